@@ -3,9 +3,9 @@
  * leaks, one that breaks for good, and one that swallows a failure's trace.
  * These scenarios call the wrapped functions themselves, as the library would.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -73,8 +73,8 @@ fault_hit(const char *function)
 {
     size_t call = px__add_relaxed(&calls, (size_t)1) + 1;
     size_t k = px__load_relaxed(&failing);
-    bool hit = k != 0 && (call == k || (px__load_relaxed(&permanent_failure) &&
-                                        call > k));
+    bool hit = k != 0 && (call == k ||
+                          (px__load_relaxed(&permanent_failure) && call > k));
     if (hit && !px__load_relaxed(&fired))
         px__store_relaxed(&fired, function);
     return hit;

@@ -75,8 +75,7 @@ FAULT(int, uv_tcp_getsockname,
 FAULT(int, uv_tcp_getpeername,
       (const uv_tcp_t *tcp, struct sockaddr *address, int *bytes),
       (tcp, address, bytes), UV_ENOTCONN)
-FAULT(int, uv_listen,
-      (uv_stream_t * stream, int backlog, uv_connection_cb cb),
+FAULT(int, uv_listen, (uv_stream_t * stream, int backlog, uv_connection_cb cb),
       (stream, backlog, cb), UV_EADDRINUSE)
 FAULT(int, uv_accept, (uv_stream_t * server, uv_stream_t *client),
       (server, client), UV_EMFILE)
@@ -93,8 +92,8 @@ FAULT(int, uv_try_write,
 FAULT(int, uv_shutdown,
       (uv_shutdown_t * request, uv_stream_t *stream, uv_shutdown_cb cb),
       (request, stream, cb), UV_ENOTCONN)
-FAULT(int, uv_fileno, (const uv_handle_t *handle, uv_os_fd_t *fd),
-      (handle, fd), UV_EBADF)
+FAULT(int, uv_fileno, (const uv_handle_t *handle, uv_os_fd_t *fd), (handle, fd),
+      UV_EBADF)
 
 /* The memory family also keeps the balance of blocks. */
 static void *

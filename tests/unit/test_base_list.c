@@ -2,9 +2,9 @@
  * The intrusive list of src/base/list.h: each operation alone, and then a long
  * random run against an array that does the same the slow way.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 

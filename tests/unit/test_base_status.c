@@ -2,9 +2,9 @@
  * Names, messages and versions of src/base/status.c: the table in
  * <pxrt/status.h> is the only source, so each test walks that table.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
