@@ -43,9 +43,11 @@ FNR == 1 {
     if (file == "uv.h" && (FILENAME ~ /^include/ ||
                            (here != "runtime" && here != "net")))
         complain("only src/runtime and src/net may include <uv.h>")
-    if (file == "pxrt.h" && here != "")
+    if (file == "pxrt.h") {
         complain("include the header that is meant, not <pxrt.h>")
-    else if (file ~ /^pxrt\//) there = public_room(file)
+        next
+    }
+    if (file ~ /^pxrt\//) there = public_room(file)
     else if (system_header) next
     else if (file ~ /\//) { there = file; sub(/\/.*/, "", there) }
     else { complain("include \"room/file.h\", relative to src"); next }

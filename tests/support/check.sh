@@ -1,7 +1,7 @@
 # Sourced by every script of tests/check. The working directory becomes the
 # root of the tree; $build is the build folder, $tmp a folder that is removed
 # at the end. A check prints what is wrong, with file and line, and fails.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034 # the scripts use what is set here
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=${PXRT_BUILD_DIR:-build/dev}
