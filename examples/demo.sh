@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 
 seconds=${1:-5}
 connections=${2:-64}
-build=build/release
+build=build/demo
 server=$build/examples/05_http_server
 bench=$build/bench/pxbench
 work=$(mktemp -d)
