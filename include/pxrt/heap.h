@@ -297,7 +297,7 @@ PX_API PX_MUST_CHECK int px_heap_defer(px_heap *heap, px_cleanup_fn fn,
 
 /** Give committed memory above the cursor back to the system, but for
  *  @p keep_bytes of it.
- *  @return bytes given back, as many as fit an int's range saturating.
+ *  @return the bytes given back.
  *  @thread owner
  *  @cost   a system call, if there is anything to give back. */
 PX_API size_t px_heap_trim(px_heap *heap, size_t keep_bytes);
