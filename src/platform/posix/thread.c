@@ -1,0 +1,145 @@
+/*
+ * Threads on POSIX: pthreads, and a thread-specific key as the slot.
+ *
+ * Thread rule: any thread.
+ */
+#include "platform/thread.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <pxrt/status.h>
+
+#include "base/assert.h"
+#include "platform/thread_slot.h"
+
+static void *
+start(void *arg)
+{
+    px__thread *t = arg;
+    if (t->name[0])
+        px__thread_set_name(t->name);
+    t->fn(t->arg);
+    return NULL;
+}
+
+/* The system refuses sizes below its minimum or, in places, off page bounds. */
+static int
+set_stack(pthread_attr_t *attr, size_t stack_bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t least = (size_t)PTHREAD_STACK_MIN;
+    size_t bytes = stack_bytes > least ? stack_bytes : least;
+    if (bytes > SIZE_MAX - page)
+        return PX_ENOMEM;
+    bytes = (bytes + page - 1) & ~(page - 1);
+    return pthread_attr_setstacksize(attr, bytes) ? PX_ENOMEM : PX_OK;
+}
+
+int
+px__thread_create_sized(px__thread *t, const char *name, size_t stack_bytes,
+                        px__thread_fn fn, void *arg)
+{
+    pthread_attr_t attr;
+    t->fn = fn;
+    t->arg = arg;
+    snprintf(t->name, sizeof t->name, "%s", name ? name : "");
+    if (pthread_attr_init(&attr))
+        return PX_ENOMEM;
+    int rc = stack_bytes ? set_stack(&attr, stack_bytes) : PX_OK;
+    if (rc == PX_OK && pthread_create(&t->handle, &attr, start, t))
+        rc = PX_ENOMEM;
+    pthread_attr_destroy(&attr);
+    return rc;
+}
+
+void
+px__thread_join(px__thread *t)
+{
+    int rc = pthread_join(t->handle, NULL);
+    PX_CHECK(rc == 0, "joined a thread twice, or by itself");
+}
+
+#if defined(__linux__)
+/* The mask may be wider than cpu_set_t on very large machines: grow it until
+ * the kernel accepts. 0: could not ask. */
+static unsigned
+allowed_cpus(void)
+{
+    for (size_t cpus = CPU_SETSIZE; cpus <= 1u << 20; cpus *= 4) {
+        cpu_set_t *set = CPU_ALLOC(cpus);
+        if (!set)
+            return 0;
+        size_t bytes = CPU_ALLOC_SIZE(cpus);
+        int rc = sched_getaffinity(0, bytes, set);
+        int count = rc == 0 ? CPU_COUNT_S(bytes, set) : 0;
+        CPU_FREE(set);
+        if (count > 0)
+            return (unsigned)count;
+    }
+    return 0;
+}
+#else
+static unsigned
+allowed_cpus(void)
+{
+    return 0;
+}
+#endif
+
+unsigned
+px__cpu_count(void)
+{
+    unsigned allowed = allowed_cpus();
+    if (allowed)
+        return allowed;
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (unsigned)online : 1;
+}
+
+void
+px__thread_yield(void)
+{
+    sched_yield();
+}
+
+void
+px__thread_set_name(const char *name)
+{
+    char cut[PX_THREAD_NAME_BYTES];
+    snprintf(cut, sizeof cut, "%s", name);
+#if defined(__APPLE__)
+    pthread_setname_np(cut);
+#elif defined(__linux__)
+    pthread_setname_np(pthread_self(), cut);
+#endif
+}
+
+/* --- the slot ------------------------------------------------------------ */
+
+static pthread_key_t slot;
+static pthread_once_t slot_once = PTHREAD_ONCE_INIT;
+
+static void
+create_slot(void)
+{
+    int rc = pthread_key_create(&slot, px__thread_slot_ended);
+    PX_CHECK(rc == 0, "no thread-specific key is left");
+}
+
+void *
+px__thread_slot_get(void)
+{
+    pthread_once(&slot_once, create_slot);
+    return pthread_getspecific(slot);
+}
+
+int
+px__thread_slot_set(void *value)
+{
+    pthread_once(&slot_once, create_slot);
+    return pthread_setspecific(slot, value) ? PX_ENOMEM : PX_OK;
+}
