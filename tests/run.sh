@@ -14,6 +14,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 legs='
 plain     dev build, every internal check on: all its tests
+release   what users get: optimised, no internal checks; benchmarks build
 asan      address, leak and undefined-behaviour sanitizers
 tsan      thread sanitizer
 model     the lock and baton protocols, exhaustively (Spin)
@@ -25,7 +26,7 @@ fuzz      libFuzzer targets, some seconds each
 coverage  lines and branches of heap, context and lock
 valgrind  unit tests under memcheck (not in the default run)
 '
-default='plain asan tsan model install check mingw doc fuzz coverage'
+default='plain release asan tsan model install check mingw doc fuzz coverage'
 whole=
 
 # A skipped test hides things: here, every tool has to be there.
@@ -41,7 +42,7 @@ needs() {
     tsan) echo tsan ;;
     model) echo spin ;;
     install) echo cxx ;;
-    check) echo cxx binutils clangformat clangtidy shellcheck ;;
+    check) echo cxx binutils clangformat clangtidy shellcheck mingw doxygen ;;
     mingw) echo mingw ;;
     doc) echo doxygen ;;
     fuzz) echo clang libfuzzer ;;
@@ -75,6 +76,11 @@ leg_plain() {
     else
         ctest --preset dev
     fi
+}
+
+leg_release() {
+    build release
+    ctest --preset release
 }
 
 leg_asan() {

@@ -69,12 +69,13 @@ listed >"$tmp/listed"
 same "$tmp/declared" "$tmp/listed" "PX_API in the headers" $map
 [ $status = 0 ] || echo "(sh tests/check/exports.sh --write makes the list anew)"
 
-if [ -f "$build/src/libpxrt.so" ]; then
-    exported >"$tmp/exported"
-    sed "s/\$/@@$node/" "$tmp/listed" >"$tmp/versioned"
-    same "$tmp/versioned" "$tmp/exported" $map libpxrt.so
-else
-    wrong "no libpxrt.so in $build/src"
-fi
+need nm
+need readelf
+exported >"$tmp/exported"
+sed "s/\$/@@$node/" "$tmp/listed" >"$tmp/versioned"
+same "$tmp/versioned" "$tmp/exported" $map libpxrt.so
+readelf -d "$build/src/libpxrt.so" >"$tmp/dynamic"
+grep -q 'FLAGS_1.*NODELETE' "$tmp/dynamic" || wrong "not linked -z nodelete"
+grep -q 'SONAME.*libpxrt.so.[0-9]' "$tmp/dynamic" || wrong "no version in SONAME"
 echo "$(wc -l <"$tmp/declared") symbols"
 exit $status

@@ -2,17 +2,19 @@
 # Whatever the library calls outside of itself can be made to fail by a test
 # (tests/fault/wrapped.txt) or is known not to fail (infallible.txt).
 . "$(dirname "$0")/../support/check.sh"
-archive=$build/src/libpxrt_static.a
-[ -f "$archive" ] || archive=$build/src/libpxrt.a
+need nm
+archive=$build/src/libpxrt.a
 nm "$archive" | awk '
     $1 == "U" { used[$2] }
     NF == 3 { defined[$3] }
     END { for (name in used) if (!(name in defined)) print name }' |
     sort >"$tmp/used"
 grep '^[a-z]' tests/fault/wrapped.txt | sort >"$tmp/wrapped"
-grep -v -e '^#' -e '^$' tests/fault/infallible.txt | awk '
-    NF < 2 { print "echo tests/fault/infallible.txt:", $1, "has no reason" }
-    { print $1 }' >"$tmp/patterns"
+grep -v -e '^#' -e '^$' tests/fault/infallible.txt >"$tmp/reasons"
+while read -r pattern reason; do
+    echo "$pattern" >>"$tmp/patterns"
+    [ "$reason" ] || wrong "infallible.txt: $pattern has no reason"
+done <"$tmp/reasons"
 
 known_infallible() {
     while read -r pattern; do

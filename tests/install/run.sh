@@ -1,11 +1,12 @@
 #!/bin/sh
 # An installed pxrt serves its users: sh tests/install/run.sh STEP
 #
-#   prefix     install into a folder, then move it: nothing may depend on where
-#              it was built or first installed
-#   cmake      a C and a C++ program by find_package, shared and static
-#   pkgconfig  the same two by pkg-config, shared and static
-#   examples   every example as a project of its own, built and run
+#   prefix      install into a folder, then move it: nothing may depend on where
+#               it was built or first installed
+#   cmake       a C and a C++ program by find_package, shared and static
+#   pkgconfig   the same two by pkg-config, shared and static
+#   subproject  the same with the library's sources as a part of the build
+#   examples    every example as a project of its own, built and run
 #
 # The later steps use what `prefix` left in the build folder.
 set -eu
@@ -30,12 +31,23 @@ step_prefix() {
     fi
 }
 
+# Configure, build and test a user's project.
+project() {
+    name=$1 folder=$2
+    shift 2
+    rm -rf "${work:?}/$name"
+    cmake -S "$folder" -B "$work/$name" -G Ninja \
+        -DCMAKE_C_COMPILER="${CC:-cc}" "$@" >/dev/null
+    cmake --build "$work/$name" -j 2
+    (cd "$work/$name" && ctest --output-on-failure)
+}
+
+step_subproject() {
+    project subproject $here -DPXRT_SOURCE="$PWD"
+}
+
 step_cmake() {
-    rm -rf "$work/cmake"
-    cmake -S $here -B "$work/cmake" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" \
-        -DCMAKE_C_COMPILER="${CC:-cc}" >/dev/null
-    cmake --build "$work/cmake"
-    (cd "$work/cmake" && ctest --output-on-failure)
+    project cmake $here -DCMAKE_PREFIX_PATH="$prefix"
     if LD_LIBRARY_PATH='' ldd "$work/cmake/c_static" | grep pxrt; then
         echo "c_static is linked to the shared library"
         exit 1
@@ -72,11 +84,7 @@ step_pkgconfig() {
 }
 
 step_examples() {
-    rm -rf "$work/examples"
-    cmake -S examples -B "$work/examples" -G Ninja \
-        -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="${CC:-cc}" >/dev/null
-    cmake --build "$work/examples"
-    (cd "$work/examples" && ctest --output-on-failure)
+    project examples examples -DCMAKE_PREFIX_PATH="$prefix"
 }
 
 "step_$1"
