@@ -152,7 +152,7 @@ px__heap_adopt(px_heap *heap)
     if (heap->limit < heap->first || run->committed > heap->limit ||
         !charge_adopted(heap))
         return false;
-    heap->stale = run->dirty;
+    heap->stale = run->dirty; /* it may have shrunk */
     heap->committed = run->committed;
     bool small = heap->flags & PX_HEAP_SMALL_START;
     char *least = small ? heap->first : extent_end(heap, heap->first + 1);
