@@ -112,11 +112,12 @@ PX_API void px_context_release(px_context *cx);
  *  @return 0; PX_EINVAL (NULL); PX_EBUSY (entered already, here or elsewhere;
  *          or the runtime runs it); PX_EFORKED.
  *  @thread any
- *  @cost   one atomic exchange. */
+ *  @cost   two atomic operations. */
 PX_API PX_MUST_CHECK int px_enter(px_context *cx);
 
 /** Undo the matching px_enter().
- *  @return 0; PX_EINVAL (NULL); PX_EWRONGTHREAD (not the current context).
+ *  @return 0; PX_EINVAL (NULL); PX_EWRONGTHREAD (not the current context);
+ *          PX_EBUSY (the runtime runs it: it leaves when the callback returns).
  *  @thread owner */
 PX_API int px_leave(px_context *cx);
 

@@ -1,16 +1,20 @@
 /*
  * The life of a context: one atomic word, one table of allowed moves.
  *
- *                        +-----------------------------+
- *                        v                             |
- *   CREATED --> READY --> RUNNING --> IDLE --> READY   |   (connection, timer)
- *      |                  |  |  ^       |              |
- *      |                  |  |  +-- SENDING -----------+   (send under way)
- *      |                  |  +--> CLOSING <-- IDLE, SENDING, READY
- *      |                  v          |
- *      |            DONE | FAILED <--+
- *      |                  |
- *      +------------> FINISHED --> RELEASED --> PURGED --> FREED
+ *   CREATED ---> READY ---> RUNNING ---> IDLE ---> READY
+ *      |           |  ^      | | |        |          (connection, timer)
+ *      |           |  |      | | +--> SENDING ---> READY, IDLE
+ *      |           |  +------+ |          |
+ *      |           +--------> CLOSING <---+---- IDLE
+ *      |                       | |
+ *      |   RUNNING ---> DONE <-+ +-> FAILED <--- RUNNING
+ *      |                 |             |
+ *      +-------------> FINISHED <------+
+ *                        |
+ *                        +--> RELEASED --> PURGED --> FREED
+ *
+ * A context without a scheduler is entered and left: CREATED or IDLE to RUNNING
+ * and back to IDLE, and from CREATED or IDLE to FINISHED when it is released.
  *
  * The word: bits 0..7 the state, bit 8 PENDING - something arrived for the
  * context while it could not be queued (it was READY, RUNNING or SENDING), so
@@ -35,13 +39,17 @@ enum { PX__STATE_MASK = 0xff, PX__PENDING = 0x100 };
 void px__life_move(px_context *cx, int from, int to);
 
 /* Something arrived for @cx. True: the context was at rest, is READY now, and
- * the caller must queue it. False: it is busy (PENDING is set, its owner sees to
- * it) or runs no more callbacks. Any thread. */
+ * the caller must queue it. False: it is busy (PENDING is set, its owner sees
+ * to it) or runs no more callbacks. Any thread. */
 bool px__life_wake(px_context *cx);
 
 /* The owner takes @cx from READY to RUNNING and clears PENDING: from here on it
  * looks at everything that arrived before. */
 void px__life_begin(px_context *cx);
+
+/* For a context without scheduler: CREATED or IDLE to RUNNING. False: another
+ * thread has entered it. Any thread. */
+bool px__life_try_run(px_context *cx);
 
 /* The owner, RUNNING or SENDING, wants to go to IDLE. False: done, the context
  * is no longer the caller's. True: something had arrived, the context is READY
