@@ -5,8 +5,8 @@
  *            taken off    oldest          pushed last
  *
  * A push exchanges tail, then links its predecessor to itself; between the two
- * the chain has a gap, and what comes after it cannot be popped yet. The stub is
- * put in again behind the last node, so that the last one can be taken.
+ * the chain has a gap, and what comes after it cannot be popped yet. The stub
+ * is put in again behind the last node, so that the last one can be taken.
  *
  * Invariants
  *   Q1  following next from head reaches tail, but for the gaps of pushes that
@@ -19,10 +19,10 @@
  * other. A2 the release of next pairs with the acquire in next_of().
  *
  * The algorithm is Dmitry Vyukov's intrusive queue for one consumer; the lock
- * makes several of the one. Rejected: a ring (it is bounded, and a million items
- * may be submitted at once); a lock for both sides (a pusher that is preempted
- * with it stops everybody); one queue per worker with stealing (measured: no
- * gain at two CPUs, and it gives up the order of submission).
+ * makes several of the one. Rejected: a ring (it is bounded, and a million
+ * items may be submitted at once); a lock for both sides (a pusher that is
+ * preempted with it stops everybody); one queue per worker with stealing
+ * (measured: no gain at two CPUs, and it gives up the order of submission).
  */
 #include "runtime/queue.h"
 
