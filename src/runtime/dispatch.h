@@ -105,13 +105,13 @@ typedef struct px__strand_kind {
 } px__strand_kind;
 
 struct px__strand {
-    px__strand *next; /* in the ready queue, or collected; atomic */
-    px_ilink link;    /* on the way to main; see freedom.h */
+    px_ilink link;    /* in the ready queue; then on the way to main */
+    px__strand *next; /* while collected */
     px__list station; /* main's: the list of its station on the path */
     const px__strand_kind *kind;
     px_runtime *rt;
     px_context *cx; /* constant from open to gone */
-    uint32_t flags; /* main's */
+    bool failed;    /* set when it is posted: its error waits for main */
 };
 
 /* Make a context for @strand (@options as in px_context_create(); data may be
