@@ -118,7 +118,7 @@ init_fields(px_context *cx, px__window *window, void *data)
     cx->host = NULL;
     cx->host_data = NULL;
     cx->data = data;
-    cx->mailbox = (px_ilist)PX_ILIST_INIT;
+    cx->mailbox = (px_ilist){NULL};
     cx->inbox = NULL;
     cx->window = window;
     cx->lo = (uintptr_t)px__window_lo(window);

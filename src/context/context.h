@@ -31,7 +31,7 @@ struct px_context {
     void *host_data;      /* the host's own record of it */
     void *data;           /* the user's pointer */
     px_ilist mailbox;     /* posted messages, newest first */
-    px_ilist_node *inbox; /* the owner's: flushed, oldest first */
+    px_ilink *inbox;      /* the owner's: flushed, oldest first */
     px__window *window;
     uintptr_t lo; /* bounds of the window, for px_owns() */
     size_t span;

@@ -22,7 +22,7 @@
 #include <string.h>
 
 typedef struct message {
-    px_ilist_node node;
+    px_ilink link;
     px_message_fn fn;
     size_t count;
     _Alignas(16) unsigned char bytes[];
@@ -44,9 +44,9 @@ message_create(px_message_fn fn, const void *bytes, size_t count)
 }
 
 static message *
-message_of(px_ilist_node *node)
+message_of(px_ilink *link)
 {
-    return PX_CONTAINER(node, message, node);
+    return PX_CONTAINER(link, message, link);
 }
 
 int
@@ -62,7 +62,7 @@ px_post(px_context *cx, px_message_fn fn, const void *bytes, size_t count)
     m = message_create(fn, bytes, count);
     if (!m)
         return PX_ENOMEM;
-    px_ilist_push(&cx->mailbox, &m->node);
+    px_ilist_push(&cx->mailbox, &m->link);
     if (cx->host && px__life_wake(cx))
         cx->host->ready(cx);
     return 0;
@@ -71,14 +71,14 @@ px_post(px_context *cx, px_message_fn fn, const void *bytes, size_t count)
 bool
 px__mailbox_waiting(const px_context *cx)
 {
-    return cx->inbox || !px_ilist_is_empty(&cx->mailbox);
+    return cx->inbox || !px_ilist_empty(&cx->mailbox);
 }
 
 /* The oldest waiting message, now the caller's, or NULL. */
 static message *
 take_oldest(px_context *cx)
 {
-    px_ilist_node *node = cx->inbox;
+    px_ilink *node = cx->inbox;
     if (!node)
         node = px_ilist_reverse(px_ilist_flush(&cx->mailbox));
     if (!node)
@@ -104,8 +104,8 @@ px__mailbox_run_one(px_context *cx)
 static size_t
 count_waiting(px_context *cx)
 {
-    px_ilist_node *fresh = px_ilist_reverse(px_ilist_flush(&cx->mailbox));
-    px_ilist_node **end = &cx->inbox;
+    px_ilink *fresh = px_ilist_reverse(px_ilist_flush(&cx->mailbox));
+    px_ilink **end = &cx->inbox;
     size_t count = 0;
     for (; *end; end = &(*end)->next)
         count++;
