@@ -389,14 +389,20 @@ extern PX_API struct px_range_view px_range_view;
 static inline uintptr_t
 px_owner_word(const void *ptr)
 {
-    size_t offset = (uintptr_t)ptr - px_range_view.base;
-    if (offset >= px_range_view.bytes)
-        return 0;
 #if defined(__GNUC__)
+    /* bytes is set last, with release: before that no pointer is inside */
+    size_t bytes = __atomic_load_n(&px_range_view.bytes, __ATOMIC_ACQUIRE);
+    uintptr_t base = __atomic_load_n(&px_range_view.base, __ATOMIC_RELAXED);
+    size_t offset = (uintptr_t)ptr - base;
+    if (offset >= bytes)
+        return 0;
     return __atomic_load_n(
         &px_range_view.owners[offset >> px_range_view.unit_shift],
         __ATOMIC_RELAXED);
 #else
+    size_t offset = (uintptr_t)ptr - px_range_view.base;
+    if (offset >= px_range_view.bytes)
+        return 0;
     return px_range_view.owners[offset >> px_range_view.unit_shift];
 #endif
 }
