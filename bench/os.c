@@ -44,7 +44,7 @@ bench_pin(unsigned index)
 {
     const cpu_set_t *allowed = allowed_cpus();
     unsigned skip = index % bench_cpu_count();
-    for (int cpu = CPU_SETSIZE - 1; cpu >= 0; cpu--) {
+    for (size_t cpu = CPU_SETSIZE; cpu-- > 0;) {
         if (!CPU_ISSET(cpu, allowed) || skip-- != 0)
             continue;
         cpu_set_t one;
