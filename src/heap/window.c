@@ -129,7 +129,8 @@ px__window_shrink(px__run *run, char *end)
     run->committed = end;
     if (run->dirty > end)
         run->dirty = end;
-    run->large_wanted -= chunks < run->large_wanted ? chunks : run->large_wanted;
+    run->large_wanted -=
+        chunks < run->large_wanted ? chunks : run->large_wanted;
     if (run->large_granted > run->large_wanted)
         run->large_granted = run->large_wanted;
 }
@@ -353,8 +354,7 @@ window_carve_locked(unsigned size_class)
         lines = COLOUR_LINES;
     window->lo = lo;
     window->size_class = size_class;
-    window->colour =
-        (uint32_t)(index * COLOUR_STEP % lines * PX_CACHE_LINE);
+    window->colour = (uint32_t)(index * COLOUR_STEP % lines * PX_CACHE_LINE);
     run_init(&window->run[0], px__page_floor(lo + window->colour));
     run_init(&window->run[1], NULL);
     return window;

@@ -73,8 +73,7 @@ reserve_aligned(size_t bytes, size_t align)
             return NULL;
         VirtualFree(raw, 0, MEM_RELEASE);
         size_t head = (align - ((uintptr_t)raw & (align - 1))) & (align - 1);
-        void *at =
-            VirtualAlloc(raw + head, bytes, MEM_RESERVE, PAGE_NOACCESS);
+        void *at = VirtualAlloc(raw + head, bytes, MEM_RESERVE, PAGE_NOACCESS);
         if (at)
             return at;
     }
