@@ -11,11 +11,11 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -41,8 +41,8 @@ calibrate(const struct child *child)
     uint64_t count = 1, spent;
     while ((spent = timed(child, count)) < bench_config.round_ns / 4)
         count *= 2;
-    double ideal = (double)count * (double)bench_config.round_ns /
-                   (double)spent;
+    double ideal =
+        (double)count * (double)bench_config.round_ns / (double)spent;
     return ideal < 1 ? 1 : (uint64_t)ideal;
 }
 
@@ -104,8 +104,7 @@ run_round(const struct child *child, struct bench_sample *sample)
         sample->value[i] = NAN;
     if (child->subject->loop)
         sample->value[0] = (double)timed(child, child->count) /
-                           (double)child->count *
-                           child->bench->metric[0].scale;
+                           (double)child->count * child->bench->metric[0].scale;
     else
         failed = child->subject->round(child->state, sample);
     if (!failed)

@@ -152,9 +152,8 @@ loop_post_floor(void *state, uint64_t count)
 static void
 add_post(void)
 {
-    struct bench *bench =
-        bench_add("context.post", "post 64 bytes and deliver them",
-                  "g_async_queue", 1);
+    struct bench *bench = bench_add(
+        "context.post", "post 64 bytes and deliver them", "g_async_queue", 1);
     bench_add_metric(bench, "", "ns", 1);
     add_loop(bench, "floor", NULL, loop_post_floor, NULL);
     add_loop(bench, "pxrt", setup_context, loop_post, release_context);

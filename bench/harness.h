@@ -84,7 +84,8 @@ struct bench {
     /* "room.workload"; selecting "room" selects all of its benches. */
     const char *name;
     const char *what;
-    /* The subject that ratios are taken to where no goal says otherwise. */
+    /* The subject that ratios are taken to where no goal says otherwise, or
+     * NULL. */
     const char *reference;
     /* CPUs the process is confined to; 0: all of them. */
     unsigned cpus;
@@ -194,6 +195,9 @@ long bench_page_table_kb(void);
 void bench_kernel_pages(char *text);
 /* @p bytes of zeroed memory outside every allocator, aligned to 2 MB. */
 void *bench_map(size_t bytes);
+
+/* Fill the caches with other memory. */
+void bench_cool(void);
 
 /* A fast fixed generator: the same sequence in every run and subject. */
 static inline uint32_t

@@ -51,15 +51,14 @@ static const struct heap_entry entries[] = {
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
 
 /* The allocators that replace malloc, where the build found them. */
-static const char *const preload_path[] = {
-    [NO_PRELOAD] = NULL,
+static const char *const preload_path[] = {[NO_PRELOAD] = NULL,
 #if defined(PEER_MIMALLOC)
-    [PRELOAD_MIMALLOC] = PEER_MIMALLOC,
+                                           [PRELOAD_MIMALLOC] = PEER_MIMALLOC,
 #endif
 #if defined(PEER_JEMALLOC)
-    [PRELOAD_JEMALLOC] = PEER_JEMALLOC,
+                                           [PRELOAD_JEMALLOC] = PEER_JEMALLOC,
 #endif
-    [PRELOADS] = NULL};
+                                           [PRELOADS] = NULL};
 
 static void
 fill_sizes(void)
@@ -137,10 +136,9 @@ add_headline(void)
 static void
 add_create(void)
 {
-    struct bench *bench =
-        bench_add("heap.create",
-                  "create an arena, 10 blocks of 16-512 bytes, destroy",
-                  "floor", 1);
+    struct bench *bench = bench_add(
+        "heap.create", "create an arena, 10 blocks of 16-512 bytes, destroy",
+        "floor", 1);
     bench_add_metric(bench, "", "ns", 1);
     for (size_t i = 0; i < ENTRIES; i++) {
         if (!(entries[i].benches & CREATE))
@@ -192,7 +190,7 @@ time_loop(void (*loop)(void *, uint64_t), void *inner, uint64_t count)
 }
 
 /* A rollback is too short to be timed alone. One block and a rollback take
- * b + r, HEAP_TURNS blocks and a rollback take TURNS * b + r: solved for r. */
+ * b + r, HEAP_BATCH blocks and a rollback take BATCH * b + r: solved for r. */
 static const char *
 round_rollback(void *state, struct bench_sample *sample)
 {
@@ -200,7 +198,7 @@ round_rollback(void *state, struct bench_sample *sample)
     const struct heap_peer *peer = self->run.entry->peer;
     double each = time_loop(peer->undo_each, self->run.inner, self->count);
     double batch = time_loop(peer->undo_batch, self->run.inner, self->count);
-    double block = (batch - each) / (HEAP_TURNS - 1);
+    double block = (batch - each) / (HEAP_BATCH - 1);
     sample->value[0] = each - block;
     return NULL;
 }
@@ -219,8 +217,7 @@ static void
 add_rollback(void)
 {
     struct bench *bench =
-        bench_add("heap.rollback", "one rollback, blocks not counted",
-                  "obstack-notrim", 1);
+        bench_add("heap.rollback", "one rollback, blocks not counted", NULL, 1);
     bench_add_metric(bench, "", "ns", 1);
     for (size_t i = 0; i < ENTRIES; i++) {
         if (!(entries[i].benches & ROLLBACK))
@@ -256,7 +253,7 @@ static const char *
 destroy_round(struct peer_state *self, unsigned blocks, size_t times,
               struct bench_sample *sample)
 {
-    uint64_t spent[101];
+    uint64_t spent[15];
     for (size_t i = 0; i < times; i++)
         spent[i] = self->run.entry->peer->destroy(self->run.inner, blocks);
     qsort(spent, times, sizeof spent[0], by_time);
@@ -268,7 +265,7 @@ destroy_round(struct peer_state *self, unsigned blocks, size_t times,
 static const char *
 round_destroy_few(void *state, struct bench_sample *sample)
 {
-    return destroy_round(state, HEAP_FEW, 101, sample);
+    return destroy_round(state, HEAP_FEW, bench_config.quick ? 3 : 15, sample);
 }
 
 static const char *

@@ -11,6 +11,8 @@ enum {
     /* Blocks of the headline workload, and of the create workload. */
     HEAP_BLOCKS = 1000,
     HEAP_FEW = 10,
+    /* Blocks before a rollback in heap.rollback's second loop. */
+    HEAP_BATCH = 16,
     /* Blocks that each heap of heap.many* gets before all are rolled back. */
     HEAP_TURNS = 64,
     HEAP_MANY_MAX = 64
@@ -44,16 +46,18 @@ struct heap_peer {
     const char *(*setup_one)(const void *entry, void **state);
     const char *(*setup_many)(const void *entry, unsigned count, void **state);
     const char *(*setup_none)(const void *entry, void **state);
-    /* mark, HEAP_BLOCKS blocks, undo */
+    /* mark, HEAP_BLOCKS blocks, undo and drop the mark */
     void (*headline)(void *state, uint64_t count);
-    /* mark once; then one block and undo, or HEAP_TURNS blocks and undo */
+    /* mark once; then one block and undo, or HEAP_BATCH blocks and undo */
     void (*undo_each)(void *state, uint64_t count);
     void (*undo_batch)(void *state, uint64_t count);
     /* create, HEAP_FEW blocks, destroy */
     void (*create)(void *state, uint64_t count);
     /* HEAP_TURNS blocks from each of the arenas in turn, then undo all */
     void (*many)(void *state, uint64_t count);
-    /* Nanoseconds of destroying an arena that holds @p blocks blocks. */
+    /* Nanoseconds of destroying an arena that holds @p blocks blocks, with
+     * cold caches: filling the large one has cooled them, the small one must
+     * not look better by that. */
     uint64_t (*destroy)(void *state, unsigned blocks);
     /* A block from the arena of setup_one(). */
     void *(*alloc)(void *state, size_t bytes);

@@ -11,10 +11,14 @@
  *   bool peer_born(struct peer *, size_t blocks)  a new arena, for so many
  *   void peer_die(struct peer *)                  drop it and all in it
  *   void peer_mark(struct peer *)                 remember this point
- *   void *peer_alloc(struct peer *, size_t bytes)
- *   void peer_undo(struct peer *)                 drop all since the mark
- *   PEER_KEEP(peer, bytes)   a block that is never dropped; default peer_alloc
- *   PEER_PAGES(peer, text)   add what is known about page sizes; default nothing
+ *   handle peer_handle(struct peer *)             a type: what a program would
+ *                                                 hold in a local variable
+ *   void *peer_alloc(handle, size_t bytes)
+ *   void peer_undo(struct peer *)                 drop all since the mark,
+ * which stays PEER_DROP(peer)          drop all and the mark too; default
+ * peer_undo PEER_KEEP(peer, bytes)   a block that is never dropped; default
+ * peer_alloc PEER_PAGES(peer, text)   add what is known about page sizes;
+ * default nothing
  *
  * A peer without marks of its own frees one by one what it noted down; noting
  * is part of its price, as it is in a program.
@@ -25,6 +29,10 @@
 
 #if !defined(PEER_KEEP)
 #define PEER_KEEP peer_alloc
+#endif
+
+#if !defined(PEER_DROP)
+#define PEER_DROP peer_undo
 #endif
 
 struct arenas {
@@ -66,9 +74,10 @@ loop_headline(void *state, uint64_t count)
     struct peer *peer = ((struct arenas *)state)->peer;
     while (count--) {
         peer_mark(peer);
+        handle arena = peer_handle(peer);
         for (uint32_t i = 0; i < HEAP_BLOCKS; i++)
-            bench_touch(peer_alloc(peer, heap_sizes[i]), i);
-        peer_undo(peer);
+            bench_touch(peer_alloc(arena, heap_sizes[i]), i);
+        PEER_DROP(peer);
     }
 }
 
@@ -77,7 +86,7 @@ loop_undo_each(void *state, uint64_t count)
 {
     struct peer *peer = ((struct arenas *)state)->peer;
     while (count--) {
-        bench_touch(peer_alloc(peer, 64), 1);
+        bench_touch(peer_alloc(peer_handle(peer), 64), 1);
         peer_undo(peer);
     }
 }
@@ -87,8 +96,9 @@ loop_undo_batch(void *state, uint64_t count)
 {
     struct peer *peer = ((struct arenas *)state)->peer;
     while (count--) {
-        for (uint32_t i = 0; i < HEAP_TURNS; i++)
-            bench_touch(peer_alloc(peer, 64), i);
+        handle arena = peer_handle(peer);
+        for (uint32_t i = 0; i < HEAP_BATCH; i++)
+            bench_touch(peer_alloc(arena, 64), i);
         peer_undo(peer);
     }
 }
@@ -101,8 +111,9 @@ loop_create(void *state, uint64_t count)
     while (count--) {
         if (!peer_born(&peer, HEAP_FEW))
             abort();
+        handle arena = peer_handle(&peer);
         for (uint32_t i = 0; i < HEAP_FEW; i++)
-            bench_touch(peer_alloc(&peer, heap_sizes[i]), i);
+            bench_touch(peer_alloc(arena, heap_sizes[i]), i);
         peer_die(&peer);
     }
 }
@@ -114,7 +125,7 @@ loop_many(void *state, uint64_t count)
     while (count--) {
         for (uint32_t turn = 0; turn < HEAP_TURNS; turn++)
             for (unsigned i = 0; i < all->count; i++)
-                bench_touch(peer_alloc(&all->peer[i], 48), turn);
+                bench_touch(peer_alloc(peer_handle(&all->peer[i]), 48), turn);
         for (unsigned i = 0; i < all->count; i++)
             peer_undo(&all->peer[i]);
     }
@@ -127,8 +138,10 @@ time_destroy(void *state, unsigned blocks)
     (void)state;
     if (!peer_born(&peer, blocks))
         abort();
+    handle arena = peer_handle(&peer);
     for (uint32_t i = 0; i < blocks; i++)
-        bench_touch(peer_alloc(&peer, 16), i);
+        bench_touch(peer_alloc(arena, 16), i);
+    bench_cool();
     uint64_t begin = bench_now_ns();
     peer_die(&peer);
     return bench_now_ns() - begin;
@@ -137,7 +150,7 @@ time_destroy(void *state, unsigned blocks)
 static void *
 alloc_one(void *state, size_t bytes)
 {
-    return PEER_KEEP(((struct arenas *)state)->peer, bytes);
+    return PEER_KEEP(peer_handle(((struct arenas *)state)->peer), bytes);
 }
 
 #if defined(PEER_PAGES)
@@ -145,7 +158,7 @@ static void
 describe_pages(void *state, char *text)
 {
     bench_kernel_pages(text);
-    if (((struct arenas *)state)->count > 0)
+    if (((struct arenas *)state)->count == 1)
         PEER_PAGES(((struct arenas *)state)->peer, text);
 }
 #else

@@ -57,7 +57,7 @@ setup_uncontended(const void *peer, void **state)
     (void)peer;
     (void)state;
     return pthread_create(&thread, NULL, stay_alive, NULL) == 0 ? NULL
-                                                               : "no thread";
+                                                                : "no thread";
 }
 
 static void

@@ -142,7 +142,8 @@ static bool
 ours_failed(const struct bench *bench, const struct bench_result *results)
 {
     for (size_t i = 0; i < bench->subject_count; i++)
-        if (results[i].failed[0] && strncmp(bench->subject[i].name, "px", 2) == 0)
+        if (results[i].failed[0] &&
+            strncmp(bench->subject[i].name, "px", 2) == 0)
             return true;
     return false;
 }

@@ -101,9 +101,9 @@ add_reuse_subject(struct bench *bench, const char *name,
 static void
 add_reuse(void)
 {
-    struct bench *bench = bench_add(
-        "heap.reuse", "create, a store to every page of 2 MB, release", "floor",
-        1);
+    struct bench *bench =
+        bench_add("heap.reuse",
+                  "create, a store to every page of 2 MB, release", "floor", 1);
     bench_add_metric(bench, "", "us", 1e-3);
     add_reuse_subject(bench, "floor", setup_static, loop_reuse_floor);
     add_reuse_subject(bench, "pxrt", setup_recycled, loop_reuse_px);
@@ -194,10 +194,9 @@ loop_live(void *state, uint64_t count)
 static void
 add_live(void)
 {
-    struct bench *bench =
-        bench_add("heap.live100",
-                  "one visit of a block, 100 MB live, in random order",
-                  "pxrt-small-pages", 1);
+    struct bench *bench = bench_add(
+        "heap.live100", "one visit of a block, 100 MB live, in random order",
+        "pxrt-small-pages", 1);
     bench_add_metric(bench, "", "ns", 1);
     for (size_t i = 0; i < sizeof live_entries / sizeof live_entries[0]; i++) {
         struct bench_subject *subject =

@@ -107,3 +107,14 @@ bench_map(size_t bytes)
         return NULL;
     return raw + (align - (uintptr_t)raw % align) % align;
 }
+
+void
+bench_cool(void)
+{
+    const size_t bytes = (size_t)16 << 20, line = 64;
+    static char *other;
+    if (!other)
+        other = bench_map(bytes);
+    for (size_t at = 0; other && at < bytes; at += line)
+        bench_touch(other + at, 1);
+}

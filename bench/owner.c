@@ -111,9 +111,8 @@ add(struct bench *bench, const char *name,
 void
 bench_register_owner(void)
 {
-    struct bench *bench =
-        bench_add("owner.query", "owner of a random pointer, 512 contexts",
-                  "floor", 1);
+    struct bench *bench = bench_add(
+        "owner.query", "owner of a random pointer, 512 contexts", "floor", 1);
     bench_add_metric(bench, "", "ns", 1.0 / POINTERS);
     add(bench, "floor", setup_contexts, loop_floor);
     add(bench, "px_owner", setup_contexts, loop_owner);

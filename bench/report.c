@@ -119,11 +119,11 @@ goal_text(const struct row *row, char *text, size_t bytes)
     const struct bench_goal *goal = row->goal;
     text[0] = 0;
     if (goal && goal->against)
-        snprintf(text, bytes, "%s %gx %s", goal->at_least ? ">=" : "<=",
-                 goal->limit, goal->against);
+        snprintf(text, bytes, "%s %gx %s",
+                 goal->at_least ? ">=" : "<=", goal->limit, goal->against);
     else if (goal)
-        snprintf(text, bytes, "%s %g %s", goal->at_least ? ">=" : "<=",
-                 goal->limit, row->unit);
+        snprintf(text, bytes, "%s %g %s",
+                 goal->at_least ? ">=" : "<=", goal->limit, row->unit);
 }
 
 /* Four digits, and nothing for a number that is not there. */
@@ -178,7 +178,7 @@ print_json(const struct row *row)
     json_text("status", row->failed[0] ? "failed: " : "ok", row->failed);
     json_text("goal", "", goal);
     const char *met = verdict(row);
-    printf("\"met\": %s}", !met[0]                  ? "null"
+    printf("\"met\": %s}", !met[0]                   ? "null"
                            : strcmp(met, "met") == 0 ? "true"
                                                      : "false");
 }
@@ -268,8 +268,7 @@ static void
 report_subject(const struct bench *bench, const struct bench_result *results,
                size_t metric, struct row *row)
 {
-    const struct bench_result *self =
-        result_of(bench, results, row->subject);
+    const struct bench_result *self = result_of(bench, results, row->subject);
     size_t index = 0;
     do {
         row->goal = bench_goal_of(row->name, row->subject, index);

@@ -45,10 +45,18 @@ peer_mark(struct peer *peer)
     (void)peer;
 }
 
-static inline void *
-peer_alloc(struct peer *peer, size_t bytes)
+typedef apr_pool_t *handle;
+
+static inline handle
+peer_handle(struct peer *peer)
 {
-    return apr_palloc(peer->pool, bytes);
+    return peer->pool;
+}
+
+static inline void *
+peer_alloc(apr_pool_t *pool, size_t bytes)
+{
+    return apr_palloc(pool, bytes);
 }
 
 static inline void

@@ -45,11 +45,19 @@ peer_mark(struct peer *peer)
     peer->chunk->mark = peer->chunk->next;
 }
 
-static inline void *
-peer_alloc(struct peer *peer, size_t bytes)
+typedef struct chunk *handle;
+
+static inline handle
+peer_handle(struct peer *peer)
 {
-    char *block = peer->chunk->next;
-    peer->chunk->next = block + ((bytes + 15) & ~(size_t)15);
+    return peer->chunk;
+}
+
+static inline void *
+peer_alloc(struct chunk *chunk, size_t bytes)
+{
+    char *block = chunk->next;
+    chunk->next = block + ((bytes + 15) & ~(size_t)15);
     return block;
 }
 

@@ -40,10 +40,18 @@ peer_mark(struct peer *peer)
         abort();
 }
 
-static inline void *
-peer_alloc(struct peer *peer, size_t bytes)
+typedef px_context *handle;
+
+static inline handle
+peer_handle(struct peer *peer)
 {
-    return px_alloc(peer->cx, bytes);
+    return peer->cx;
+}
+
+static inline void *
+peer_alloc(px_context *cx, size_t bytes)
+{
+    return px_alloc(cx, bytes);
 }
 
 static inline void
@@ -52,6 +60,16 @@ peer_undo(struct peer *peer)
     if (px_heap_rollback(px_context_heap(peer->cx), &peer->mark) != 0)
         abort();
 }
+
+/* Rolled back to, a snapshot stays; without this they would pile up. */
+static inline void
+peer_drop(struct peer *peer)
+{
+    peer_undo(peer);
+    if (px_heap_snapshot_drop(px_context_heap(peer->cx), &peer->mark) != 0)
+        abort();
+}
+#define PEER_DROP peer_drop
 
 #define PEER heap_peer_context
 #include "../heap_template.h"

@@ -45,6 +45,14 @@ peer_mark(struct peer *peer)
     peer->count = 0;
 }
 
+typedef struct peer *handle;
+
+static inline handle
+peer_handle(struct peer *peer)
+{
+    return peer;
+}
+
 static inline void *
 peer_alloc(struct peer *peer, size_t bytes)
 {

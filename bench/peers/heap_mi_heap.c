@@ -51,10 +51,18 @@ peer_mark(struct peer *peer)
     (void)peer;
 }
 
-static inline void *
-peer_alloc(struct peer *peer, size_t bytes)
+typedef void *handle;
+
+static inline handle
+peer_handle(struct peer *peer)
 {
-    return heap_malloc(peer->heap, bytes);
+    return peer->heap;
+}
+
+static inline void *
+peer_alloc(void *arena, size_t bytes)
+{
+    return heap_malloc(arena, bytes);
 }
 
 static inline void

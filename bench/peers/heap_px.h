@@ -50,10 +50,18 @@ peer_mark(struct peer *peer)
         abort();
 }
 
-static inline void *
-peer_alloc(struct peer *peer, size_t bytes)
+typedef px_heap *handle;
+
+static inline handle
+peer_handle(struct peer *peer)
 {
-    return PEER_PX_ALLOC(peer->heap, bytes);
+    return peer->heap;
+}
+
+static inline void *
+peer_alloc(px_heap *heap, size_t bytes)
+{
+    return PEER_PX_ALLOC(heap, bytes);
 }
 
 static inline void
@@ -62,6 +70,16 @@ peer_undo(struct peer *peer)
     if (px_heap_rollback(peer->heap, &peer->mark) != 0)
         abort();
 }
+
+/* Rolled back to, a snapshot stays; without this they would pile up. */
+static inline void
+peer_drop(struct peer *peer)
+{
+    peer_undo(peer);
+    if (px_heap_snapshot_drop(peer->heap, &peer->mark) != 0)
+        abort();
+}
+#define PEER_DROP peer_drop
 
 /* The kernel's figure stands already; ours is added when it knows more. */
 static void

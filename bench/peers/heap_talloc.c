@@ -9,6 +9,9 @@
 #if defined(PEER_TALLOC)
 #include <talloc.h>
 
+/* talloc refuses sizes from 256 MB on. */
+#define MOST_BYTES ((size_t)192 << 20)
+
 struct peer {
     void *pool;
 };
@@ -24,7 +27,9 @@ peer_prepare(const struct heap_entry *entry)
 static inline bool
 peer_born(struct peer *peer, size_t blocks)
 {
-    peer->pool = talloc_pool(NULL, blocks * 384);
+    size_t bytes = blocks * 384;
+    bytes = bytes < MOST_BYTES ? bytes : MOST_BYTES;
+    peer->pool = talloc_pool(NULL, bytes);
     return peer->pool != NULL;
 }
 
@@ -40,10 +45,18 @@ peer_mark(struct peer *peer)
     (void)peer;
 }
 
-static inline void *
-peer_alloc(struct peer *peer, size_t bytes)
+typedef void *handle;
+
+static inline handle
+peer_handle(struct peer *peer)
 {
-    return talloc_size(peer->pool, bytes);
+    return peer->pool;
+}
+
+static inline void *
+peer_alloc(void *arena, size_t bytes)
+{
+    return talloc_size(arena, bytes);
 }
 
 static inline void

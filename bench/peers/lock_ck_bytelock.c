@@ -6,7 +6,8 @@
 #if defined(PEER_CK)
 #include <ck_bytelock.h>
 
-static ck_bytelock_t lock __attribute__((aligned(128))) = CK_BYTELOCK_INITIALIZER;
+static ck_bytelock_t lock __attribute__((aligned(128))) =
+    CK_BYTELOCK_INITIALIZER;
 
 static inline void
 lock_read(unsigned slot)
@@ -36,5 +37,6 @@ unlock_write(unsigned slot)
 #define PEER lock_peer_ck_bytelock
 #include "../lock_template.h"
 #else
-const struct lock_peer lock_peer_ck_bytelock = {.missing = "built without Concurrency Kit"};
+const struct lock_peer lock_peer_ck_bytelock = {
+    .missing = "built without Concurrency Kit"};
 #endif

@@ -39,5 +39,6 @@ unlock_write(unsigned slot)
 #define PEER lock_peer_ck_rwlock
 #include "../lock_template.h"
 #else
-const struct lock_peer lock_peer_ck_rwlock = {.missing = "built without Concurrency Kit"};
+const struct lock_peer lock_peer_ck_rwlock = {
+    .missing = "built without Concurrency Kit"};
 #endif

@@ -1,6 +1,6 @@
 /*
- * pthread_rwlock with its default attributes (glibc's prefers readers), which is
- * also what uv_rwlock is on this system.
+ * pthread_rwlock with its default attributes (glibc's prefers readers), which
+ * is also what uv_rwlock is on this system.
  */
 #include "../lock_peer.h"
 
