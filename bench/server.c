@@ -141,6 +141,28 @@ server_usage(const struct server_state *self)
 
 /* ---- a subject ---- */
 
+/* What went wrong, as the load saw it; unless the server is gone, which is then
+ * the better reason. */
+static const char *
+explain(struct server_state *self, const char *failed)
+{
+    static char text[BENCH_TEXT];
+    int status;
+    /* The end of a process comes a moment after that of its sockets. */
+    const struct timespec moment = {.tv_nsec = 50000000};
+    nanosleep(&moment, NULL);
+    if (waitpid(self->pid, &status, WNOHANG) != self->pid)
+        return failed;
+    self->pid = 0;
+    if (WIFSIGNALED(status))
+        snprintf(text, sizeof text, "%s: the server got signal %d", failed,
+                 WTERMSIG(status));
+    else
+        snprintf(text, sizeof text, "%s: the server exited with %d", failed,
+                 WEXITSTATUS(status));
+    return text;
+}
+
 static const char *
 open_load(struct server_state *self)
 {
@@ -170,7 +192,9 @@ setup_server(const void *plan, void **state)
     *state = &self;
     raise_descriptor_limit();
     const char *failed = start_server(&self);
-    return failed ? failed : open_load(&self);
+    if (!failed)
+        failed = open_load(&self);
+    return failed ? explain(&self, failed) : NULL;
 }
 
 static void
@@ -193,6 +217,8 @@ round_server(void *state, struct bench_sample *sample)
     const uint64_t time_ns = bench_config.quick ? 40000000 : 400000000;
     double cpu_ns = server_usage(self).cpu_ns;
     const char *failed = load_run(self->load, time_ns, &result);
+    if (failed)
+        return explain(self, failed);
     struct usage usage = server_usage(self);
     double requests = (double)result.requests;
     double connections = self->plan->active + self->idle;
@@ -208,7 +234,7 @@ round_server(void *state, struct bench_sample *sample)
             : NAN;
     sample->rss_kb = usage.rss_kb;
     snprintf(sample->pages, sizeof sample->pages, "not asked");
-    return failed;
+    return NULL;
 }
 
 /* ---- the tables ---- */
