@@ -42,8 +42,8 @@
 #endif
 
 enum {
-    /* Unusable bytes behind each block, so that an overrun does not land in
-     * the next one. */
+/* Unusable bytes behind each block, so that an overrun does not land in
+ * the next one. */
 #if defined(PX_ASAN)
     PX_REDZONE = 16,
 #else

@@ -64,8 +64,10 @@ struct px_heap {
     uint32_t mode;
     uint32_t references; /* atomic, see px_heap_release() */
     size_t retain_bytes;
-    char *peak; /* largest next that the cursor came back from */
+    /* The two counts are apart on purpose: side by side they are updated as one
+     * vector, which makes a rollback wait for the previous one. */
     uint64_t rollback_count;
+    char *peak; /* largest next that the cursor came back from */
     uint64_t rolled_back_bytes;
     /* ---- slow paths only ---- */
     char *first;

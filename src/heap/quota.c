@@ -82,8 +82,8 @@ charge_one(px_quota *quota, size_t bytes)
     do {
         if (bytes > quota->limit - used) /* Q1 */
             return false;
-    } while (!px__cas_weak(&quota->used, &used, used + bytes,
-                           __ATOMIC_RELAXED));
+    } while (
+        !px__cas_weak(&quota->used, &used, used + bytes, __ATOMIC_RELAXED));
     return true;
 }
 

@@ -28,7 +28,8 @@
 #include "heap/annotate.h"
 #include "platform/vm.h"
 
-#include <pthread.h>
+#include <pxrt/lock.h>
+
 #include <string.h>
 
 #if defined(__has_feature)
@@ -52,7 +53,7 @@ enum {
 struct px__range px__range;
 struct px_range_view px_range_view;
 
-static pthread_mutex_t range_mutex = PTHREAD_MUTEX_INITIALIZER;
+static px_mutex range_mutex;
 
 /* Guarded by the lock. */
 static struct {
@@ -65,13 +66,13 @@ static struct {
 void
 px__range_lock(void)
 {
-    pthread_mutex_lock(&range_mutex);
+    px_mutex_lock(&range_mutex);
 }
 
 void
 px__range_unlock(void)
 {
-    pthread_mutex_unlock(&range_mutex);
+    px_mutex_unlock(&range_mutex);
 }
 
 void

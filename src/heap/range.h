@@ -29,9 +29,9 @@ enum {
 
 /* Written once, when the range is set up; read only afterwards. */
 struct px__range {
-    int ready;                 /* R1: set last, with release */
-    uint32_t fork_generation;  /* of the process that set it up */
-    bool commit_later;         /* memory must be committed before use */
+    int ready;                /* R1: set last, with release */
+    uint32_t fork_generation; /* of the process that set it up */
+    bool commit_later;        /* memory must be committed before use */
     bool no_large_pages;
     bool on_valgrind;
     size_t page_bytes;
@@ -90,8 +90,8 @@ void px__range_lock(void);
 void px__range_unlock(void);
 
 /* Cut @bytes (a power of two, at least PX_UNIT) off the range, at *@lo. Answers
- * a zeroed descriptor of PX_DESCRIPTOR_BYTES for them, the *@index-th so far, or
- * NULL when addresses or memory are used up. Under the lock. */
+ * a zeroed descriptor of PX_DESCRIPTOR_BYTES for them, the *@index-th so far,
+ * or NULL when addresses or memory are used up. Under the lock. */
 void *px__range_carve_locked(size_t bytes, char **lo, size_t *index);
 
 /* Make every unit of [@lo, @hi) answer @word. @lo, @hi: multiples of PX_UNIT

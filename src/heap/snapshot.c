@@ -69,8 +69,9 @@ px__heap_find_record(const px_heap *heap, const px_snapshot *snapshot)
     return record->serial == snapshot->serial ? record : NULL;
 }
 
-/* The part of a rollback that cannot fail. */
-static void
+/* The part of a rollback that cannot fail. The cursor's end needs no change: a
+ * closed cursor is closed again by the caller. */
+static inline void
 cut_back(px_heap *heap, px__record *record)
 {
     char *from = heap->cursor.next;
@@ -78,15 +79,14 @@ cut_back(px_heap *heap, px__record *record)
     px__heap_note_peak(heap);
     heap->rollback_count++;
     heap->rolled_back_bytes += (size_t)(from - mark);
-    heap->top = record;
-    px__heap_move(heap, mark);
+    heap->cursor.next = mark;
     if (PX_UNLIKELY((size_t)(heap->committed - mark) > heap->retain_bytes))
         px__heap_settle(heap, from);
 }
 
 /* Everything but the common case: a record under the top, cleanups, free lists,
  * sanitizers. */
-static int
+static int __attribute__((noinline))
 rollback_slow(px_heap *heap, const px_snapshot *snapshot)
 {
     if (heap->mode & PX__MODE_CLEANUP)
@@ -98,7 +98,9 @@ rollback_slow(px_heap *heap, const px_snapshot *snapshot)
     clear_lists(heap); /* S1 */
     size_t dropped = (size_t)(heap->cursor.next - record->mark);
     px__note_drop(record->mark, dropped);
+    heap->top = record;
     cut_back(heap, record);
+    px__heap_move(heap, record->mark);
     return 0;
 }
 

@@ -116,12 +116,10 @@ whole_chunks(char *from, char *to)
     return hi > lo ? (size_t)(hi - lo) : 0;
 }
 
-void
-px__window_shrink(px__run *run, char *end)
+static void
+shrink(px__run *run, char *end)
 {
     PX_ASSERT(end >= run->lo);
-    if (end >= run->committed)
-        return;
     /* the first chunk is counted whole though its run starts inside it */
     char *from = end == run->lo ? px__chunk_floor(end) : end;
     size_t chunks = whole_chunks(from, run->committed);
@@ -129,9 +127,17 @@ px__window_shrink(px__run *run, char *end)
     run->committed = end;
     if (run->dirty > end)
         run->dirty = end;
-    run->large_wanted -= chunks < run->large_wanted ? chunks : run->large_wanted;
+    run->large_wanted -=
+        chunks < run->large_wanted ? chunks : run->large_wanted;
     if (run->large_granted > run->large_wanted)
         run->large_granted = run->large_wanted;
+}
+
+void
+px__window_shrink(px__run *run, char *end)
+{
+    if (PX_UNLIKELY(end < run->committed))
+        shrink(run, end);
 }
 
 /* Forget what an earlier owner left in a second run. */
@@ -191,7 +197,7 @@ px__window_lo(const px__window *window)
 char *
 px__window_hi(const px__window *window)
 {
-    return window->lo + ((size_t)1 << window->size_class);
+    return px__window_end(window);
 }
 
 void *
@@ -298,6 +304,8 @@ magazine_flush(void *arg)
 static struct magazine *
 magazine_create(void)
 {
+    if (px__range_forked())
+        return NULL;
     struct magazine *magazine = calloc(1, sizeof *magazine);
     if (!magazine)
         return NULL;
@@ -353,8 +361,7 @@ window_carve_locked(unsigned size_class)
         lines = COLOUR_LINES;
     window->lo = lo;
     window->size_class = size_class;
-    window->colour =
-        (uint32_t)(index * COLOUR_STEP % lines * PX_CACHE_LINE);
+    window->colour = (uint32_t)(index * COLOUR_STEP % lines * PX_CACHE_LINE);
     run_init(&window->run[0], px__page_floor(lo + window->colour));
     run_init(&window->run[1], NULL);
     return window;
@@ -407,23 +414,23 @@ static void
 disown(px__run *run)
 {
     char *from = unit_floor(run->lo);
+    if (run->owned == from)
+        return;
     px__range_own(from, run->owned, 0);
     run->owned = from;
     px__note_close(run->lo, run_kept(run));
 }
 
+/* In a forked child the lock may be held by a thread that is not there. What
+ * does not fit the magazine is then dropped: nothing is created any more. */
 void
 px__window_release(px__window *window)
 {
     disown(&window->run[0]); /* W3 */
     disown(&window->run[1]);
     window->owner = 0;
-    /* In a forked child the lock may be held by a thread that is not there;
-     * nothing is created any more, so the window is not missed. */
-    if (PX_UNLIKELY(px__range_forked()))
-        return;
     size_t kept = window_kept(window);
-    if (PX_LIKELY(magazine_put(window, kept)))
+    if (PX_LIKELY(magazine_put(window, kept)) || px__range_forked())
         return;
     px__range_lock();
     pool_put_locked(window, kept);

@@ -50,6 +50,13 @@ int px__window_extend(px__window *window, px__run *run, char *end);
 /* Give [@end, run->committed) back to the system. */
 void px__window_shrink(px__run *run, char *end);
 
+/* px__window_hi() for this room. */
+static inline char *
+px__window_end(const px__window *window)
+{
+    return window->lo + ((size_t)1 << window->size_class);
+}
+
 /* Set the owner words of the run's memory. */
 static inline void
 px__window_own(px__window *window, px__run *run)
