@@ -42,7 +42,8 @@ needs() {
     tsan) echo tsan ;;
     model) echo spin ;;
     install) echo cxx ;;
-    check) echo cxx binutils clangformat clangtidy shellcheck mingw doxygen ;;
+    check) echo cxx binutils clangformat clangtidy shellcheck mingw doxygen \
+        spin ;;
     mingw) echo mingw ;;
     doc) echo doxygen ;;
     fuzz) echo clang libfuzzer ;;

@@ -198,12 +198,22 @@ append_collected(px__strand *s)
 void
 px__strand_collect(px__strand *s)
 {
-    int state = px__life_state(s->cx);
     PX_ASSERT(px__load_relaxed(&s->rt->baton));
-    if (state == PX_CREATED || state == PX_SENDING)
-        px__life_move(s->cx, state, PX_READY);
-    else if (state != PX_CLOSING && !px__life_wake(s->cx))
+    if (px__life_state(s->cx) == PX_CREATED)
+        px__life_move(s->cx, PX_CREATED, PX_READY);
+    else if (!px__life_wake(s->cx))
         return;
+    append_collected(s);
+}
+
+void
+px__strand_return(px__strand *s)
+{
+    PX_ASSERT(px__load_relaxed(&s->rt->baton));
+    if (px__life_state(s->cx) == PX_SENDING)
+        px__life_move(s->cx, PX_SENDING, PX_READY);
+    PX_ASSERT(px__life_state(s->cx) == PX_READY ||
+              px__life_state(s->cx) == PX_CLOSING);
     append_collected(s);
 }
 

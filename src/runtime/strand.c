@@ -68,6 +68,12 @@ host_unreferenced(px_context *cx)
 
 const px__host px__strand_host = {host_ready, host_unreferenced};
 
+px__strand *
+px__strand_of(const px_context *cx)
+{
+    return cx->host == &px__strand_host ? cx->host_data : NULL;
+}
+
 int
 px__strand_open(px_runtime *rt, px__strand *s, const px__strand_kind *kind,
                 const px_context_options *options)
@@ -168,7 +174,7 @@ give_to_failed(px_context *cx, px_failed_fn failed, void *arg)
     int rc = failed(cx, &saved.error, arg);
     if (rc >= 0) {
         px_context_clear_error(cx);
-        return 0;
+        return 1;
     }
     if (!px_context_error(cx))
         px__error_restore(cx, &saved);
