@@ -107,12 +107,10 @@ after_callback(px__conn *conn, int rc)
     px_context *cx = context_of(conn);
     bool handled = conn->server->protocol.failed != NULL;
     conn->counts.callbacks++;
+    move(conn, PX__CALLED);
     if (PX_UNLIKELY(rc < 0 || px_context_error(cx)))
         rc = px__settle(cx, rc, handled ? call_failed : NULL, conn);
-    if (rc < 0)
-        return close_with(conn, rc);
-    move(conn, PX__CALLED);
-    return GO_ON;
+    return rc < 0 ? close_with(conn, rc) : GO_ON;
 }
 
 /* The first callback. The snapshot serves all others, too: rolling back to it
@@ -283,7 +281,8 @@ static void
 begin_closing(px__conn *conn)
 {
     px__send_forget(conn);
-    drop_leftovers(conn);
+    if (conn->stage != PX__QUIET)
+        drop_leftovers(conn);
     px__strand_closing(&conn->strand, &conn->close_op);
 }
 
