@@ -9,11 +9,8 @@
 
 #include <pxrt.h>
 
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "client.h"
 
@@ -378,8 +375,8 @@ accepting_paused(void *arg)
     return stats_of(arg).accept_pauses > 0;
 }
 
-/* No descriptor is left for the server's side of the second connection, which
- * waits, and is served as soon as there is one. */
+/* No descriptor is left for the server's side of the connection, which waits,
+ * and is served as soon as there is one. */
 static void
 descriptors__that_run_out__pause_accepting(void **state)
 {
@@ -387,7 +384,7 @@ descriptors__that_run_out__pause_accepting(void **state)
     px_runtime_stats load = {.size = sizeof load};
     uint64_t turns;
     served s;
-    int fd, spare;
+    int fd;
     (void)state;
     serve(&s, &echoing, NULL);
     fd = dial(&s);
@@ -396,26 +393,21 @@ descriptors__that_run_out__pause_accepting(void **state)
     hang_up(fd);
     wait_closed(&s, 1);
     getrlimit(RLIMIT_NOFILE, &before);
-    fd = dial(&s); /* let its accept be over before the limit is set */
-    say_text(fd, "x");
-    assert_true(hears(fd, "x"));
-    spare = open("/dev/null", O_RDONLY);
+    fd = make_client(0);
     tight = before;
-    tight.rlim_cur = (rlim_t)spare + 1;
-    hang_up(spare);
-    spare = dial(&s); /* the last descriptor */
+    tight.rlim_cur = (rlim_t)fd + 1; /* the last one below the limit */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    connect_client(&s, fd);
     wait_until(&s, accepting_paused, &s);
     px_runtime_get_stats(s.rt, &load);
     turns = load.loop_turns;
-    say_text(spare, "patience");
+    say_text(fd, "patience");
     setrlimit(RLIMIT_NOFILE, &before);
-    assert_true(hears(spare, "patience"));
+    assert_true(hears(fd, "patience"));
     px_runtime_get_stats(s.rt, &load);
     assert_true(load.loop_turns - turns < 100); /* it has not spun */
-    hang_up(spare);
     hang_up(fd);
-    wait_closed(&s, 3);
+    wait_closed(&s, 2);
     unserve(&s);
 }
 

@@ -97,21 +97,34 @@ wait_closed(served *s, uint64_t count)
 }
 
 int
-dial_small(const served *s, int receive_bytes)
+make_client(int receive_bytes)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET};
     struct timeval patience = {.tv_sec = CLIENT_PATIENCE_S};
     int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
-    to.sin_port = htons((uint16_t)px_server_port(s->server));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (receive_bytes)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes,
                    sizeof receive_bytes);
+    return fd;
+}
+
+void
+connect_client(const served *s, int fd)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    to.sin_port = htons((uint16_t)px_server_port(s->server));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+}
+
+int
+dial_small(const served *s, int receive_bytes)
+{
+    int fd = make_client(receive_bytes);
+    connect_client(s, fd);
     return fd;
 }
 

@@ -37,6 +37,10 @@ void wait_closed(served *s, uint64_t count);
 int dial(const served *s);
 int dial_small(const served *s, int receive_bytes);
 
+/* The same in two steps. */
+int make_client(int receive_bytes);
+void connect_client(const served *s, int fd);
+
 /* Send all of it. False: the peer has closed or reset. */
 bool say(int fd, const void *bytes, size_t count);
 bool say_text(int fd, const char *text);
