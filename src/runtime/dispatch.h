@@ -169,7 +169,7 @@ void px__strand_over(px__strand *strand);
 
 /* What becomes of a callback that returned @rc: success and no recorded error:
  * 0. Else an error is recorded (a bare code gets a message), @failed (may be
- * NULL) runs with it, and its success clears the error: 0. Else the code; the
+ * NULL) runs with it, and its success clears the error: 1. Else the code; the
  * error stays recorded, for px__strand_over(). Owner. */
 int px__settle(px_context *cx, int rc, px_failed_fn failed, void *arg);
 

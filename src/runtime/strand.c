@@ -174,7 +174,7 @@ give_to_failed(px_context *cx, px_failed_fn failed, void *arg)
     int rc = failed(cx, &saved.error, arg);
     if (rc >= 0) {
         px_context_clear_error(cx);
-        return 0;
+        return 1;
     }
     if (!px_context_error(cx))
         px__error_restore(cx, &saved);

@@ -175,9 +175,9 @@ static void
 fire(px_timer *t, bool due)
 {
     int rc = call(t, due);
-    if (rc == 0)
+    if (rc >= 0 && t->has_before)
         px_heap_rollback(px_context_heap(t->strand.cx), &t->before);
-    if (rc < 0 || (due && !t->period_ms))
+    if (rc != 0 || (due && !t->period_ms))
         finish(t);
 }
 
