@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RPS, P99, CPU, MEMORY, ROLLED_BACK };
+enum { RPS, P99, LONGEST, CPU, MEMORY, ROLLED_BACK };
 
 /* A subject: which server, and under which load. */
 struct server_plan {
@@ -221,11 +221,13 @@ round_server(void *state, struct bench_sample *sample)
         return explain(self, failed);
     struct usage usage = server_usage(self);
     double requests = (double)result.requests;
+    double answered = (double)result.answered;
     double connections = self->plan->active + self->idle;
     const struct server_shared *shared = self->shared;
     sample->value[RPS] = requests * 1e9 / (double)result.spent_ns;
     sample->value[P99] = result.p99_ns / 1e3;
-    sample->value[CPU] = (usage.cpu_ns - cpu_ns) / requests / 1e3;
+    sample->value[LONGEST] = result.longest_ns / 1e3;
+    sample->value[CPU] = (usage.cpu_ns - cpu_ns) / answered / 1e3;
     sample->value[MEMORY] =
         (double)(usage.rss_kb - self->rss_before_kb) / connections;
     sample->value[ROLLED_BACK] =
@@ -245,6 +247,7 @@ add_bench(const char *name, const char *what, const char *reference)
     struct bench *bench = bench_add(name, what, reference, 0);
     bench_add_metric(bench, "rps", "1/s", 1);
     bench_add_metric(bench, "p99", "us", 1);
+    bench_add_metric(bench, "longest", "us", 1);
     bench_add_metric(bench, "cpu", "us", 1);
     bench_add_metric(bench, "memory", "KB", 1);
     bench_add_metric(bench, "rolled-back", "B", 1);
