@@ -262,6 +262,7 @@ serve_loop(px__worker *w, bool may_block)
     if (!chain)
         return;
     px__strand *others = chain->next;
+    PX_ASSERT(!w->next);
     w->next = chain;
     queue_all(others);
     if (!px_ilist_empty(&rt->ops))
@@ -308,10 +309,12 @@ pop_any(px__worker *w)
     return link;
 }
 
+/* A worker that holds a strand has just served the loop; to serve it again
+ * would put another strand in its place. */
 static px__strand *
 next_strand(px__worker *w)
 {
-    if (++w->ticks % LOOP_TICKS == 0 && px__loop_waiting(w->rt) &&
+    if (++w->ticks % LOOP_TICKS == 0 && !w->next && px__loop_waiting(w->rt) &&
         baton_try(w->rt))
         serve_loop(w, false);
     px__strand *s = w->next;
