@@ -262,6 +262,7 @@ serve_loop(px__worker *w, bool may_block)
     if (!chain)
         return;
     px__strand *others = chain->next;
+    PX_ASSERT(!w->next);
     w->next = chain;
     queue_all(others);
     if (!px_ilist_empty(&rt->ops))
@@ -272,8 +273,8 @@ serve_loop(px__worker *w, bool may_block)
  */
 
 /* Work begins only while main keeps up with what is over. */
-static bool
-may_begin(const px_runtime *rt)
+bool
+px__work_may_begin(const px_runtime *rt)
 {
     return px__load_over(px__load_seqcst(&rt->load)) < rt->max_finished ||
            px__load_relaxed(&rt->closing);
@@ -283,13 +284,13 @@ bool
 px__strand_waiting(const px_runtime *rt)
 {
     return px__queue_waiting(&rt->ready) ||
-           (px__queue_waiting(&rt->fresh) && may_begin(rt));
+           (px__queue_waiting(&rt->fresh) && px__work_may_begin(rt));
 }
 
 static px_ilink *
 pop_fresh(px_runtime *rt)
 {
-    return px__queue_waiting(&rt->fresh) && may_begin(rt)
+    return px__queue_waiting(&rt->fresh) && px__work_may_begin(rt)
                ? px__queue_pop(&rt->fresh)
                : NULL;
 }
@@ -308,10 +309,12 @@ pop_any(px__worker *w)
     return link;
 }
 
+/* A worker that holds a strand has just served the loop; to serve it again
+ * would put another strand in its place. */
 static px__strand *
 next_strand(px__worker *w)
 {
-    if (++w->ticks % LOOP_TICKS == 0 && px__loop_waiting(w->rt) &&
+    if (++w->ticks % LOOP_TICKS == 0 && !w->next && px__loop_waiting(w->rt) &&
         baton_try(w->rt))
         serve_loop(w, false);
     px__strand *s = w->next;
