@@ -112,7 +112,7 @@ text_of(const char *path, const char *key, char *text, size_t bytes)
         found = strncmp(line, key, strlen(key)) == 0;
         line[strcspn(line, "\n")] = 0;
         if (found)
-            snprintf(text, bytes, "%s", line + strlen(key));
+            snprintf(text, bytes, "%.*s", (int)bytes - 1, line + strlen(key));
     }
     if (file)
         fclose(file);
