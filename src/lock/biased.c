@@ -53,8 +53,8 @@ enter_by_slot(px_rwlock_biased *b)
     if (px__load_relaxed(&b->bias) != ON)
         return false;
     px__reader_record *self = px__reader_self;
-    if (PX_UNLIKELY(!self) && !(self = px__reader_record_take()))
-        return false;
+    if (PX_UNLIKELY(!self))
+        self = px__reader_record_take();
     const void **slot = px__reader_slot_of(self, NULL);
     if (PX_UNLIKELY(!slot))
         return false;
