@@ -49,7 +49,9 @@ void px__reader_tell_writers(px__reader_record *r);
 static inline const void **
 px__reader_slot_of(px__reader_record *r, const void *lock)
 {
-    for (int i = 0; i < PX_READER_SLOTS; i++)
+    if (PX_LIKELY(px__load_relaxed(&r->slots[0]) == lock))
+        return &r->slots[0];
+    for (int i = 1; i < PX_READER_SLOTS; i++)
         if (px__load_relaxed(&r->slots[i]) == lock)
             return &r->slots[i];
     return NULL;

@@ -1,14 +1,14 @@
 /*
  * The protocol of src/lock/rwlock.c, for exhaustive search. Labels and comments
  * use the step names of the source: RL = read_lock, RU = read_unlock,
- * WL = write_lock, WU = write_unlock, U = wake_waiters and wake_writer.
+ * WL = write_lock, WU = write_unlock, U = px__rwlock_wake and wake_writer.
  *
  * Each process enters and leaves ROUNDS times and ends. Checked in every
  * interleaving: exclusion and the invariants W1, W4, W5 (assert); nobody sleeps
  * for ever (no invalid end state); at the end the state word is 0.
  *
  * One statement is one atomic access of the source. Memory is sequentially
- * consistent here; the weak orders are the business of test_model_rwlock.c.
+ * consistent here; the weak orders are the business of test_model_lock.c.
  * Parking never returns for no reason: that would hide a lost wake-up. Spinning
  * is one load, since a later load is just another interleaving.
  *
