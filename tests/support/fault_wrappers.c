@@ -107,24 +107,7 @@ FAULT(int, uv_tcp_init, (uv_loop_t * loop, uv_tcp_t *tcp), (loop, tcp),
 FAULT(int, uv_tcp_open, (uv_tcp_t * tcp, uv_os_sock_t fd), (tcp, fd), UV_EBADF)
 FAULT(int, uv_tcp_close_reset, (uv_tcp_t * tcp, uv_close_cb cb), (tcp, cb),
       UV_EINVAL)
-FAULT(int, uv_tcp_bind,
-      (uv_tcp_t * tcp, const struct sockaddr *address, unsigned flags),
-      (tcp, address, flags), UV_EADDRINUSE)
-FAULT(int, uv_tcp_connect,
-      (uv_connect_t * request, uv_tcp_t *tcp, const struct sockaddr *address,
-       uv_connect_cb cb),
-      (request, tcp, address, cb), UV_EADDRNOTAVAIL)
 FAULT(int, uv_tcp_nodelay, (uv_tcp_t * tcp, int on), (tcp, on), UV_EINVAL)
-FAULT(int, uv_tcp_getsockname,
-      (const uv_tcp_t *tcp, struct sockaddr *address, int *bytes),
-      (tcp, address, bytes), UV_ENOBUFS)
-FAULT(int, uv_tcp_getpeername,
-      (const uv_tcp_t *tcp, struct sockaddr *address, int *bytes),
-      (tcp, address, bytes), UV_ENOTCONN)
-FAULT(int, uv_listen, (uv_stream_t * stream, int backlog, uv_connection_cb cb),
-      (stream, backlog, cb), UV_EADDRINUSE)
-FAULT(int, uv_accept, (uv_stream_t * server, uv_stream_t *client),
-      (server, client), UV_EMFILE)
 FAULT(int, uv_read_start,
       (uv_stream_t * stream, uv_alloc_cb alloc, uv_read_cb cb),
       (stream, alloc, cb), UV_ENOTCONN)
@@ -132,14 +115,6 @@ FAULT(int, uv_write,
       (uv_write_t * request, uv_stream_t *stream, const uv_buf_t buffers[],
        unsigned count, uv_write_cb cb),
       (request, stream, buffers, count, cb), UV_ENOMEM)
-FAULT(int, uv_try_write,
-      (uv_stream_t * stream, const uv_buf_t buffers[], unsigned count),
-      (stream, buffers, count), UV_EPIPE)
-FAULT(int, uv_shutdown,
-      (uv_shutdown_t * request, uv_stream_t *stream, uv_shutdown_cb cb),
-      (request, stream, cb), UV_ENOTCONN)
-FAULT(int, uv_fileno, (const uv_handle_t *handle, uv_os_fd_t *fd), (handle, fd),
-      UV_EBADF)
 
 /* The memory family also keeps the balance of blocks. */
 static void *
