@@ -95,7 +95,7 @@ struct px__conn {
     bool mail_next;
     int status; /* for the closed callback */
     unsigned budget;
-    unsigned last_mail; /* messages still run after px_close() */
+    unsigned last_mail; /* messages still run when the end is due */
     px_ilink *queue;    /* flushed slots, oldest first */
     px__slot *slot;     /* that the callback was given */
     px_snapshot before;

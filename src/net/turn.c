@@ -107,12 +107,10 @@ after_callback(px__conn *conn, int rc)
     px_context *cx = context_of(conn);
     bool handled = conn->server->protocol.failed != NULL;
     conn->counts.callbacks++;
+    move(conn, PX__CALLED);
     if (PX_UNLIKELY(rc < 0 || px_context_error(cx)))
         rc = px__settle(cx, rc, handled ? call_failed : NULL, conn);
-    if (rc < 0)
-        return close_with(conn, rc);
-    move(conn, PX__CALLED);
-    return GO_ON;
+    return rc < 0 ? close_with(conn, rc) : GO_ON;
 }
 
 /* The first callback. The snapshot serves all others, too: rolling back to it
@@ -153,20 +151,20 @@ deliver(px__conn *conn)
 
 /* ---- what is next -------------------------------------------------------- */
 
-/* Asked to close from elsewhere: what was posted before still runs, but not for
- * ever, whatever others post. */
+/* The peer has ended, or px_close() was called from elsewhere: what was posted
+ * before still runs, but not for ever, whatever others post. */
 static verdict
-take_leave(px__conn *conn)
+take_leave(px__conn *conn, int status)
 {
     if (!px__mailbox_waiting(context_of(conn)) || !conn->last_mail)
-        return close_with(conn, 0);
+        return close_with(conn, status);
     conn->last_mail--;
     return deliver(conn);
 }
 
 /* Bytes and messages take turns, so that neither starves the other. */
 static verdict
-next_arrival(px__conn *conn)
+next_arrival(px__conn *conn, uint32_t signals)
 {
     px__slot *slot;
     if (conn->mail_next && px__mailbox_waiting(context_of(conn)))
@@ -174,23 +172,21 @@ next_arrival(px__conn *conn)
     slot = px__receive_take(conn);
     if (slot)
         return hand_over(conn, slot);
+    if (signals & PX__SIGNAL_EOF)
+        return take_leave(conn, conn->peer_status);
     if (px__mailbox_waiting(context_of(conn)))
         return deliver(conn);
-    return REST;
+    return signals & PX__SIGNAL_DRAIN ? close_with(conn, 0) : REST;
 }
 
 static verdict
 next_event(px__conn *conn, uint32_t signals)
 {
-    verdict answer;
     if (!conn->greeted)
         return greet(conn);
     if (signals & PX__SIGNAL_CLOSE)
-        return take_leave(conn);
-    answer = next_arrival(conn);
-    if (answer != REST || !(signals & (PX__SIGNAL_EOF | PX__SIGNAL_DRAIN)))
-        return answer;
-    return close_with(conn, signals & PX__SIGNAL_EOF ? conn->peer_status : 0);
+        return take_leave(conn, 0);
+    return next_arrival(conn, signals);
 }
 
 /* ---- the other stages ---------------------------------------------------- */
@@ -283,7 +279,8 @@ static void
 begin_closing(px__conn *conn)
 {
     px__send_forget(conn);
-    drop_leftovers(conn);
+    if (conn->stage != PX__QUIET)
+        drop_leftovers(conn);
     px__strand_closing(&conn->strand, &conn->close_op);
 }
 

@@ -272,8 +272,8 @@ serve_loop(px__worker *w, bool may_block)
  */
 
 /* Work begins only while main keeps up with what is over. */
-static bool
-may_begin(const px_runtime *rt)
+bool
+px__work_may_begin(const px_runtime *rt)
 {
     return px__load_over(px__load_seqcst(&rt->load)) < rt->max_finished ||
            px__load_relaxed(&rt->closing);
@@ -283,13 +283,13 @@ bool
 px__strand_waiting(const px_runtime *rt)
 {
     return px__queue_waiting(&rt->ready) ||
-           (px__queue_waiting(&rt->fresh) && may_begin(rt));
+           (px__queue_waiting(&rt->fresh) && px__work_may_begin(rt));
 }
 
 static px_ilink *
 pop_fresh(px_runtime *rt)
 {
-    return px__queue_waiting(&rt->fresh) && may_begin(rt)
+    return px__queue_waiting(&rt->fresh) && px__work_may_begin(rt)
                ? px__queue_pop(&rt->fresh)
                : NULL;
 }

@@ -134,6 +134,9 @@ void px__crew_wake_all(px_runtime *rt);
 bool px__strand_waiting(const px_runtime *rt);
 bool px__loop_waiting(const px_runtime *rt);
 
+/* Whether main keeps up, so that fresh work may begin. */
+bool px__work_may_begin(const px_runtime *rt);
+
 /* The body of a worker's thread. */
 void px__worker_main(void *worker);
 
