@@ -120,9 +120,8 @@ static void
 shrink(px__run *run, char *end)
 {
     PX_ASSERT(end >= run->lo);
-    /* the first chunk is counted whole though its run starts inside it */
-    char *from = end == run->lo ? px__chunk_floor(end) : end;
-    size_t chunks = whole_chunks(from, run->committed);
+    /* a chunk of which only a part goes is on small pages from now on */
+    size_t chunks = whole_chunks(px__chunk_floor(end), run->committed);
     px__vm_purge(end, (size_t)(run->committed - end), px__range.commit_later);
     run->committed = end;
     if (run->dirty > end)
