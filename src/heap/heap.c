@@ -129,6 +129,8 @@ int
 px__heap_place(px_heap *heap, px__window *window, char *lo, char *hi,
                const px_heap_options *options)
 {
+    if (lo >= window->lo + PX_CHUNK)
+        lo = px__chunk_ceil(lo); /* a second heap shares no chunk */
     px__run *run = px__window_run(window, lo, hi);
     init_fields(heap, window, run, first_of(window, run, lo, options->flags),
                 options);

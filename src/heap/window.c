@@ -101,10 +101,13 @@ run_init(px__run *run, char *lo)
     run->owned = unit_floor(lo);
 }
 
+/* Bytes that are resident, as far as we know: what was written, and all of a
+ * large page. The rest of the committed memory was never touched. */
 static size_t
 run_kept(const px__run *run)
 {
-    return (size_t)(run->committed - run->lo);
+    size_t touched = (size_t)(px__page_ceil(run->dirty) - run->lo);
+    return touched > run->large_granted ? touched : run->large_granted;
 }
 
 /* Whole chunks of [from, to), in bytes. */
@@ -122,7 +125,9 @@ shrink(px__run *run, char *end)
     PX_ASSERT(end >= run->lo);
     /* a chunk of which only a part goes is on small pages from now on */
     size_t chunks = whole_chunks(px__chunk_floor(end), run->committed);
-    px__vm_purge(end, (size_t)(run->committed - end), px__range.commit_later);
+    /* what lies below the start became resident with the large page */
+    char *from = end == run->lo ? px__chunk_floor(end) : end;
+    px__vm_purge(from, (size_t)(run->committed - from), px__range.commit_later);
     run->committed = end;
     if (run->dirty > end)
         run->dirty = end;
@@ -212,6 +217,8 @@ px__window_control(px__window *window, size_t bytes, uintptr_t flag)
         return NULL;
     }
     px__window_own(window, run);
+    if (run->dirty < control + bytes)
+        run->dirty = control + bytes;
     px__note_open(control, bytes);
     return control;
 }
@@ -417,7 +424,7 @@ disown(px__run *run)
         return;
     px__range_own(from, run->owned, 0);
     run->owned = from;
-    px__note_close(run->lo, run_kept(run));
+    px__note_close(run->lo, (size_t)(run->committed - run->lo));
 }
 
 /* In a forked child the lock may be held by a thread that is not there. What

@@ -19,7 +19,7 @@
 typedef struct px__run {
     char *lo;        /* multiple of a page */
     char *committed; /* multiple of a page */
-    char *dirty;     /* lo <= dirty <= committed */
+    char *dirty;     /* lo <= dirty <= committed, whatever the page size */
     char *owned;     /* owner words are set up to here; multiple of a unit */
     size_t large_wanted; /* bytes of whole chunks, ... */
     size_t large_granted;

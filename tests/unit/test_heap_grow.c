@@ -140,10 +140,11 @@ trim__gives_back__what_is_above_the_cursor(void **state)
         assert_int_equal(px_heap_rollback(heap, &here), 0);
         assert_int_equal(stats_of(heap).committed_bytes, full);
         size_t given = px_heap_trim(heap, 4 * MB);
-        assert_true(given >= 3 * MB && given <= 6 * MB + MB / 2);
+        assert_true(stats_of(heap).committed_bytes >= 4 * MB);
+        assert_true(stats_of(heap).committed_bytes <= 7 * MB);
         given += px_heap_trim(heap, 0);
         assert_int_equal(stats_of(heap).committed_bytes, full - given);
-        assert_true(stats_of(heap).committed_bytes <= PX_CHUNK);
+        assert_true(stats_of(heap).committed_bytes <= 2 * PX_CHUNK);
         unsigned char *block = px_heap_calloc(heap, 1, 10 * MB);
         assert_int_equal(block[0] | block[5 * MB] | block[10 * MB - 1], 0);
         assert_int_equal(px_heap_validate(heap), 0);

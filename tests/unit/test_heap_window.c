@@ -159,6 +159,34 @@ windows__travel__between_threads(void **state)
     px_heap_release(maker.heap);
 }
 
+/* Nothing of a window stays resident once its memory was given back: neither
+ * below its colour nor above, whether on small pages or large. */
+static void
+cache__drops_everything__that_it_drops(void **state)
+{
+    enum { HEAPS = 60 };
+    static px_heap *heaps[HEAPS];
+    px_heap_options options;
+    (void)state;
+    px_heap_options_init(&options);
+    options.window_bytes = 16 * MB;
+    for (int i = 0; i < HEAPS; i++) {
+        options.flags = i % 2 ? PX_HEAP_SMALL_START : 0;
+        assert_int_equal(px_heap_create(&options, &heaps[i]), 0);
+        memset(px_heap_alloc(heaps[i], 9 * MB), 1, 9 * MB);
+    }
+    for (int i = 0; i < HEAPS; i++)
+        px_heap_release(heaps[i]);
+    int purged = 0;
+    for (int i = 0; i < HEAPS; i++) {
+        char *lo = px__chunk_floor((char *)heaps[i]);
+        size_t left = resident(lo, 16 * MB);
+        purged += left == 0;
+        assert_true(left == 0 || left >= 9 * MB);
+    }
+    assert_true(purged > HEAPS / 2);
+}
+
 /* More released memory than the cache may hold: the rest is given back. */
 static void
 cache__is_bounded__many_large_heaps(void **state)
@@ -318,6 +346,7 @@ main(void)
         cmocka_unit_test(small_start__keeps_little__while_idle),
         cmocka_unit_test(windows__come_back__from_threads_that_ended),
         cmocka_unit_test(windows__travel__between_threads),
+        cmocka_unit_test(cache__drops_everything__that_it_drops),
         cmocka_unit_test(cache__is_bounded__many_large_heaps),
         cmocka_unit_test(cache__makes_room__for_a_new_magazine),
         cmocka_unit_test(live_heaps__do_not_share__their_cache_sets),
