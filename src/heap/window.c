@@ -127,6 +127,7 @@ shrink(px__run *run, char *end)
     size_t chunks = whole_chunks(px__chunk_floor(end), run->committed);
     /* what lies below the start became resident with the large page */
     char *from = end == run->lo ? px__chunk_floor(end) : end;
+    px__note_open(from, (size_t)(run->committed - from));
     px__vm_purge(from, (size_t)(run->committed - from), px__range.commit_later);
     run->committed = end;
     if (run->dirty > end)

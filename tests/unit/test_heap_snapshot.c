@@ -245,6 +245,29 @@ rollback__overwrites_what_is_dropped__debug_build(void **state)
 }
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+
+/* Exactly what was asked for may be touched, and not after a rollback. */
+static void
+blocks__are_poisoned_around_and_after__address_sanitizer(void **state)
+{
+    px_heap *heap = heap_with(0);
+    (void)state;
+    for (size_t bytes = 1; bytes < 100; bytes++) {
+        px_snapshot here = snapshot_of(heap);
+        char *block = px_heap_alloc(heap, bytes);
+        assert_null(__asan_region_is_poisoned(block, bytes));
+        assert_true(__asan_address_is_poisoned(block + bytes));
+        assert_true(__asan_address_is_poisoned(block + bytes + 15));
+        assert_int_equal(px_heap_rollback(heap, &here), 0);
+        assert_true(__asan_address_is_poisoned(block));
+        assert_true(__asan_address_is_poisoned(block + bytes - 1));
+    }
+    px_heap_release(heap);
+}
+#endif
+
 int
 main(void)
 {
@@ -259,7 +282,10 @@ main(void)
         cmocka_unit_test(drop__keeps_the_memory__but_not_the_snapshot),
         cmocka_unit_test(rollback__works__on_another_thread),
         cmocka_unit_test(snapshot__is_out_of_memory__full_heap),
-#if defined(PXRT_DEBUG) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__)
+        cmocka_unit_test(
+            blocks__are_poisoned_around_and_after__address_sanitizer),
+#elif defined(PXRT_DEBUG)
         cmocka_unit_test(rollback__overwrites_what_is_dropped__debug_build),
 #endif
     };
