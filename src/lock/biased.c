@@ -24,10 +24,6 @@
  * who leaves reads bias before it clears its slot: afterwards the lock may be
  * gone B5  OFF means that no reader is inside by its slot
  *
- * B4 has a price: a reader that read ON just before the writer revoked leaves
- * without waking it. The writer therefore does not sleep for more than
- * NAP_NS at a time. That is a bound on a delay, not a part of correctness.
- *
  * Thread rule: any thread; left by the thread that entered.
  * Rejected: measuring how long a revocation took to decide when bias may return
  * (a clock on the slow read path). Waiting for slots before entering `lock`:
@@ -39,28 +35,16 @@
 #include "base/atomic.h"
 #include "lock/held.h"
 #include "lock/readers.h"
-#include "lock/spin.h"
-#include "platform/clock.h"
-#include "platform/park.h"
 
 enum { OFF, ON, REVOKING };
 
-/* Reads that go through the lock after a revocation. A revocation costs as much
- * as some dozens of them, so bias that returned earlier would not pay. */
-enum { PLAIN_READS = 64 };
-
-enum { NAP_NS = PX_NS_PER_MS };
+/* Reads that go through the lock after a revocation, before bias returns: some
+ * times what the revocation cost. One that had to sleep met a reader that was
+ * not running, and will meet more of those while there are more threads than
+ * CPUs. */
+enum { PLAIN_READS = 512, PLAIN_READS_AFTER_SLEEP = 32 * PLAIN_READS };
 
 _Static_assert(sizeof(px_rwlock_biased) == 16, "documented size");
-
-/* @bias was read before (B4). The release pairs with the scan of revoke(). */
-static void
-clear_slot(px_rwlock_biased *b, px__reader_slot *slot, uint32_t bias)
-{
-    px__store_release(&slot->lock, NULL);
-    if (PX_UNLIKELY(bias == REVOKING))
-        px__unpark_all(&b->bias);
-}
 
 /* Enter through a slot; false when the lock has to be taken. */
 static bool
@@ -68,15 +52,18 @@ enter_by_slot(px_rwlock_biased *b)
 {
     if (px__load_relaxed(&b->bias) != ON)
         return false;
-    px__reader_slot *slot = px__reader_slot_unused();
-    if (!slot)
+    px__reader_record *self = px__reader_self;
+    if (PX_UNLIKELY(!self) && !(self = px__reader_record_take()))
         return false;
-    px__store_seqcst(&slot->lock, b); /* B1 */
+    const void **slot = px__reader_slot_of(self, NULL);
+    if (PX_UNLIKELY(!slot))
+        return false;
+    px__store_seqcst(slot, b); /* B1 */
     uint32_t bias =
         px__load_seqcst(&b->bias); /* pairs with the releases of ON */
     if (PX_LIKELY(bias == ON))
         return true;
-    clear_slot(b, slot, bias);
+    px__reader_leave(self, slot, bias == REVOKING);
     return false;
 }
 
@@ -116,35 +103,18 @@ px_rwlock_biased_try_read_lock(px_rwlock_biased *b)
     return entered;
 }
 
-static void
-leave_by_slot(px_rwlock_biased *b, px__reader_slot *slot)
-{
-    px__held_remove(&b->lock, PX_HELD_READ);
-    clear_slot(b, slot, px__load_relaxed(&b->bias));
-}
-
 void
 px_rwlock_biased_read_unlock(px_rwlock_biased *b)
 {
-    px__reader_slot *slot = px__reader_slot_of(b);
-    if (PX_LIKELY(slot != NULL))
-        leave_by_slot(b, slot);
-    else
+    px__reader_record *self = px__reader_self;
+    const void **slot = self ? px__reader_slot_of(self, b) : NULL;
+    if (PX_UNLIKELY(!slot)) {
         px_rwlock_read_unlock(&b->lock);
-}
-
-static void
-wait_for_slots(px_rwlock_biased *b)
-{
-    unsigned spins = px__spin_limit();
-    while (px__reader_announced(b)) {
-        if (spins > 0) {
-            spins--;
-            px__pause();
-        } else {
-            px__park(&b->bias, REVOKING, NAP_NS);
-        }
+        return;
     }
+    px__held_remove(&b->lock, PX_HELD_READ);
+    uint32_t bias = px__load_relaxed(&b->bias); /* B4 */
+    px__reader_leave(self, slot, bias == REVOKING);
 }
 
 /* Called inside `lock` as the writer: no reader can turn bias ON meanwhile. */
@@ -152,8 +122,9 @@ static void
 revoke(px_rwlock_biased *b)
 {
     px__store_seqcst(&b->bias, REVOKING); /* B2 */
-    wait_for_slots(b);
-    px__store_relaxed(&b->plain_reads_left, PLAIN_READS);
+    bool slept = px__reader_wait_for_all(b);
+    px__store_relaxed(&b->plain_reads_left,
+                      slept ? PLAIN_READS_AFTER_SLEEP : PLAIN_READS);
     px__store_relaxed(&b->bias, OFF); /* handed on by leaving `lock` */
 }
 
@@ -171,7 +142,7 @@ static bool
 try_revoke(px_rwlock_biased *b)
 {
     px__store_seqcst(&b->bias, REVOKING); /* B2 */
-    bool alone = !px__reader_announced(b);
+    bool alone = !px__reader_any(b);
     if (alone)
         px__store_relaxed(&b->plain_reads_left, PLAIN_READS);
     px__store_release(&b->bias, alone ? OFF : ON); /* as count_plain_read() */

@@ -11,22 +11,63 @@
 #define PX_LOCK_READERS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* One announcement; NULL when unused. Written by its thread only. */
-typedef struct px__reader_slot {
-    const void *lock;
-} px__reader_slot;
+#include "base/assert.h"
+#include "base/atomic.h"
+#include "platform/thread.h"
 
-/* An unused slot of the calling thread; NULL when it has none left, or the
- * table is full: the caller then goes without. Never allocates. */
-px__reader_slot *px__reader_slot_unused(void);
+enum { PX_READER_SLOTS = 4 };
 
-/* The slot in which the calling thread announced @lock; NULL when in none. */
-px__reader_slot *px__reader_slot_of(const void *lock);
+/* One thread's announcements. The table is static and records are never freed,
+ * so a thread may look at any of them at any time. */
+typedef struct px__reader_record {
+    const void *slots[PX_READER_SLOTS]; /* its thread writes, writers read */
+    px__exit_hook at_exit; /* here, as thread-local storage may go earlier */
+    uint32_t taken;        /* 1 while a thread owns the record */
+    uint32_t leaves; /* its thread bumps it when it leaves under a writer's
+                        eyes; writers park on it */
+} __attribute__((aligned(PX_CACHE_LINE))) px__reader_record;
 
-/* Whether any thread announces @lock. The loads are sequentially consistent:
- * see B1 and B2 in biased.c. */
-bool px__reader_announced(const void *lock);
+/* The calling thread's record, NULL before its first biased read and when the
+ * table was full. In the static part of thread-local storage, since asking for
+ * the address of another kind costs as much as an atomic operation. */
+#if defined(__ELF__)
+__attribute__((tls_model("initial-exec")))
+#endif
+extern _Thread_local px__reader_record *px__reader_self;
+
+/* Give the calling thread a record, if one can be had; it has none yet. */
+px__reader_record *px__reader_record_take(void);
+
+/* The calling thread has just left: wake the writers that wait for that. */
+void px__reader_tell_writers(px__reader_record *r);
+
+/* The slot of @r that announces @lock (NULL: an unused one), or NULL. */
+static inline const void **
+px__reader_slot_of(px__reader_record *r, const void *lock)
+{
+    for (int i = 0; i < PX_READER_SLOTS; i++)
+        if (r->slots[i] == lock)
+            return &r->slots[i];
+    return NULL;
+}
+
+/* Leave by @slot. When @watched, a writer may be parked on the record. */
+static inline void
+px__reader_leave(px__reader_record *r, const void **slot, bool watched)
+{
+    px__store_release(slot, NULL); /* pairs with the loads in readers.c */
+    if (PX_UNLIKELY(watched))
+        px__reader_tell_writers(r);
+}
+
+/* Whether any thread announces @lock. */
+bool px__reader_any(const void *lock);
+
+/* Wait until each thread was seen not to announce @lock; true when that took a
+ * sleep. */
+bool px__reader_wait_for_all(const void *lock);
 
 #endif

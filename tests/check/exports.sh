@@ -6,34 +6,28 @@
 map=src/pxrt.map
 node=PXRT_0.1
 
-# Names declared with PX_API: comments and preprocessor lines are dropped,
-# declarations joined up to their semicolon. A function's name is the first
-# px_ word before a parenthesis, a variable's the last px_ word.
+# Names declared with PX_API, as the preprocessor leaves them on this system.
+# A function's name is the first px_ word before a parenthesis, a variable's the
+# last px_ word.
 declared() {
-    cat include/pxrt/*.h | awk '
-    { text = text $0 "\n" }
+    for header in include/pxrt/*.h; do
+        echo "#include <${header#include/}>"
+    done | ${CC:-cc} -E -P -Iinclude - | awk '
+    { text = text $0 " " }
     END {
-        while ((at = index(text, "/*")) != 0) {
-            rest = substr(text, at + 2)
-            text = substr(text, 1, at - 1) " " substr(rest, index(rest, "*/") + 2)
-        }
-        gsub(/\\\n/, " ", text)
-        gsub(/\n[ \t]*#[^\n]*/, "\n", text)
-        gsub(/\/\/[^\n]*/, "", text)
         n = split(text, statements, /[;{}]/)
         for (i = 1; i <= n; i++) {
             s = statements[i]
-            if (s !~ /(^|[^A-Z_])PX_API[^A-Z_]/) continue
-            if (match(s, /px_[a-z0-9_]+[ \n]*\(/)) {
+            if (s !~ /visibility\("default"\)/) continue
+            gsub(/__attribute__ *\(\(([^()]|\([^()]*\))*\)\)/, "", s)
+            if (match(s, /px_[a-z0-9_]+ *\(/)) {
                 s = substr(s, RSTART, RLENGTH - 1)
             } else {
                 sub(/[[=].*/, "", s)
-                while (match(s, /px_[a-z0-9_]+[^a-z0-9_].*px_/))
-                    s = substr(s, RSTART + 3)
-                match(s, /px_[a-z0-9_]+[ \n]*$/)
-                s = substr(s, RSTART, RLENGTH)
+                sub(/ *$/, "", s)
+                sub(/.*[^a-z0-9_]/, "", s)
             }
-            gsub(/[ \n]/, "", s)
+            sub(/ *$/, "", s)
             print s
         }
     }' | sort -u
