@@ -229,7 +229,10 @@ px__window_control(px__window *window, size_t bytes, uintptr_t flag)
 static size_t
 window_kept(const px__window *window)
 {
-    return run_kept(&window->run[0]) + run_kept(&window->run[1]);
+    size_t kept = run_kept(&window->run[0]);
+    if (window->run[1].lo)
+        kept += run_kept(&window->run[1]);
+    return kept;
 }
 
 static void
@@ -237,17 +240,17 @@ window_purge(px__window *window)
 {
     px__window_shrink(&window->run[0], window->run[0].lo);
     drop_run(&window->run[1]);
+    window->kept = 0;
 }
 
 static void
-pool_put_locked(px__window *window, size_t kept)
+pool_put_locked(px__window *window)
 {
-    if (kept > px__range.cache_bytes - pool.charged) { /* W1 */
+    if (window->kept > px__range.cache_bytes - pool.charged) /* W1 */
         window_purge(window);
-        kept = 0;
-    }
-    pool.charged += kept;
-    push(kept ? &pool.warm[window->size_class] : &pool.cold[window->size_class],
+    pool.charged += window->kept;
+    push(window->kept ? &pool.warm[window->size_class]
+                      : &pool.cold[window->size_class],
          window);
 }
 
@@ -257,7 +260,7 @@ pool_get_locked(unsigned size_class)
     px__window *window = pop(&pool.warm[size_class]);
     if (!window)
         return pop(&pool.cold[size_class]);
-    pool.charged -= window_kept(window);
+    pool.charged -= window->kept;
     return window;
 }
 
@@ -268,7 +271,7 @@ pool_make_room_locked(size_t bytes)
     for (unsigned i = 0; i < PX_CLASSES; i++) {
         while (pool.charged + bytes > px__range.cache_bytes && pool.warm[i]) {
             px__window *window = pop(&pool.warm[i]);
-            pool.charged -= window_kept(window);
+            pool.charged -= window->kept;
             window_purge(window);
             push(&pool.cold[i], window);
         }
@@ -301,7 +304,7 @@ magazine_flush(void *arg)
         for (unsigned i = 0; i < PX_CLASSES; i++) {
             px__window *window;
             while ((window = pop(&magazine->list[i])))
-                pool_put_locked(window, window_kept(window));
+                pool_put_locked(window);
         }
         px__range_unlock();
     }
@@ -326,15 +329,15 @@ magazine_create(void)
 }
 
 static bool
-magazine_put(px__window *window, size_t kept)
+magazine_put(px__window *window)
 {
     struct magazine *magazine = mine;
     if (PX_UNLIKELY(!magazine) && !(magazine = magazine_create()))
         return false;
-    if (kept > magazine->budget - magazine->kept || /* W2 */
+    if (window->kept > magazine->budget - magazine->kept || /* W2 */
         magazine->count == MAGAZINE_WINDOWS)
         return false;
-    magazine->kept += kept;
+    magazine->kept += window->kept;
     magazine->count++;
     push(&magazine->list[window->size_class], window);
     return true;
@@ -346,7 +349,7 @@ magazine_get(unsigned size_class)
     struct magazine *magazine = mine;
     px__window *window = magazine ? pop(&magazine->list[size_class]) : NULL;
     if (window) {
-        magazine->kept -= window_kept(window);
+        magazine->kept -= window->kept;
         magazine->count--;
     }
     return window;
@@ -434,12 +437,13 @@ void
 px__window_release(px__window *window)
 {
     disown(&window->run[0]); /* W3 */
-    disown(&window->run[1]);
+    if (window->run[1].lo)
+        disown(&window->run[1]);
     window->owner = 0;
-    size_t kept = window_kept(window);
-    if (PX_LIKELY(magazine_put(window, kept)) || px__range_forked())
+    window->kept = window_kept(window);
+    if (PX_LIKELY(magazine_put(window)) || px__range_forked())
         return;
     px__range_lock();
-    pool_put_locked(window, kept);
+    pool_put_locked(window);
     px__range_unlock();
 }

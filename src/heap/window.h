@@ -33,6 +33,7 @@ enum { PX_RUNS = 2 };
 struct px__window {
     char *lo;
     px__window *next;    /* in a list of free windows */
+    size_t kept;         /* while free: its resident bytes, as far as known */
     uintptr_t owner;     /* what px_owner_word() answers; 0 while free */
     uint64_t serial;     /* of the latest snapshot taken in any of its lives */
     uint32_t size_class; /* log2 of its bytes */
