@@ -154,7 +154,7 @@ drop_run(px__run *run)
 }
 
 px__run *
-px__window_run(px__window *window, char *lo, char *hi)
+px__window_fit(px__window *window, char *lo, char *hi)
 {
     px__run *first = &window->run[0], *second = &window->run[1];
     if (lo < window->lo + PX_CHUNK) {

@@ -43,13 +43,23 @@ struct px__window {
 
 /* The run for a heap over [@lo, @hi). Memory of earlier owners that does not
  * fit this layout is given back to the system. */
-px__run *px__window_run(px__window *window, char *lo, char *hi);
+px__run *px__window_fit(px__window *window, char *lo, char *hi);
 
 /* Make [run->committed, @end) usable and owned. 0 or PX_ENOMEM. */
 int px__window_extend(px__window *window, px__run *run, char *end);
 
 /* Give [@end, run->committed) back to the system. */
 void px__window_shrink(px__run *run, char *end);
+
+/* The same, when there is nothing to give back. */
+static inline px__run *
+px__window_run(px__window *window, char *lo, char *hi)
+{
+    px__run *first = &window->run[0];
+    if (PX_LIKELY(lo < window->lo + PX_CHUNK && first->committed <= hi))
+        return first;
+    return px__window_fit(window, lo, hi);
+}
 
 /* px__window_hi() for this room. */
 static inline char *
