@@ -275,7 +275,7 @@ px_leave(px_context *cx)
 {
     if (!cx)
         return PX_EINVAL;
-    if (px_current_context != cx)
+    if (px_current() != cx)
         return PX_EWRONGTHREAD;
     if (cx->host)
         return PX_EBUSY;

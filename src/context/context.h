@@ -11,6 +11,11 @@
 #include "context/life.h"
 #include "heap/layout.h"
 
+#if defined(_WIN32) && !defined(PXRT_STATIC)
+/* A DLL exports no thread-local variable; its own files see it all the same. */
+extern __thread px_context *px_current_context;
+#endif
+
 /* What a scheduler of contexts gives to each of its own. */
 typedef struct px__host {
     /* A message turned @cx from IDLE to READY: queue it. Any thread. */

@@ -41,7 +41,7 @@ px_fail_at(px_context *cx, int code, const char *file, int line,
     va_list args;
     if (!cx)
         return PX_EINVAL;
-    if (px_current_context != cx)
+    if (px_current() != cx)
         return PX_EWRONGTHREAD;
     if (cx->error.code)
         return cx->error.code;

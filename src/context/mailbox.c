@@ -122,7 +122,7 @@ px_deliver(px_context *cx)
     int status = 1;
     if (!cx)
         return PX_EINVAL;
-    if (px_current_context != cx)
+    if (px_current() != cx)
         return PX_EWRONGTHREAD;
     for (waiting = count_waiting(cx); handled < waiting; handled++) {
         status = px__mailbox_run_one(cx);

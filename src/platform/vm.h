@@ -48,10 +48,4 @@ void px__vm_release(void *lo, size_t bytes);
  * pages. Its contents stay. Touches it. */
 enum px__vm_large px__vm_enlarge(void *lo, size_t bytes);
 
-#if defined(PXRT_DEBUG)
-/* Let the call after the next @calls of reserve, commit and enlarge fail, once;
- * negative: none. For tests of failure paths. */
-void px__vm_fail_after(long calls);
-#endif
-
 #endif

@@ -198,12 +198,22 @@ append_collected(px__strand *s)
 void
 px__strand_collect(px__strand *s)
 {
-    int state = px__life_state(s->cx);
     PX_ASSERT(px__load_relaxed(&s->rt->baton));
-    if (state == PX_CREATED || state == PX_SENDING)
-        px__life_move(s->cx, state, PX_READY);
-    else if (state != PX_CLOSING && !px__life_wake(s->cx))
+    if (px__life_state(s->cx) == PX_CREATED)
+        px__life_move(s->cx, PX_CREATED, PX_READY);
+    else if (!px__life_wake(s->cx))
         return;
+    append_collected(s);
+}
+
+void
+px__strand_return(px__strand *s)
+{
+    PX_ASSERT(px__load_relaxed(&s->rt->baton));
+    if (px__life_state(s->cx) == PX_SENDING)
+        px__life_move(s->cx, PX_SENDING, PX_READY);
+    PX_ASSERT(px__life_state(s->cx) == PX_READY ||
+              px__life_state(s->cx) == PX_CLOSING);
     append_collected(s);
 }
 
@@ -252,6 +262,7 @@ serve_loop(px__worker *w, bool may_block)
     if (!chain)
         return;
     px__strand *others = chain->next;
+    PX_ASSERT(!w->next);
     w->next = chain;
     queue_all(others);
     if (!px_ilist_empty(&rt->ops))
@@ -299,10 +310,12 @@ pop_any(px__worker *w)
     return link;
 }
 
+/* A worker that holds a strand has just served the loop; to serve it again
+ * would put another strand in its place. */
 static px__strand *
 next_strand(px__worker *w)
 {
-    if (++w->ticks % LOOP_TICKS == 0 && px__loop_waiting(w->rt) &&
+    if (++w->ticks % LOOP_TICKS == 0 && !w->next && px__loop_waiting(w->rt) &&
         baton_try(w->rt))
         serve_loop(w, false);
     px__strand *s = w->next;

@@ -32,7 +32,7 @@
  *       or, on the baton, px__strand_collect(). Its run looks at all flags. So
  *       also closing begins in run, never from outside
  *   D5  SENDING and CLOSING are owned by the loop side from the call that says
- *       so, until px__strand_collect() gives the context to a worker again
+ *       so, until px__strand_return() gives the context to a worker again
  *   D6  a strand counts as active from px__strand_open() to px__strand_over();
  *       who posts operations or touches the loop does so for an active strand,
  *       or holds an activity of its own. So the loop outlives every operation
@@ -129,10 +129,19 @@ int px__strand_open(px_runtime *rt, px__strand *strand,
 void px__strand_wake(px__strand *strand);
 
 /* The same from a uv callback or operation: the first collected strand of a
- * turn is run by this very worker once it has let go of the baton. Also gives a
- * context that is SENDING back to a worker (its send has ended: that becomes
- * READY), and one that is CLOSING (for its last callback). On the baton. */
+ * turn is run by this very worker once it has let go of the baton. On the
+ * baton. */
 void px__strand_collect(px__strand *strand);
+
+/* What the loop did for the strand is over (D5): a context that is SENDING is
+ * READY now, one that is CLOSING is due for its last run. Once for each
+ * px__strand_sending() and _closing(). Distinct from collecting, since bytes
+ * may arrive before the operation has even begun. On the baton. */
+void px__strand_return(px__strand *strand);
+
+/* The strand whose context @cx is; NULL when no runtime schedules it. Any
+ * thread that holds a reference. */
+px__strand *px__strand_of(const px_context *cx);
 
 /* The four ends of run(). The context is unbound first; after the call other
  * threads may own it. */
@@ -141,12 +150,12 @@ void px__strand_collect(px__strand *strand);
  * context is queued again at once, behind the others. */
 void px__strand_rest(px__strand *strand);
 
-/* A send is under way: no callback until px__strand_collect(). @op starts it on
+/* A send is under way: no callback until px__strand_return(). @op starts it on
  * the loop; it is posted after the context has left this thread. */
 void px__strand_sending(px__strand *strand, px__op *op);
 
 /* No more callbacks but the last one. @op closes the uv handles; when they are
- * closed the uv callback collects the strand, and run() is called once more, in
+ * closed the uv callback returns the strand, and run() is called once more, in
  * CLOSING, to end with px__strand_over(). */
 void px__strand_closing(px__strand *strand, px__op *op);
 

@@ -68,6 +68,12 @@ host_unreferenced(px_context *cx)
 
 const px__host px__strand_host = {host_ready, host_unreferenced};
 
+px__strand *
+px__strand_of(const px_context *cx)
+{
+    return cx->host == &px__strand_host ? cx->host_data : NULL;
+}
+
 int
 px__strand_open(px_runtime *rt, px__strand *s, const px__strand_kind *kind,
                 const px_context_options *options)

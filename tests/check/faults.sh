@@ -5,7 +5,7 @@
 need nm
 archive=$build/src/libpxrt.a
 nm "$archive" | awk '
-    $1 == "U" { used[$2] }
+    $1 == "U" && $2 !~ /^px_/ { used[$2] }
     NF == 3 { defined[$3] }
     END { for (name in used) if (!(name in defined)) print name }' |
     sort >"$tmp/used"

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Every check can fail: in a copy of the tree with one fault planted, it does,
-# and names the fault.
+# and names the fault. So does the runner of the models.
 . "$(dirname "$0")/../support/check.sh"
 for tool in clang-format clang-tidy shellcheck doxygen g++ \
-    x86_64-w64-mingw32-gcc; do
+    x86_64-w64-mingw32-gcc spin; do
     need $tool
 done
 root=$PWD
@@ -80,4 +80,30 @@ sed -i.bak '/^abort/d' "$tree/tests/fault/infallible.txt"
 finds faults '^abort: neither'
 echo 'exit' >>"$tree/tests/fault/infallible.txt"
 finds faults 'exit has no reason'
+
+# Two processes and a counter, with a wrong assertion or without.
+model() {
+    cat >"$tmp/model.pml" <<PROMELA
+/* spin-config: -DN=2 $1
+   spin-mutant: $2 */
+byte inside = 0;
+active [N] proctype p()
+{
+    atomic { inside == 0 -> inside++ };
+    assert(inside == 1);
+#if defined(BROKEN)
+    assert(false);
+#elif defined(STUCK)
+    inside == 2;
+#endif
+    inside--
+}
+PROMELA
+    sh tests/support/spin.sh "$tmp/model.pml" >"$tmp/said" 2>&1
+}
+model '' BROKEN || wrong "spin.sh finds fault with a good model"
+model -DBROKEN BROKEN && wrong "spin.sh misses a failed assertion"
+model -DSTUCK BROKEN && wrong "spin.sh misses a deadlock"
+model '' HARMLESS && wrong "spin.sh takes a harmless mutant for caught"
+model -Dactive=1 BROKEN && wrong "spin.sh passes what is not a model"
 exit $status

@@ -9,10 +9,13 @@
 #include "fault.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <uv.h>
 
 /* Each wrapper is its own declaration: nobody calls it by name. */
@@ -41,6 +44,8 @@ FAULT_ERRNO(int, madvise, (void *at, size_t n, int advice), (at, n, advice), -1,
 FAULT_ERRNO(int, mprotect, (void *at, size_t n, int prot), (at, n, prot), -1,
             ENOMEM)
 
+FAULT_ERRNO(int, munmap, (void *at, size_t n), (at, n), -1, ENOMEM)
+
 /* Threads. */
 FAULT(int, pthread_create,
       (pthread_t * thread, const pthread_attr_t *attr, void *(*run)(void *),
@@ -48,6 +53,22 @@ FAULT(int, pthread_create,
       (thread, attr, run, arg), EAGAIN)
 FAULT(int, pthread_key_create, (pthread_key_t * key, void (*drop)(void *)),
       (key, drop), EAGAIN)
+
+FAULT(int, pthread_attr_init, (pthread_attr_t * attr), (attr), ENOMEM)
+FAULT(int, pthread_attr_setstacksize, (pthread_attr_t * attr, size_t bytes),
+      (attr, bytes), EINVAL)
+FAULT(int, pthread_setspecific, (pthread_key_t key, const void *value),
+      (key, value), ENOMEM)
+FAULT(int, pthread_atfork,
+      (void (*prepare)(void), void (*parent)(void), void (*child)(void)),
+      (prepare, parent, child), ENOMEM)
+FAULT_ERRNO(int, sched_getaffinity, (pid_t pid, size_t bytes, cpu_set_t *set),
+            (pid, bytes, set), -1, EPERM)
+
+/* Files; the library opens them for reading only. */
+FAULT_ERRNO(int, open, (const char *path, int flags, ...), (path, flags), -1,
+            EMFILE)
+FAULT_ERRNO(ssize_t, read, (int fd, void *at, size_t n), (fd, at, n), -1, EIO)
 
 /* libuv: loop and handles. */
 FAULT(int, uv_loop_init, (uv_loop_t * loop), (loop), UV_EMFILE)

@@ -27,6 +27,7 @@ spin|have spin|spin|-|-|spin
 gcovr|have gcovr|gcovr|gcovr|gcovr|gcovr
 valgrind|have valgrind|valgrind|valgrind|valgrind|-
 wrk|have wrk|wrk|wrk|wrk|wrk
+peers|module apr-1 talloc glib-2.0 ck jemalloc|libapr1-dev libtalloc-dev libglib2.0-dev libck-dev libnsync-dev libmimalloc-dev libjemalloc-dev|apr-devel libtalloc-devel glib2-devel ck-devel mimalloc-devel jemalloc-devel|apr talloc glib2 mimalloc jemalloc|apr talloc glib mimalloc jemalloc
 '
 
 # Probes.
@@ -37,7 +38,7 @@ have() {
 }
 
 module() {
-    have pkg-config && pkg-config --exists "$1"
+    have pkg-config && pkg-config --exists "$@"
 }
 
 links() {

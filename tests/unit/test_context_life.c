@@ -11,10 +11,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "context/context.h"
+#include "death.h"
 
 static char trace[512];
 
@@ -120,20 +119,26 @@ wake__of_a_busy_context__is_remembered(void **state)
     finish_by_hand(cx);
 }
 
+static struct {
+    px_context *cx;
+    int from;
+    int to;
+} tried;
+
+static void
+try_move(void)
+{
+    tried.cx->word = (uint32_t)tried.from;
+    px__life_move(tried.cx, tried.from, tried.to);
+}
+
 static bool
 move_aborts(px_context *cx, int from, int to)
 {
-    int status = 0;
-    pid_t child = fork();
-    if (child == 0) {
-        if (!freopen("/dev/null", "w", stderr))
-            _exit(0);
-        cx->word = (uint32_t)from;
-        px__life_move(cx, from, to);
-        _exit(0);
-    }
-    waitpid(child, &status, 0);
-    return !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    tried.cx = cx;
+    tried.from = from;
+    tried.to = to;
+    return aborts(try_move);
 }
 
 /* Not every forbidden move is tried: one of each kind, backwards, sideways and

@@ -40,6 +40,9 @@
 #if !defined(MADV_COLLAPSE)
 #define MADV_COLLAPSE 25
 #endif
+#if !defined(MADV_POPULATE_WRITE)
+#define MADV_POPULATE_WRITE 23
+#endif
 #endif
 
 #if !defined(MAP_NORESERVE)
@@ -51,30 +54,6 @@ enum {
     /* Regions that may get a VMA of their own by MADV_HUGEPAGE. */
     ADVISE_MAX = 4096
 };
-
-#if defined(PXRT_DEBUG)
-static long calls_to_failure = -1;
-
-void
-px__vm_fail_after(long calls)
-{
-    px__store_relaxed(&calls_to_failure, calls);
-}
-
-static bool
-must_fail(void)
-{
-    if (px__load_relaxed(&calls_to_failure) < 0)
-        return false;
-    return px__sub_relaxed(&calls_to_failure, 1) == 0;
-}
-#else
-static bool
-must_fail(void)
-{
-    return false;
-}
-#endif
 
 size_t
 px__vm_page_bytes(void)
@@ -108,7 +87,7 @@ void *
 px__vm_reserve(size_t bytes, size_t align, bool commit_later)
 {
     PX_ASSERT(align >= px__vm_page_bytes() && (align & (align - 1)) == 0);
-    if (must_fail() || bytes + align < bytes)
+    if (bytes + align < bytes)
         return NULL;
     return map_aligned(bytes, align,
                        commit_later ? PROT_NONE : PROT_READ | PROT_WRITE);
@@ -117,7 +96,7 @@ px__vm_reserve(size_t bytes, size_t align, bool commit_later)
 int
 px__vm_commit(void *lo, size_t bytes)
 {
-    if (must_fail() || mprotect(lo, bytes, PROT_READ | PROT_WRITE) != 0)
+    if (mprotect(lo, bytes, PROT_READ | PROT_WRITE) != 0)
         return PX_ENOMEM;
     return 0;
 }
@@ -203,19 +182,16 @@ advise(void *lo, size_t bytes)
     return PX__VM_LARGE_ADVISED;
 }
 
-/* A large page needs one present small page to start from. */
-static void
-touch_each(char *lo, size_t bytes)
-{
-    for (size_t at = 0; at < bytes; at += px__vm_large_page_bytes()) {
-        volatile char *byte = lo + at;
-        *byte = *byte;
-    }
-}
-
+/* A large page needs one present small page to start from. The kernel makes it
+ * present for us: the memory may be closed to us by a sanitizer. */
 static int
 collapse(void *lo, size_t bytes)
 {
+    for (size_t at = 0; at < bytes; at += px__vm_large_page_bytes()) {
+        if (madvise((char *)lo + at, px__vm_page_bytes(),
+                    MADV_POPULATE_WRITE) != 0)
+            return errno;
+    }
     for (int i = 0; i < COLLAPSE_TRIES; i++) {
         if (madvise(lo, bytes, MADV_COLLAPSE) == 0)
             return 0;
@@ -228,14 +204,11 @@ collapse(void *lo, size_t bytes)
 enum px__vm_large
 px__vm_enlarge(void *lo, size_t bytes)
 {
-    if (must_fail())
-        return PX__VM_LARGE_UNAVAILABLE;
     if (px__vm_large_page_bytes() == 0 ||
         bytes % px__vm_large_page_bytes() != 0)
         return PX__VM_LARGE_UNSUPPORTED;
     if (switched_off())
         return PX__VM_LARGE_DISABLED;
-    touch_each(lo, bytes);
     switch (collapse(lo, bytes)) {
     case 0:
         return PX__VM_LARGE_GRANTED;

@@ -16,30 +16,6 @@
 #include <stdint.h>
 #include <windows.h>
 
-#if defined(PXRT_DEBUG)
-static long calls_to_failure = -1;
-
-void
-px__vm_fail_after(long calls)
-{
-    px__store_relaxed(&calls_to_failure, calls);
-}
-
-static bool
-must_fail(void)
-{
-    if (px__load_relaxed(&calls_to_failure) < 0)
-        return false;
-    return px__sub_relaxed(&calls_to_failure, 1) == 0;
-}
-#else
-static bool
-must_fail(void)
-{
-    return false;
-}
-#endif
-
 size_t
 px__vm_page_bytes(void)
 {
@@ -83,7 +59,7 @@ reserve_aligned(size_t bytes, size_t align)
 void *
 px__vm_reserve(size_t bytes, size_t align, bool commit_later)
 {
-    if (must_fail() || !commit_later || bytes + align < bytes)
+    if (!commit_later || bytes + align < bytes)
         return NULL;
     return reserve_aligned(bytes, align);
 }
@@ -91,7 +67,7 @@ px__vm_reserve(size_t bytes, size_t align, bool commit_later)
 int
 px__vm_commit(void *lo, size_t bytes)
 {
-    if (must_fail() || !VirtualAlloc(lo, bytes, MEM_COMMIT, PAGE_READWRITE))
+    if (!VirtualAlloc(lo, bytes, MEM_COMMIT, PAGE_READWRITE))
         return PX_ENOMEM;
     return 0;
 }
