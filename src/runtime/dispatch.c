@@ -276,7 +276,8 @@ serve_loop(px__worker *w, bool may_block)
 bool
 px__work_may_begin(const px_runtime *rt)
 {
-    return px__load_over(px__load_seqcst(&rt->load)) < rt->max_finished ||
+    return px__load_over(px__load_seqcst(&rt->load)) <
+               px__load_seqcst(&rt->over_limit) ||
            px__load_relaxed(&rt->closing);
 }
 
