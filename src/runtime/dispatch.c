@@ -256,6 +256,7 @@ static void
 serve_loop(px__worker *w, bool may_block)
 {
     px_runtime *rt = w->rt;
+    PX_INVARIANT(!w->next);
     turn_loop(rt, may_block);
     px__strand *chain = take_collected(rt);
     baton_release(rt);
@@ -308,10 +309,12 @@ pop_any(px__worker *w)
     return link;
 }
 
+/* What the last turn of the loop left for this worker goes first: another turn
+ * would put its own in the same place. */
 static px__strand *
 next_strand(px__worker *w)
 {
-    if (++w->ticks % LOOP_TICKS == 0 && px__loop_waiting(w->rt) &&
+    if (++w->ticks % LOOP_TICKS == 0 && !w->next && px__loop_waiting(w->rt) &&
         baton_try(w->rt))
         serve_loop(w, false);
     px__strand *s = w->next;
