@@ -256,6 +256,7 @@ static void
 serve_loop(px__worker *w, bool may_block)
 {
     px_runtime *rt = w->rt;
+    PX_INVARIANT(!w->next);
     turn_loop(rt, may_block);
     px__strand *chain = take_collected(rt);
     baton_release(rt);
@@ -276,7 +277,8 @@ serve_loop(px__worker *w, bool may_block)
 bool
 px__work_may_begin(const px_runtime *rt)
 {
-    return px__load_over(px__load_seqcst(&rt->load)) < rt->max_finished ||
+    return px__load_over(px__load_seqcst(&rt->load)) <
+               px__load_seqcst(&rt->over_limit) ||
            px__load_relaxed(&rt->closing);
 }
 
@@ -309,8 +311,8 @@ pop_any(px__worker *w)
     return link;
 }
 
-/* A worker that holds a strand has just served the loop; to serve it again
- * would put another strand in its place. */
+/* What the last turn of the loop left for this worker goes first: another turn
+ * would put its own in the same place. */
 static px__strand *
 next_strand(px__worker *w)
 {

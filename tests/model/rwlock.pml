@@ -12,8 +12,27 @@
  * Parking never returns for no reason: that would hide a lost wake-up. Spinning
  * is one load, since a later load is just another interleaving.
  *
- * MUTATE selects one deliberate mistake (run.sh lists them); the search must
- * then fail, or the model proves nothing.
+ * MUTATE selects one deliberate mistake, or a situation that must be reachable;
+ * the search must then fail, or the model proves nothing.
+ *
+ * Run by tests/support/spin.sh, which reads:
+ *   spin-cc: -DSAFETY -DCOLLAPSE
+ *   spin-pan: -m100000
+ *   spin-config: -DREADERS=2 -DWRITERS=2 -DROUNDS=1
+ *   spin-config: -DREADERS=1 -DWRITERS=3 -DROUNDS=1
+ *   spin-config: -DREADERS=1 -DWRITERS=1 -DROUNDS=4
+ *   spin-config: -DREADERS=2 -DWRITERS=1 -DROUNDS=2
+ *   spin-mutant: MUTATE=TRUST_WAKE
+ *   spin-mutant: MUTATE=DROP_OTHERS -DREADERS=1 -DWRITERS=3 -DROUNDS=1
+ *   spin-mutant: MUTATE=DROP_BITS
+ *   spin-mutant: MUTATE=NO_BUMP
+ *   spin-mutant: MUTATE=NO_SECOND_LOOK
+ *   spin-mutant: MUTATE=NO_READER_BIT
+ *   spin-mutant: MUTATE=READERS_PASS
+ *   spin-mutant: MUTATE=WAKE_ONE_READER
+ *   spin-mutant: MUTATE=REACH_SHARING
+ *   spin-mutant: MUTATE=REACH_BOTH_PARKED
+ *   spin-mutant: MUTATE=REACH_TWO_WRITERS_PARKED -DREADERS=1 -DWRITERS=3 -DROUNDS=1
  */
 #ifndef READERS
 #define READERS 2

@@ -25,6 +25,12 @@ static struct {
     bool keep;
 } seen;
 
+static int
+peek(int *value)
+{
+    return __atomic_load_n(value, __ATOMIC_ACQUIRE);
+}
+
 static void
 count_up(int *counter)
 {
@@ -83,9 +89,9 @@ static void
 assert_one_end(served *s, int status)
 {
     wait_closed(s, 1);
-    assert_int_equal(seen.connected, 1);
-    assert_int_equal(seen.closed, 1);
-    assert_int_equal(seen.last_status, status);
+    assert_int_equal(peek(&seen.connected), 1);
+    assert_int_equal(peek(&seen.closed), 1);
+    assert_int_equal(peek(&seen.last_status), status);
 }
 
 static bool
@@ -244,8 +250,8 @@ peer__resets_an_idle_connection__its_code(void **state)
     assert_true(hears(fd, "x"));
     reset(fd);
     wait_closed(&s, 1);
-    assert_int_equal(seen.closed, 1);
-    assert_true(seen.last_status < 0);
+    assert_int_equal(peek(&seen.closed), 1);
+    assert_true(peek(&seen.last_status) < 0);
     unserve(&s);
 }
 
@@ -280,8 +286,8 @@ peer__resets_while_a_send_is_under_way__its_code(void **state)
     wait_until(&s, has_async_send, &s);
     reset(fd);
     wait_closed(&s, 1);
-    assert_int_equal(seen.closed, 1);
-    assert_true(seen.last_status < 0);
+    assert_int_equal(peek(&seen.closed), 1);
+    assert_true(peek(&seen.last_status) < 0);
     unserve(&s);
 }
 
@@ -319,7 +325,7 @@ peer__resets_in_a_storm__all_are_closed_once(void **state)
     hang_up(last);
     wait_until(&s, all_closed, &s);
     assert_true(stats_of(&s).accepted > STORM / 2);
-    assert_int_equal(seen.connected, seen.closed);
+    assert_int_equal(peek(&seen.connected), peek(&seen.closed));
     unserve(&s);
 }
 
@@ -418,8 +424,8 @@ server_close__resets_connections__without_drain(void **state)
     assert_true(hears(fd, "x"));
     unserve(&s);
     assert_int_equal(hear_end(fd), ECONNRESET);
-    assert_int_equal(seen.closed, 1);
-    assert_int_equal(seen.last_status, PX_ECANCELED);
+    assert_int_equal(peek(&seen.closed), 1);
+    assert_int_equal(peek(&seen.last_status), PX_ECANCELED);
     hang_up(fd);
 }
 
@@ -436,8 +442,8 @@ server_close__closes_idle_connections_in_order__with_drain(void **state)
     assert_int_equal(px_server_close(s.server, 60000), 0);
     assert_int_equal(hear_end(fd), 0);
     assert_int_equal(px_run(s.rt, NULL), 0);
-    assert_int_equal(seen.closed, 1);
-    assert_int_equal(seen.last_status, 0);
+    assert_int_equal(peek(&seen.closed), 1);
+    assert_int_equal(peek(&seen.last_status), 0);
     hang_up(fd);
     assert_int_equal(px_runtime_release(s.rt), 0);
 }
@@ -457,7 +463,7 @@ server_close__lets_sends_finish__with_drain(void **state)
     assert_int_equal(hear(fd, heard, FLOOD), FLOOD);
     assert_int_equal(hear_end(fd), 0);
     assert_int_equal(px_run(s.rt, NULL), 0);
-    assert_int_equal(seen.last_status, 0);
+    assert_int_equal(peek(&seen.last_status), 0);
     hang_up(fd);
     free(heard);
     assert_int_equal(px_runtime_release(s.rt), 0);
@@ -474,8 +480,8 @@ server_close__resets_who_does_not_finish__at_the_deadline(void **state)
     wait_until(&s, has_async_send, &s);
     assert_int_equal(px_server_close(s.server, 30), 0);
     assert_int_equal(px_run(s.rt, NULL), 0);
-    assert_int_equal(seen.closed, 1);
-    assert_int_equal(seen.last_status, PX_ECANCELED);
+    assert_int_equal(peek(&seen.closed), 1);
+    assert_int_equal(peek(&seen.last_status), PX_ECANCELED);
     hang_up(fd);
     assert_int_equal(px_runtime_release(s.rt), 0);
 }
@@ -526,7 +532,7 @@ release_in_the_middle(unsigned seed)
     if (seed % 3 == 0)
         assert_int_equal(px_server_close(s.server, seed % 5), 0);
     assert_int_equal(px_runtime_release(s.rt), 0);
-    assert_int_equal(seen.connected, seen.closed);
+    assert_int_equal(peek(&seen.connected), peek(&seen.closed));
     for (int i = seed % 4 == 1; i < FEW; i++)
         hang_up(fds[i]);
 }
@@ -546,7 +552,7 @@ runtime_release__of_a_server_nobody_dialled(void **state)
     (void)state;
     serve(&s, &echoing, NULL);
     assert_int_equal(px_runtime_release(s.rt), 0);
-    assert_int_equal(seen.connected, 0);
+    assert_int_equal(peek(&seen.connected), 0);
 }
 
 #define TEST(fn) cmocka_unit_test_setup(fn, setup)
