@@ -77,8 +77,9 @@ typedef struct px_error {
     int code;
     /** The formatted message, at most 255 bytes; never NULL. */
     const char *message;
-    /** Where px_fail() stands in the source; file may be NULL. */
+    /** The source file with the px_fail(); may be NULL. */
     const char *file;
+    /** The line in that file. */
     int line;
     /** The host's own value, such as an exception object, or NULL. */
     void *payload;
@@ -112,11 +113,12 @@ PX_API void px_context_release(px_context *cx);
  *  @return 0; PX_EINVAL (NULL); PX_EBUSY (entered already, here or elsewhere;
  *          or the runtime runs it); PX_EFORKED.
  *  @thread any
- *  @cost   one atomic exchange. */
+ *  @cost   two atomic operations. */
 PX_API PX_MUST_CHECK int px_enter(px_context *cx);
 
 /** Undo the matching px_enter().
- *  @return 0; PX_EINVAL (NULL); PX_EWRONGTHREAD (not the current context).
+ *  @return 0; PX_EINVAL (NULL); PX_EWRONGTHREAD (not the current context);
+ *          PX_EBUSY (the runtime runs it: it leaves when the callback returns).
  *  @thread owner */
 PX_API int px_leave(px_context *cx);
 
@@ -124,6 +126,7 @@ PX_API int px_leave(px_context *cx);
 /** The context that this thread has entered, or NULL. @thread any */
 PX_API px_context *px_current(void);
 #else
+/** What px_current() reads. Read only. */
 extern PX_API __thread px_context *px_current_context
     __attribute__((tls_model("initial-exec")));
 /** The context that this thread has entered, or NULL.
@@ -212,6 +215,8 @@ PX_API void px_observe_states(px_state_fn fn, void *arg);
  *  @cost   formats at most 255 bytes; never allocates. */
 #define px_fail(cx, code, ...)                                                 \
     px_fail_at((cx), (code), __FILE__, __LINE__, __VA_ARGS__)
+/** What px_fail() expands to, for bindings that bring their own place.
+ *  @thread owner */
 PX_API int px_fail_at(px_context *cx, int code, const char *file, int line,
                       const char *format, ...) PX_PRINTF(5, 6);
 

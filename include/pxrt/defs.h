@@ -16,13 +16,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** @name Version of the headers
+ *  @{ */
+/** Compare with px_version(), the version of the library that is linked. */
 #define PX_VERSION_MAJOR 0
 #define PX_VERSION_MINOR 1
 #define PX_VERSION_PATCH 0
+/** @} */
 /** The headers' version as one comparable number, 0xMMmmpp. */
 #define PX_VERSION                                                             \
     ((PX_VERSION_MAJOR << 16) | (PX_VERSION_MINOR << 8) | PX_VERSION_PATCH)
 
+/** @def PX_API
+ *  Marks what the shared library exports. On Windows, a program that links the
+ *  static library defines PXRT_STATIC. */
 #if defined(_WIN32) && !defined(PXRT_STATIC)
 #if defined(PXRT_BUILDING)
 #define PX_API __declspec(dllexport)
@@ -35,7 +42,12 @@
 #define PX_API
 #endif
 
+/** @name Hints to the compiler
+ *  @{ */
 #if defined(__GNUC__)
+/** Which way a condition mostly goes, a printf-like format, the argument that
+ *  is a block's size, a result that must not be ignored. Each hint is empty
+ *  where the compiler does not know it. */
 #define PX_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PX_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define PX_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -48,13 +60,18 @@
 #define PX_ALLOC_SIZE(n)
 #define PX_MUST_CHECK
 #endif
+/** @} */
 
+/** @name C linkage
+ *  @{ */
 #if defined(__cplusplus)
+/** Around declarations that have C linkage, in C and in C++. */
 #define PX_BEGIN_DECLS extern "C" {
 #define PX_END_DECLS }
 #else
 #define PX_BEGIN_DECLS
 #define PX_END_DECLS
 #endif
+/** @} */
 
 #endif

@@ -43,16 +43,16 @@ typedef struct px_quota px_quota;
 /** The first member of every heap: where the next block starts and where the
  *  fast path ends. Only the inline functions below touch it. */
 typedef struct px_cursor {
-    char *next;
-    char *end;
+    char *next; /**< Where the next block starts. */
+    char *end;  /**< Where the fast path ends. */
 } px_cursor;
 
 /** A point in a heap's history to return to. A plain value: copy it freely; it
  *  needs no release. It goes stale when an older snapshot is rolled back or
  *  dropped; using a stale one is an error (PX_ESTALE), never corruption. */
 typedef struct px_snapshot {
-    const void *record;
-    uint64_t serial;
+    const void *record; /**< Its place in the heap. */
+    uint64_t serial;    /**< Its number, which never comes again. */
 } px_snapshot;
 
 /** Properties of a heap, for px_heap_options.flags. */
@@ -113,8 +113,9 @@ typedef struct px_heap_stats {
     size_t large_page_bytes;
     /** Largest used_bytes ever seen at a slow path, rollback or this call. */
     size_t peak_used_bytes;
-    /** Rollbacks so far, and the bytes that they dropped in all. */
+    /** Rollbacks so far. */
     uint64_t rollback_count;
+    /** Bytes that these rollbacks dropped in all. */
     uint64_t rolled_back_bytes;
     /** Allocations refused: out of window, quota or memory. */
     uint64_t failed_count;
@@ -140,11 +141,13 @@ enum px_page_reason {
 typedef struct px_page_info {
     /** sizeof(px_page_info), set by the caller. */
     size_t size;
-    /** Bytes of a small and of a large page; large 0 where there are none. */
+    /** Bytes of a small page. */
     size_t small_page_bytes;
+    /** Bytes of a large page; 0 where there are none. */
     size_t large_page_bytes;
-    /** Committed bytes for which large pages were wanted, and were granted. */
+    /** Committed bytes for which large pages were wanted. */
     size_t requested_bytes;
+    /** Bytes of these for which they were granted. */
     size_t granted_bytes;
     /** One of px_page_reason: the latest refusal, or PX_PAGES_OK. */
     int reason;
@@ -375,11 +378,12 @@ PX_API int px_range_configure(const px_range_options *options);
  *  functions below. An owner word is a heap's address, with bit 0 set when the
  *  heap is a context's. */
 struct px_range_view {
-    uintptr_t base;
-    size_t bytes;
-    const uintptr_t *owners;
-    unsigned unit_shift;
+    uintptr_t base;          /**< First address. */
+    size_t bytes;            /**< Length; 0 before the first use. */
+    const uintptr_t *owners; /**< One word for each unit of addresses. */
+    unsigned unit_shift;     /**< log2 of the bytes of a unit. */
 };
+/** The one range of this process. Read only. */
 extern PX_API struct px_range_view px_range_view;
 
 /** The owner word of the window that @p ptr points into (anywhere in it), or 0:
@@ -389,14 +393,20 @@ extern PX_API struct px_range_view px_range_view;
 static inline uintptr_t
 px_owner_word(const void *ptr)
 {
-    size_t offset = (uintptr_t)ptr - px_range_view.base;
-    if (offset >= px_range_view.bytes)
-        return 0;
 #if defined(__GNUC__)
+    /* bytes is set last, with release: before that no pointer is inside */
+    size_t bytes = __atomic_load_n(&px_range_view.bytes, __ATOMIC_ACQUIRE);
+    uintptr_t base = __atomic_load_n(&px_range_view.base, __ATOMIC_RELAXED);
+    size_t offset = (uintptr_t)ptr - base;
+    if (offset >= bytes)
+        return 0;
     return __atomic_load_n(
         &px_range_view.owners[offset >> px_range_view.unit_shift],
         __ATOMIC_RELAXED);
 #else
+    size_t offset = (uintptr_t)ptr - px_range_view.base;
+    if (offset >= px_range_view.bytes)
+        return 0;
     return px_range_view.owners[offset >> px_range_view.unit_shift];
 #endif
 }

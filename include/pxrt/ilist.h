@@ -26,7 +26,7 @@ typedef struct px_ilink {
 
 /** An interlocked list. Zero-initialised it is empty; it needs no destroy. */
 typedef struct px_ilist {
-    px_ilink *head;
+    px_ilink *head; /**< The newest node, or NULL. */
 } px_ilist;
 
 /** Add a node. What the caller wrote before is visible to who flushes it.

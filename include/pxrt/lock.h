@@ -52,8 +52,8 @@ PX_BEGIN_DECLS
  *  wait for a writer that waits for it: do not nest reads of one lock. Readers
  *  are not starved either: a leaving writer lets the waiting ones compete. */
 typedef struct px_rwlock {
-    uint32_t state;
-    uint32_t notify;
+    uint32_t state;  /**< Who is inside, and whether others wait. */
+    uint32_t notify; /**< Counts the wake-ups of writers. */
 } px_rwlock;
 
 /** Enter as a reader; waits while a writer is inside or waits.
@@ -102,9 +102,9 @@ PX_API void px_rwlock_write_unlock(px_rwlock *lock);
  *  The same rules as for px_rwlock. Up to 4 such locks read by a thread at the
  *  same time, and up to 512 threads, are fast; more are only slower. */
 typedef struct px_rwlock_biased {
-    px_rwlock lock;
-    uint32_t bias;
-    uint32_t plain_reads_left;
+    px_rwlock lock;            /**< For writers, and readers without bias. */
+    uint32_t bias;             /**< Whether readers may use their records. */
+    uint32_t plain_reads_left; /**< Until the bias comes back. */
 } px_rwlock_biased;
 
 /** Like px_rwlock_read_lock().
@@ -146,7 +146,7 @@ PX_API void px_rwlock_biased_write_unlock(px_rwlock_biased *lock);
 /** A mutex of 4 bytes. Not recursive, not fair: a running thread may take it
  *  before one that was just woken, which is what makes it fast. */
 typedef struct px_mutex {
-    uint32_t state;
+    uint32_t state; /**< Internal. */
 } px_mutex;
 
 /** Take the mutex; waits until it is free.
@@ -171,7 +171,7 @@ PX_API void px_mutex_unlock(px_mutex *mutex);
 
 /** Run-once control of 4 bytes. */
 typedef struct px_once {
-    uint32_t state;
+    uint32_t state; /**< Internal. */
 } px_once;
 
 /** What to run once: returns PX_OK (or any code >= 0) when it is done for good,
@@ -198,7 +198,7 @@ PX_API bool px_once_done(const px_once *once);
 /** An auto-reset event of 4 bytes: a flag that one wait takes. Setting it twice
  *  before a wait is the same as setting it once. */
 typedef struct px_event {
-    uint32_t state;
+    uint32_t state; /**< Internal. */
 } px_event;
 
 /** Set the event: one present or future wait returns.

@@ -17,6 +17,7 @@
 
 PX_BEGIN_DECLS
 
+/** A listening server. */
 typedef struct px_server px_server;
 
 /** What a server's connections do. Every callback runs in the connection's
@@ -79,18 +80,25 @@ typedef struct px_server_stats {
     size_t size;
     /** Connections open now. */
     size_t connections;
-    /** Since the start. */
+    /** Connections accepted since the start. */
     uint64_t accepted;
+    /** Connections closed, for whatever reason. */
     uint64_t closed;
+    /** Callbacks run. */
     uint64_t callbacks;
+    /** Bytes received. */
     uint64_t received_bytes;
+    /** Bytes that have left. */
     uint64_t sent_bytes;
-    /** Rollbacks after a callback, and the bytes that they dropped. */
+    /** Rollbacks after a callback. */
     uint64_t rollbacks;
+    /** Bytes that these rollbacks dropped. */
     uint64_t rolled_back_bytes;
-    /** Sends that had to go asynchronous; pauses of reading and accepting. */
+    /** Sends that had to go asynchronous. */
     uint64_t async_sends;
+    /** Pauses of reading, by back-pressure. */
     uint64_t read_pauses;
+    /** Pauses of accepting, by the cap or for lack of descriptors. */
     uint64_t accept_pauses;
     /** Connections closed by a deadline. */
     uint64_t timeouts;

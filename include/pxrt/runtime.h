@@ -26,8 +26,11 @@
 
 PX_BEGIN_DECLS
 
+/** Workers, their event loop, and the main side. */
 typedef struct px_runtime px_runtime;
+/** A handle of submitted work. */
 typedef struct px_work px_work;
+/** A handle of a timer. */
 typedef struct px_timer px_timer;
 
 /** A callback: runs in @p cx, which is current. 0 or more is success; a
@@ -61,8 +64,9 @@ typedef struct px_runtime_options {
 typedef struct px_runtime_stats {
     /** sizeof(px_runtime_stats), set by the caller. */
     size_t size;
-    /** Worker threads, and those that are parked now. */
+    /** Worker threads. */
     unsigned workers;
+    /** Those of them that are parked now. */
     unsigned parked;
     /** Work, timers and connections that are under way or waiting. */
     size_t active;
@@ -70,12 +74,15 @@ typedef struct px_runtime_stats {
     size_t finished;
     /** Errors waiting for px_run_once(). */
     size_t errors_waiting;
-    /** Since the start: callbacks run, errors reported, callbacks that ran over
-     *  stall_ms, wake-ups of parked workers, turns of the loop. */
+    /** Callbacks run, since the start. */
     uint64_t callbacks;
+    /** Errors that went to main. */
     uint64_t errors;
+    /** Callbacks that ran longer than stall_ms. */
     uint64_t stalls;
+    /** Wake-ups of parked workers. */
     uint64_t wakeups;
+    /** Turns of the event loop. */
     uint64_t loop_turns;
 } px_runtime_stats;
 

@@ -36,8 +36,10 @@
 #define px__sub_acqrel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
 #define px__sub_seqcst(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_SEQ_CST)
 #define px__or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
+#define px__or_seqcst(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
 #define px__or_acqrel(p, v) __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
 #define px__and_acqrel(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL)
+#define px__and_seqcst(p, v) __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST)
 
 /* Compare and swap: true when *p was *expected and is now desired; else
  * *expected holds what was found. The weak form may fail spuriously. */

@@ -12,43 +12,43 @@
  * Parking never returns for no reason: that would hide a lost wake-up. Spinning
  * is one load, since a later load is just another interleaving.
  *
- * MUTATE selects one deliberate mistake (run.sh lists them); the search must
- * then fail, or the model proves nothing.
+ * Rounds multiply states: the crowds enter once, smaller groups more often.
+ *
+ *   spin-config: -DREADERS=2 -DWRITERS=2 -DROUNDS=1
+ *   spin-config: -DREADERS=1 -DWRITERS=3 -DROUNDS=1
+ *   spin-config: -DREADERS=2 -DWRITERS=1 -DROUNDS=2
+ *   spin-config: -DREADERS=1 -DWRITERS=1 -DROUNDS=4
+ *
+ * Mistakes that the search must find, or it proves nothing: U4 believes that the
+ * wake reached a writer; WL3 forgets that other writers may wait; WL1 overwrites
+ * the waiting bits; U2 is missing; WL5 is missing; RL2 is missing; RL1 does not
+ * mind a waiting writer; U6 wakes one reader only.
+ *
+ *   spin-mutant: TRUST_WAKE
+ *   spin-mutant: DROP_OTHERS -DREADERS=1 -DWRITERS=3 -DROUNDS=1
+ *   spin-mutant: DROP_BITS
+ *   spin-mutant: NO_BUMP
+ *   spin-mutant: NO_SECOND_LOOK
+ *   spin-mutant: NO_READER_BIT
+ *   spin-mutant: READERS_PASS
+ *   spin-mutant: WAKE_ONE_READER
+ *
+ * No mistakes, but situations that must come up, or the search is hollow.
+ *
+ *   spin-mutant: REACH_SHARING
+ *   spin-mutant: REACH_BOTH_PARKED
+ *   spin-mutant: REACH_TWO_WRITERS_PARKED
+ *
+ *   spin-cc: -DSAFETY -DCOLLAPSE
+ *   spin-pan: -m100000
  */
-#ifndef READERS
-#define READERS 2
-#endif
-#ifndef WRITERS
-#define WRITERS 2
-#endif
-#ifndef ROUNDS
-#define ROUNDS 2
-#endif
-
-/* the mistakes */
-#define TRUST_WAKE 1    /* U4 believes that the wake reached a writer */
-#define DROP_OTHERS 2   /* WL3 forgets that other writers may wait */
-#define DROP_BITS 3     /* WL1 overwrites the waiting bits */
-#define NO_BUMP 4       /* U2 is missing */
-#define NO_SECOND_LOOK 5 /* WL5 is missing */
-#define NO_READER_BIT 6 /* RL2 is missing: parks without READERS_WAIT */
-#define READERS_PASS 7  /* RL1 does not mind a waiting writer */
-#define WAKE_ONE_READER 8 /* U6 wakes one reader only */
-/* not mistakes: situations that must be reachable, or the search is hollow */
-#define REACH_SHARING 20
-#define REACH_BOTH_PARKED 21
-#define REACH_TWO_WRITERS_PARKED 22
-#ifndef MUTATE
-#define MUTATE 0
-#endif
-
 /* the state word: a small count instead of 30 bits */
 #define WRITER 15
 #define COUNT(s) ((s) & 15)
 #define READERS_WAIT 16
 #define WRITERS_WAIT 32
 #define IS_FREE(s) (COUNT(s) == 0)
-#if MUTATE == READERS_PASS
+#ifdef READERS_PASS
 #define MAY_READ(s) (COUNT(s) < WRITER - 1)
 #else
 #define MAY_READ(s) ((s) < WRITER - 1)
@@ -100,9 +100,10 @@ inline unpark_one(asleep)
 
 inline look_around()
 {
-#if MUTATE == REACH_BOTH_PARKED
+#ifdef REACH_BOTH_PARKED
     assert(on_state == 0 || on_notify == 0);
-#elif MUTATE == REACH_TWO_WRITERS_PARKED
+#endif
+#ifdef REACH_TWO_WRITERS_PARKED
     assert((on_notify & (on_notify - 1)) == 0);
 #endif
     skip
@@ -121,7 +122,7 @@ inline cas(expected, desired)
 
 inline wake_writer()
 {
-#if MUTATE != NO_BUMP
+#ifndef NO_BUMP
     notify++; /* U2 */
 #endif
     unpark_one(on_notify) /* U3 */
@@ -146,7 +147,7 @@ inline wake_waiters()
        if
        :: ok ->
           wake_writer();
-#if MUTATE == TRUST_WAKE
+#ifdef TRUST_WAKE
           s = 0
 #else
           s = READERS_WAIT /* W7 */
@@ -159,7 +160,7 @@ inline wake_waiters()
     :: s == READERS_WAIT ->
        cas(READERS_WAIT, 0); /* U5 */
        if
-#if MUTATE == WAKE_ONE_READER
+#ifdef WAKE_ONE_READER
        :: ok -> unpark_one(on_state)
 #else
        :: ok -> unpark_all(on_state) /* U6 */
@@ -183,14 +184,14 @@ inline read_lock()
        fi
     :: else ->
        ok = true;
-#if MUTATE != NO_READER_BIT
+#ifndef NO_READER_BIT
        if
        :: !HAS(s, READERS_WAIT) -> cas(s, s | READERS_WAIT) /* RL2 */
        :: else
        fi;
 #endif
        if
-#if MUTATE != NO_READER_BIT
+#ifndef NO_READER_BIT
        :: ok -> park(state, (s | READERS_WAIT), on_state); s = state /* RL3 */
 #else
        :: ok -> park(state, s, on_state); s = state
@@ -223,7 +224,7 @@ inline write_lock()
     s = state;
     do
     :: IS_FREE(s) ->
-#if MUTATE == DROP_BITS
+#ifdef DROP_BITS
        cas(s, WRITER | others);
 #else
        cas(s, s | WRITER | others); /* WL1 */
@@ -240,11 +241,11 @@ inline write_lock()
        fi;
        if
        :: ok ->
-#if MUTATE != DROP_OTHERS
+#ifndef DROP_OTHERS
           others = WRITERS_WAIT; /* WL3, W6 */
 #endif
           seen = notify; /* WL4 */
-#if MUTATE != NO_SECOND_LOOK
+#ifndef NO_SECOND_LOOK
           s = state; /* WL5 */
           if
           :: !IS_FREE(s) && HAS(s, WRITERS_WAIT) ->
@@ -295,7 +296,7 @@ proctype reader(byte me)
        atomic {
            readers_in++;
            assert(writers_in == 0);
-#if MUTATE == REACH_SHARING
+#ifdef REACH_SHARING
            assert(readers_in < 2);
 #endif
            round++

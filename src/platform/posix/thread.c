@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,10 +17,26 @@
 #include "base/assert.h"
 #include "platform/thread_slot.h"
 
+/* A thread of the library takes no signal that is meant for the host's threads,
+ * and a write to a broken pipe is an error code here, not a SIGPIPE. Faults of
+ * its own stay, and so does the signal of profilers. */
+static void
+block_signals(void)
+{
+    static const int kept[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
+                               SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
+    sigset_t set;
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        sigdelset(&set, kept[i]);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void *
 start(void *arg)
 {
     px__thread *t = arg;
+    block_signals();
     if (t->name[0])
         px__thread_set_name(t->name);
     t->fn(t->arg);

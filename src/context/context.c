@@ -1,0 +1,321 @@
+/*
+ * Contexts: creation, reference counts, the current context of a thread.
+ *
+ *   window  [ px_context | base heap (a quarter) | callback heap ............ ]
+ *
+ * Invariants
+ *   C1  px_current_context is set by the owner of a RUNNING context only, and
+ *       a context is current on at most one thread
+ *   C2  a context whose reference count is 0 is FINISHED or further, and only
+ *       the thread that purges it touches it
+ *   C3  an entered context holds a reference of its own, so that it cannot go
+ *       away under the thread that runs in it
+ *
+ * Threads: creation, retaining, releasing and posting from any thread; all else
+ * by the owner.
+ *
+ * Rejected: a lock in each context (the life word already gives one owner at a
+ * time), and base heap and callback heap growing towards each other (a heap is
+ * linear upwards; a quarter of the addresses costs nothing).
+ */
+#include "context/context.h"
+
+#include "base/assert.h"
+#include "base/atomic.h"
+#include "platform/fork.h"
+
+#include <string.h>
+
+_Static_assert(offsetof(px_context, heap) == 0,
+               "px_context_heap() is a cast of the context");
+
+__thread px_context *px_current_context;
+
+#if defined(_WIN32) && !defined(PXRT_STATIC)
+px_context *
+px_current(void)
+{
+    return px_current_context;
+}
+#endif
+
+/* ---- options ----------------------------------------------------------- */
+
+void
+px_context_options_init(px_context_options *options)
+{
+    px_heap_options heap;
+    if (!options)
+        return;
+    px_heap_options_init(&heap);
+    memset(options, 0, sizeof *options);
+    options->size = sizeof *options;
+    options->window_bytes = heap.window_bytes;
+    options->retain_bytes = (size_t)2 << 20;
+    options->flags = PX_HEAP_SMALL_START;
+}
+
+/* The defaults, overlaid with as much as the caller's struct has. */
+static int
+options_complete(px_context_options *full, const px_context_options *options)
+{
+    px_context_options_init(full);
+    if (!options)
+        return 0;
+    if (options->size < sizeof options->size || options->size > sizeof *full)
+        return PX_EINVAL;
+    memcpy(full, options, options->size);
+    return 0;
+}
+
+static void
+heap_options_of(const px_context_options *options, px_heap_options *heap)
+{
+    px_heap_options_init(heap);
+    heap->window_bytes = options->window_bytes;
+    heap->quota_bytes = options->quota_bytes;
+    heap->quota = options->quota;
+    heap->retain_bytes = options->retain_bytes;
+    heap->flags = options->flags;
+}
+
+/* ---- birth ------------------------------------------------------------- */
+
+/* The base heap takes the rest of the window's first quarter. It is never
+ * sized: nothing in it is freed one by one. */
+static int
+place_base(px_context *cx, const px_heap_options *options)
+{
+    px_heap_options base = *options;
+    char *split = px__window_lo(cx->window) + cx->span / 4;
+    base.flags = PX_HEAP_SMALL_START | (options->flags & PX_HEAP_SMALL_PAGES);
+    return px__heap_place(&cx->base, cx->window, (char *)(cx + 1), split,
+                          &base);
+}
+
+static int
+place_heaps(px_context *cx, const px_heap_options *options)
+{
+    char *split = px__window_lo(cx->window) + cx->span / 4;
+    int status = place_base(cx, options);
+    if (status)
+        return status;
+    status = px__heap_place(&cx->heap, cx->window, split,
+                            px__window_hi(cx->window), options);
+    if (status)
+        px__heap_clear(&cx->base);
+    return status;
+}
+
+/* Everything but the heaps, which place_heaps() sets up. The message buffer is
+ * left as it is: error.code says whether it means anything. */
+static void
+init_fields(px_context *cx, px__window *window, void *data)
+{
+    cx->word = PX_CREATED;
+    cx->references = 1;
+    cx->previous = NULL;
+    cx->host = NULL;
+    cx->host_data = NULL;
+    cx->data = data;
+    cx->mailbox = (px_ilist){NULL};
+    cx->inbox = NULL;
+    cx->window = window;
+    cx->lo = (uintptr_t)px__window_lo(window);
+    cx->span = (size_t)(px__window_hi(window) - px__window_lo(window));
+    cx->generation = px__fork_generation();
+    cx->error.code = 0;
+}
+
+static int
+create_in(px__window *window, const px_heap_options *options, void *data,
+          px_context **out)
+{
+    px_context *cx = px__window_control(window, sizeof *cx, 1);
+    int status;
+    if (!cx)
+        return PX_ENOMEM;
+    init_fields(cx, window, data);
+    status = place_heaps(cx, options);
+    if (!status)
+        *out = cx;
+    return status;
+}
+
+int
+px_context_create(const px_context_options *options, px_context **out)
+{
+    px_context_options full;
+    px_heap_options wanted, heap;
+    px__window *window;
+    int status;
+    if (!out || options_complete(&full, options))
+        return PX_EINVAL;
+    heap_options_of(&full, &wanted);
+    status = px__heap_options_check(&wanted, &heap);
+    if (!status)
+        status = px__window_acquire(heap.window_bytes, &window);
+    if (status)
+        return status;
+    status = create_in(window, &heap, full.data, out);
+    if (status)
+        px__window_release(window);
+    return status;
+}
+
+/* ---- references and death ---------------------------------------------- */
+
+px_context *
+px_context_retain(px_context *cx)
+{
+    if (cx)
+        px__add_relaxed(&cx->references, 1);
+    return cx;
+}
+
+/* True when the caller held the last reference. Reading 1 with acquire is
+ * enough: nobody else has a reference to make it more. Pairs with the release
+ * half of the subtraction of those who were not last. */
+static bool
+drop_reference(px_context *cx)
+{
+    uint32_t held = px__load_acquire(&cx->references);
+    PX_CHECK(held > 0, "a context was released more often than retained");
+    if (held == 1) {
+        px__store_relaxed(&cx->references, 0);
+        return true;
+    }
+    return px__sub_acqrel(&cx->references, 1) == 1;
+}
+
+void
+px__context_purge(px_context *cx)
+{
+    px__mailbox_discard(cx);
+    px__heap_clear(&cx->heap);
+    px__heap_clear(&cx->base);
+    px__life_move(cx, PX_RELEASED, PX_PURGED);
+}
+
+void
+px__context_free(px_context *cx)
+{
+    px__window *window = cx->window;
+    px__life_move(cx, PX_PURGED, PX_FREED);
+    px__window_release(window);
+}
+
+/* The whole path at once, for a context that no scheduler knows. */
+static void
+finish(px_context *cx)
+{
+    px__life_move(cx, px__life_state(cx), PX_FINISHED);
+    px__life_move(cx, PX_FINISHED, PX_RELEASED);
+    px__context_purge(cx);
+    px__context_free(cx);
+}
+
+void
+px_context_release(px_context *cx)
+{
+    if (!cx || !drop_reference(cx))
+        return;
+    if (cx->host)
+        cx->host->unreferenced(cx);
+    else
+        finish(cx);
+}
+
+void
+px__context_adopt(px_context *cx, const px__host *host, void *host_data)
+{
+    PX_ASSERT(px__life_state(cx) == PX_CREATED && !cx->host);
+    cx->host = host;
+    cx->host_data = host_data;
+}
+
+/* ---- the current context ----------------------------------------------- */
+
+void
+px__context_bind(px_context *cx)
+{
+    cx->previous = px_current_context;
+    px_current_context = cx;
+}
+
+void
+px__context_unbind(px_context *cx)
+{
+    PX_CHECK(px_current_context == cx, "a callback left a context entered");
+    px_current_context = cx->previous;
+}
+
+static bool
+in_forked_child(const px_context *cx)
+{
+    return cx->generation != px__fork_generation();
+}
+
+int
+px_enter(px_context *cx)
+{
+    if (!cx)
+        return PX_EINVAL;
+    if (in_forked_child(cx))
+        return PX_EFORKED;
+    if (cx->host || !px__life_try_run(cx))
+        return PX_EBUSY;
+    px_context_retain(cx); /* C3 */
+    px__context_bind(cx);
+    return 0;
+}
+
+int
+px_leave(px_context *cx)
+{
+    if (!cx)
+        return PX_EINVAL;
+    if (px_current() != cx)
+        return PX_EWRONGTHREAD;
+    if (cx->host)
+        return PX_EBUSY;
+    px__context_unbind(cx);
+    px__life_rest(cx);
+    px_context_release(cx);
+    return 0;
+}
+
+/* ---- what a context is asked ------------------------------------------- */
+
+px_heap *
+px_context_base(px_context *cx)
+{
+    return cx ? &cx->base : NULL;
+}
+
+bool
+px_owns(const px_context *cx, const void *ptr)
+{
+    return cx && (uintptr_t)ptr - cx->lo < cx->span;
+}
+
+void *
+px_context_data(const px_context *cx)
+{
+    return cx ? cx->data : NULL;
+}
+
+int
+px_context_set_data(px_context *cx, void *data)
+{
+    if (!cx)
+        return PX_EINVAL;
+    cx->data = data;
+    return 0;
+}
+
+int
+px_context_state(const px_context *cx)
+{
+    return cx ? px__life_state(cx) : PX_EINVAL;
+}

@@ -1,0 +1,83 @@
+/*
+ * Internal side of <pxrt/context.h>: the layout of a context, and how a host of
+ * contexts (the runtime) hooks in.
+ */
+#ifndef PX_CONTEXT_CONTEXT_H
+#define PX_CONTEXT_CONTEXT_H
+
+#include <pxrt/context.h>
+#include <pxrt/ilist.h>
+
+#include "context/life.h"
+#include "heap/layout.h"
+
+#if defined(_WIN32) && !defined(PXRT_STATIC)
+/* A DLL exports no thread-local variable; its own files see it all the same. */
+extern __thread px_context *px_current_context;
+#endif
+
+/* What a scheduler of contexts gives to each of its own. */
+typedef struct px__host {
+    /* A message turned @cx from IDLE to READY: queue it. Any thread. */
+    void (*ready)(px_context *cx);
+    /* The last reference is gone: purge and free @cx on the thread that may,
+     * with px__context_purge() and px__context_free(). Any thread. */
+    void (*unreferenced)(px_context *cx);
+} px__host;
+
+enum { PX__ERROR_BYTES = 256 };
+
+struct px_context {
+    px_heap heap;         /* callback heap; first: see px_context_heap() */
+    uint32_t word;        /* state and PENDING; see life.h */
+    uint32_t references;  /* atomic */
+    px_context *previous; /* what was current before px_enter() */
+    const px__host *host; /* NULL: nobody schedules this one */
+    void *host_data;      /* the host's own record of it */
+    void *data;           /* the user's pointer */
+    px_ilist mailbox;     /* posted messages, newest first */
+    px_ilink *inbox;      /* the owner's: flushed, oldest first */
+    px__window *window;
+    uintptr_t lo; /* bounds of the window, for px_owns() */
+    size_t span;
+    uint32_t generation; /* of fork, when it was created */
+    px_heap base;
+    px_error error; /* code 0: none */
+    char message[PX__ERROR_BYTES];
+};
+
+/* Make @cx current on this thread, or restore what was. The caller owns it in
+ * RUNNING: no state moves here. */
+void px__context_bind(px_context *cx);
+void px__context_unbind(px_context *cx);
+
+/* Take over the scheduling of a context that nobody else knows yet. */
+void px__context_adopt(px_context *cx, const px__host *host, void *host_data);
+
+/* RELEASED -> PURGED: discard messages, run cleanups, let go of quotas; then
+ * PURGED -> FREED: give the window back. Only for the host's `unreferenced` and
+ * for contexts without host. */
+void px__context_purge(px_context *cx);
+void px__context_free(px_context *cx);
+
+/* The error a callback left, put aside so that its failed callback may record
+ * another; restored if it does not. The copy's message is its own. */
+typedef struct px__saved_error {
+    px_error error;
+    char message[PX__ERROR_BYTES];
+} px__saved_error;
+
+void px__error_save(px_context *cx, px__saved_error *out);
+void px__error_restore(px_context *cx, const px__saved_error *saved);
+
+/* Run the handler of the oldest waiting message, and drop the message: 1, or
+ * the handler's negative code; 0 when none is waiting. Owner, current. */
+int px__mailbox_run_one(px_context *cx);
+
+/* Whether messages are waiting. Owner. */
+bool px__mailbox_waiting(const px_context *cx);
+
+/* Discard all messages that are waiting. Owner. */
+void px__mailbox_discard(px_context *cx);
+
+#endif

@@ -1,0 +1,301 @@
+/*
+ * Blocks that know their size, and their reuse.
+ *
+ * Free lists. A freed block goes on the list of its span: 32 lists in steps of
+ * 16 bytes up to 512, then four per doubling up to 32 KB. Spans are rounded up
+ * to a list's when a block is made, so that any block of a list serves any
+ * request for it. Larger blocks are not listed.
+ *
+ *      heap->lists->last[i] -> last -> first -> second -> ... -> last
+ *
+ * Snapshots. Only a block above the newest record may be freed for reuse: what
+ * is older belongs to the snapshot, to which a rollback must be able to return.
+ * So all listed blocks lie between the newest record and the cursor, and a
+ * rollback has just to forget the lists. A snapshot parks the lists in its
+ * record; dropping it joins them again.
+ *
+ * Invariants
+ *   Z1  from first to next, headers follow each other without a gap; alignment
+ *       padding is a block of kind OURS
+ *   Z2  a block on a list has kind FREE and lies above the newest record
+ *
+ * Rejected: coalescing neighbours (needs a footer, and helps heaps that live
+ * long, which these do not).
+ */
+#include "heap/header.h"
+
+enum {
+    STEP_LISTS = 32,
+    STEP_MAX = 512,
+    STEP_MAX_LOG = 9,
+    LISTED_MAX = 32 << 10
+};
+
+/* ---- spans ---- */
+
+unsigned
+px__list_of(size_t span)
+{
+    if (span > LISTED_MAX)
+        return PX_LISTS;
+    if (span <= STEP_MAX)
+        return (unsigned)(span / 16) - 1;
+    unsigned doubling =
+        63u - (unsigned)__builtin_clzll((unsigned long long)span - 1) -
+        STEP_MAX_LOG;
+    size_t base = (size_t)STEP_MAX << doubling;
+    return STEP_LISTS + 4 * doubling + (unsigned)((span - 1 - base) * 4 / base);
+}
+
+static size_t
+span_of_list(unsigned list)
+{
+    if (list < STEP_LISTS)
+        return (size_t)(list + 1) * 16;
+    unsigned above = list - STEP_LISTS;
+    size_t base = (size_t)STEP_MAX << above / 4;
+    return base + base / 4 * (above % 4 + 1);
+}
+
+/* The span of a block for @bytes; 0 when it would overflow. */
+static size_t
+span_for(const px_heap *heap, size_t bytes)
+{
+    if (bytes > SIZE_MAX / 2)
+        return 0;
+    size_t span = (bytes + PX_HEADER + PX_REDZONE + 15) & ~(size_t)15;
+    if (!heap->lists || span > LISTED_MAX)
+        return span;
+    return span_of_list(px__list_of(span));
+}
+
+/* ---- lists ---- */
+
+static void
+list_push(px__lists *lists, unsigned list, struct px__free_block *block)
+{
+    struct px__free_block *last = lists->last[list];
+    if (last) {
+        block->next = last->next;
+        last->next = block;
+    } else {
+        block->next = block;
+        lists->last[list] = block;
+    }
+}
+
+static struct px__free_block *
+list_pop(px__lists *lists, unsigned list)
+{
+    struct px__free_block *last = lists->last[list];
+    if (!last)
+        return NULL;
+    struct px__free_block *first = last->next;
+    if (first == last)
+        lists->last[list] = NULL;
+    else
+        last->next = first->next;
+    return first;
+}
+
+/* Two rings become one when two of their links are exchanged. */
+void
+px__lists_join(px_heap *heap, px__lists *older)
+{
+    for (unsigned i = 0; i < PX_LISTS; i++) {
+        struct px__free_block *a = heap->lists->last[i], *b = older->last[i];
+        if (a && b) {
+            struct px__free_block *first = a->next;
+            a->next = b->next;
+            b->next = first;
+        } else if (b) {
+            heap->lists->last[i] = b;
+        }
+    }
+}
+
+/* ---- taking ---- */
+
+static void *
+take_listed(px_heap *heap, size_t span)
+{
+    unsigned list = px__list_of(span);
+    if (!heap->lists || list == PX_LISTS)
+        return NULL;
+    char *block = (char *)list_pop(heap->lists, list);
+    if (!block)
+        return NULL;
+    PX_INVARIANT(px__header_kind(block - PX_HEADER) == PX__BLOCK_FREE); /* Z2 */
+    px__header_set(block - PX_HEADER, span, PX__BLOCK_LIVE);
+    px__note_open(block, px__span_usable(span));
+    return block;
+}
+
+/* Move the cursor to @end; false when it cannot. */
+static bool
+take_up_to(px_heap *heap, char *end)
+{
+    char *needed = px__align_up(end, 16);
+    if (needed > heap->committed && !px__heap_grow(heap, needed))
+        return false;
+    px__heap_move(heap, end);
+    return true;
+}
+
+static void *
+take_new(px_heap *heap, size_t span, size_t alignment, enum px__block_kind kind)
+{
+    char *next = heap->cursor.next;
+    char *block = px__align_up(next + PX_HEADER, alignment);
+    size_t padding = (size_t)(block - next) - PX_HEADER;
+    size_t room = (size_t)(heap->limit - next) & ~(size_t)15;
+    if (padding > room || span > room - padding)
+        return NULL;
+    if (!take_up_to(heap, next + padding + span))
+        return NULL;
+    if (padding > 0)
+        px__header_set(next, padding, PX__BLOCK_OURS); /* Z1 */
+    px__header_set(block - PX_HEADER, span, kind);
+    px__note_open(block, px__span_usable(span));
+    return block;
+}
+
+void *
+px__sized_take(px_heap *heap, size_t bytes, size_t alignment,
+               enum px__block_kind kind)
+{
+    size_t span = span_for(heap, bytes);
+    if (span == 0 || (heap->mode & PX__MODE_CLEANUP))
+        return NULL;
+    if (kind == PX__BLOCK_LIVE && alignment == 16) {
+        void *block = take_listed(heap, span);
+        if (block)
+            return block;
+    }
+    return take_new(heap, span, alignment, kind);
+}
+
+/* ---- giving back ---- */
+
+/* The span of a live block; 0 for anything else, as far as can be told. */
+static size_t
+live_span(const px_heap *heap, const char *block)
+{
+    if (!(heap->mode & PX__MODE_SIZED) || ((uintptr_t)block & 15) != 0 ||
+        block < heap->first + PX_HEADER || block >= heap->cursor.next)
+        return 0;
+    const char *header = block - PX_HEADER;
+    size_t span = px__header_span(header);
+    if (span == 0 || px__header_kind(header) != PX__BLOCK_LIVE)
+        return 0;
+    return span;
+}
+
+static bool
+is_newest(const px_heap *heap, const char *block, size_t span)
+{
+    return block - PX_HEADER + span == heap->cursor.next;
+}
+
+static void
+take_back(px_heap *heap, char *end)
+{
+    px__heap_note_peak(heap);
+    px__note_drop(end, (size_t)(heap->cursor.next - end));
+    px__heap_move(heap, end);
+}
+
+static void
+set_free(px_heap *heap, char *block, size_t span)
+{
+    px__header_set(block - PX_HEADER, span, PX__BLOCK_FREE);
+    px__note_drop(block, px__span_usable(span));
+    unsigned list = px__list_of(span);
+    if (!heap->lists || list == PX_LISTS || span != span_of_list(list))
+        return;
+    px__note_defined(block, sizeof(struct px__free_block));
+    list_push(heap->lists, list, (struct px__free_block *)(void *)block);
+}
+
+int
+px_heap_free(px_heap *heap, void *ptr)
+{
+    char *block = ptr;
+    if (!heap || !(heap->mode & PX__MODE_SIZED))
+        return PX_EINVAL;
+    if (!block)
+        return 0;
+    size_t span = live_span(heap, block);
+    if (span == 0)
+        return PX_EINVAL;
+    /* a cleanup's block is about to go anyway, an old one belongs to the
+     * snapshot */
+    if ((heap->mode & PX__MODE_CLEANUP) || block < (char *)heap->top)
+        return 0;
+    if (is_newest(heap, block, span))
+        take_back(heap, block - PX_HEADER);
+    else
+        set_free(heap, block, span);
+    return 0;
+}
+
+size_t
+px_heap_block_size(const px_heap *heap, const void *block)
+{
+    size_t span = heap && block ? live_span(heap, block) : 0;
+    return span ? px__span_usable(span) : 0;
+}
+
+/* ---- changing size ---- */
+
+/* Move the newest block's end; the cursor goes with it. */
+static bool
+resize_newest(px_heap *heap, char *block, size_t old_span, size_t span)
+{
+    char *header = block - PX_HEADER;
+    if (span < old_span) {
+        take_back(heap, header + span);
+    } else {
+        size_t room = (size_t)(heap->limit - header) & ~(size_t)15;
+        if (span > room || !take_up_to(heap, header + span))
+            return false;
+        size_t was = px__span_usable(old_span);
+        px__note_open(block + was, px__span_usable(span) - was);
+    }
+    px__header_set(header, span, PX__BLOCK_LIVE);
+    return true;
+}
+
+static void *
+resize_by_copy(px_heap *heap, char *block, size_t old_span, size_t bytes)
+{
+    void *copy = px_heap_alloc(heap, bytes);
+    if (!copy)
+        return NULL;
+    memcpy(copy, block, px__span_usable(old_span));
+    int status = px_heap_free(heap, block);
+    PX_ASSERT(status == 0);
+    (void)status;
+    return copy;
+}
+
+void *
+px_heap_realloc(px_heap *heap, void *ptr, size_t bytes)
+{
+    char *block = ptr;
+    if (!heap || !(heap->mode & PX__MODE_SIZED))
+        return NULL;
+    if (!block)
+        return px_heap_alloc(heap, bytes);
+    size_t old_span = live_span(heap, block);
+    size_t span = span_for(heap, bytes + (bytes == 0));
+    if (old_span == 0 || span == 0)
+        return NULL;
+    bool newest =
+        is_newest(heap, block, old_span) && !(heap->mode & PX__MODE_CLEANUP);
+    if (span == old_span ||
+        (newest && resize_newest(heap, block, old_span, span)) ||
+        span < old_span)
+        return block;
+    return resize_by_copy(heap, block, old_span, bytes);
+}

@@ -1,0 +1,145 @@
+/*
+ * Snapshots: records in the heap, a chain from the newest downwards.
+ *
+ *      first                                              next
+ *        | block | record 1 | block block | record 2 | block |
+ *                     ^---------- prev ---------'
+ *                                              top = record 2
+ *
+ * A px_snapshot names a record by address and serial. Since the heap is linear
+ * and serials never repeat in a window, both must match a record on the chain;
+ * a stale or foreign snapshot matches none, and is never followed.
+ *
+ * Rolling back to a record cuts the chain above it, and leaves the record: it
+ * can be rolled back again. Dropping it takes it off the chain; its few bytes
+ * stay where they are, as part of what the snapshot before it covers.
+ *
+ * Invariants: H3 of layout.h, and
+ *   S1  right after a rollback the heap is as it was right after the snapshot:
+ *       next == mark, the same cleanups, empty free lists (a snapshot parks
+ *       the lists in its record, since the blocks on them are older)
+ *
+ * Rejected: a generation per chunk (the walk up the chain is as short as the
+ * nesting is deep, which is one or two in practice).
+ */
+#include "heap/annotate.h"
+#include "heap/layout.h"
+
+static void
+clear_lists(px_heap *heap)
+{
+    if (heap->lists)
+        memset(heap->lists, 0, sizeof *heap->lists);
+}
+
+int
+px_heap_snapshot(px_heap *heap, px_snapshot *out)
+{
+    if (!heap || !out)
+        return PX_EINVAL;
+    if (PX_UNLIKELY(heap->mode & PX__MODE_CLEANUP))
+        return PX_EBUSY;
+    size_t lists_bytes = heap->lists ? sizeof(px__lists) : 0;
+    px__record *record =
+        px__heap_take_internal(heap, sizeof *record + lists_bytes);
+    if (PX_UNLIKELY(!record))
+        return PX_ENOMEM;
+    record->prev = heap->top;
+    record->serial = ++heap->serial;
+    record->mark = heap->cursor.next;
+    record->cleanups = heap->cleanups;
+    if (lists_bytes)
+        record->lists[0] = *heap->lists;
+    clear_lists(heap);
+    PX_INVARIANT(record > heap->top); /* H3 */
+    heap->top = record;
+    *out = (px_snapshot){record, record->serial};
+    return 0;
+}
+
+px__record *
+px__heap_find_record(const px_heap *heap, const px_snapshot *snapshot)
+{
+    const char *wanted = snapshot->record;
+    px__record *record = heap->top;
+    while (record && (const char *)record > wanted)
+        record = record->prev;
+    if (!record || (const char *)record != wanted)
+        return NULL;
+    return record->serial == snapshot->serial ? record : NULL;
+}
+
+/* The part of a rollback that cannot fail. The cursor's end needs no change: a
+ * closed cursor is closed again by the caller. */
+static inline void
+cut_back(px_heap *heap, px__record *record)
+{
+    char *from = heap->cursor.next;
+    char *mark = record->mark;
+    px__heap_note_peak(heap);
+    heap->rollback_count++;
+    heap->rolled_back_bytes += (size_t)(from - mark);
+    heap->cursor.next = mark;
+    if (PX_UNLIKELY((size_t)(heap->committed - mark) > heap->retain_bytes))
+        px__heap_settle(heap, from);
+}
+
+/* Everything but the common case: a record under the top, cleanups, free lists,
+ * sanitizers. */
+static int __attribute__((noinline))
+rollback_slow(px_heap *heap, const px_snapshot *snapshot)
+{
+    if (heap->mode & PX__MODE_CLEANUP)
+        return PX_EBUSY;
+    px__record *record = px__heap_find_record(heap, snapshot);
+    if (!record)
+        return PX_ESTALE;
+    px__heap_run_cleanups(heap, record->cleanups);
+    clear_lists(heap); /* S1 */
+    size_t dropped = (size_t)(heap->cursor.next - record->mark);
+    px__note_drop(record->mark, dropped);
+    heap->top = record;
+    cut_back(heap, record);
+    px__heap_move(heap, record->mark);
+    return 0;
+}
+
+/* Debug builds overwrite what is dropped, which only the slow path does. */
+#if defined(PXRT_DEBUG)
+enum { ROLLBACK_IS_PLAIN = 0 };
+#else
+enum { ROLLBACK_IS_PLAIN = 1 };
+#endif
+
+int
+px_heap_rollback(px_heap *heap, const px_snapshot *snapshot)
+{
+    if (PX_UNLIKELY(!heap || !snapshot))
+        return PX_EINVAL;
+    px__record *record = heap->top;
+    if (!ROLLBACK_IS_PLAIN || heap->mode != 0 || !record ||
+        snapshot->record != record || snapshot->serial != record->serial ||
+        heap->cleanups != record->cleanups)
+        return rollback_slow(heap, snapshot);
+    cut_back(heap, record);
+    return 0;
+}
+
+int
+px_heap_snapshot_drop(px_heap *heap, const px_snapshot *snapshot)
+{
+    if (!heap || !snapshot)
+        return PX_EINVAL;
+    if (heap->mode & PX__MODE_CLEANUP)
+        return PX_EBUSY;
+    px__record *last = px__heap_find_record(heap, snapshot);
+    if (!last)
+        return PX_ESTALE;
+    px__record *record, *end = last->prev;
+    for (record = heap->top; record != end; record = record->prev) {
+        if (heap->lists)
+            px__lists_join(heap, record->lists);
+    }
+    heap->top = end;
+    return 0;
+}

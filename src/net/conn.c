@@ -1,0 +1,200 @@
+/*
+ * Connections: birth, the ways to close them, and the public functions that are
+ * about one connection.
+ *
+ *   accept --> px__conn_open --> turns (turn.c) --> px__strand_closing
+ *                                                     | baton
+ *        gone <-- main <-- px__strand_over <-- closed <-- uv_close
+ *
+ * The record lies outside of the context, since the uv handle in it must stay
+ * in place until libuv has let go of it; it goes when the context is freed, so
+ * whoever holds a reference to the context may call px_close().
+ *
+ * Rejected: closing the socket from where the reason arises (the owner may be
+ * about to send on it, and its descriptor may be another's by then: N1).
+ */
+#include "net/conn.h"
+
+#include "base/assert.h"
+#include "context/life.h"
+
+#include <pxrt/shared.h>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { LAST_MAIL = 256 };
+
+static px__conn *
+conn_of_strand(px__strand *strand)
+{
+    return PX_CONTAINER(strand, px__conn, strand);
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+static void
+on_closed(uv_handle_t *handle)
+{
+    px__conn *conn = handle->data;
+    px__list_remove(&conn->link); /* V3 */
+    px__server_conn_closed(conn->server);
+    px__strand_return(&conn->strand);
+}
+
+/* A connection that is cut off is reset, so that the peer does not take what it
+ * has got for all there was. */
+static void
+begin_close(px__op *op)
+{
+    px__conn *conn = PX_CONTAINER(op, px__conn, close_op);
+    if (px__load_relaxed(&conn->signals) & PX__SIGNAL_HARD &&
+        uv_tcp_close_reset(&conn->tcp, on_closed) == 0)
+        return;
+    uv_close((uv_handle_t *)&conn->tcp, on_closed);
+}
+
+static void
+gone(px__strand *strand)
+{
+    px__conn *conn = conn_of_strand(strand);
+    px__server_release(conn->server);
+    px_shared_free(conn);
+}
+
+static const px__strand_kind connection_kind = {px__conn_run, gone};
+
+/* ---- birth --------------------------------------------------------------- */
+
+static void
+init_record(px__conn *conn, px_server *server, const px__address *address)
+{
+    conn->server = px__server_retain(server);
+    conn->address = *address;
+    conn->last_mail = LAST_MAIL;
+    conn->pieces = conn->pieces_inline;
+    conn->piece_capacity = PX__PIECES_INLINE;
+    conn->write_op.fn = px__send_begin_write;
+    conn->close_op.fn = begin_close;
+    conn->resume_op.fn = px__receive_resume;
+}
+
+/* Give the socket to libuv. If that does not work the connection begins with
+ * its end, on the same way as any other. */
+static void
+open_socket(px__conn *conn, int fd)
+{
+    uv_loop_t *loop = px__loop(conn->server->rt);
+    int status = uv_tcp_init(loop, &conn->tcp);
+    PX_CHECK(status == 0, "a handle could not be initialised");
+    conn->tcp.data = conn;
+    conn->fd = fd;
+    status = uv_tcp_open(&conn->tcp, fd);
+    if (status)
+        close(fd);
+    else
+        status = px__receive_start(conn);
+    if (status) {
+        conn->status = status;
+        conn->signals = PX__SIGNAL_RESET;
+    }
+    uv_tcp_nodelay(&conn->tcp, 1);
+}
+
+static int
+open_strand(px__conn *conn)
+{
+    const px_context_options *options = &conn->server->options.context;
+    return px__strand_open(conn->server->rt, &conn->strand, &connection_kind,
+                           options->size ? options : NULL);
+}
+
+int
+px__conn_open(px_server *server, int fd, const px__address *address)
+{
+    px__conn *conn = px_shared_calloc(1, sizeof *conn);
+    int status = PX_ENOMEM;
+    if (conn) {
+        init_record(conn, server, address);
+        status = open_strand(conn);
+    }
+    if (status) {
+        close(fd);
+        if (conn)
+            gone(&conn->strand);
+        return status;
+    }
+    open_socket(conn, fd);
+    conn->quiet_since_ms = uv_now(conn->tcp.loop);
+    px__list_push_back(&server->conns, &conn->link); /* V3 */
+    px__store_relaxed(&server->connections, server->connections + 1);
+    PX__COUNT(server, accepted);
+    px__deadlines_watch(server);
+    px__strand_collect(&conn->strand);
+    return 0;
+}
+
+void
+px__conn_raise(px__conn *conn, uint32_t signals)
+{
+    px__or_acqrel(&conn->signals, signals); /* N3; pairs with turn.c */
+    if (signals & PX__SIGNAL_HARD)
+        px__send_abort(conn);
+    px__strand_collect(&conn->strand);
+}
+
+/* ---- public -------------------------------------------------------------- */
+
+px__conn *
+px__conn_of(const px_context *cx)
+{
+    px__strand *strand = cx ? px__strand_of(cx) : NULL;
+    return strand && strand->kind == &connection_kind ? conn_of_strand(strand)
+                                                      : NULL;
+}
+
+int
+px_close(px_context *cx)
+{
+    px__conn *conn = px__conn_of(cx);
+    if (!conn)
+        return PX_EINVAL;
+    if (px__life_state(cx) >= PX_CLOSING)
+        return PX_ECLOSED;
+    if (px_current() == cx) {
+        bool again = conn->leaving;
+        conn->leaving = true;
+        return again ? PX_ECLOSED : 0;
+    }
+    if (px__or_acqrel(&conn->signals, PX__SIGNAL_CLOSE) & PX__SIGNAL_CLOSE)
+        return PX_ECLOSED;
+    px__strand_wake(&conn->strand);
+    return 0;
+}
+
+static const char *
+format_address(px_heap *heap, const px__address *address)
+{
+    char host[INET6_ADDRSTRLEN];
+    if (address->any.sa_family == AF_INET6) {
+        if (uv_ip6_name(&address->v6, host, sizeof host))
+            return NULL;
+        return px_heap_printf(heap, "[%s]:%u", host,
+                              (unsigned)ntohs(address->v6.sin6_port));
+    }
+    if (uv_ip4_name(&address->v4, host, sizeof host))
+        return NULL;
+    return px_heap_printf(heap, "%s:%u", host,
+                          (unsigned)ntohs(address->v4.sin_port));
+}
+
+const char *
+px_peer_name(px_context *cx)
+{
+    px__conn *conn = px__conn_of(cx);
+    if (!conn || px_current() != cx)
+        return NULL;
+    if (!conn->peer_name)
+        conn->peer_name = format_address(px_context_base(cx), &conn->address);
+    return conn->peer_name;
+}

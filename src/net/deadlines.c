@@ -1,0 +1,144 @@
+/*
+ * Deadlines: one timer for each server, and none for a request.
+ *
+ * A tick looks at every connection. With a tick of a quarter of the shortest
+ * deadline (5 ms to 1 s) a deadline is met late by half its length at most, and
+ * never early; that costs a request nothing but the store of a time that the
+ * loop has at hand. The timer runs only while there is something to watch.
+ *
+ * Idle is who rests (the life's IDLE) and neither received nor sent anything.
+ * A connection whose callback takes long is not idle, and one whose peer does
+ * not take its bytes is late, which has a deadline of its own.
+ *
+ * Threads: the baton.
+ *
+ * Rejected: a list in the order of the deadlines (a sent answer moves the
+ * deadline, and the sender does not have the baton).
+ */
+#include "net/conn.h"
+
+#include "context/life.h"
+
+enum { TICK_MIN_MS = 5, TICK_MAX_MS = 1000, TICKS_EACH = 4 };
+
+static void
+expire(px__conn *conn)
+{
+    if (!(px__load_relaxed(&conn->signals) & PX__SIGNAL_HARD))
+        PX__COUNT(conn->server, timeouts);
+    px__conn_raise(conn, PX__SIGNAL_TIMEOUT);
+}
+
+/* Whether there was traffic since the last tick, or is to be soon. */
+static bool
+is_busy(px__conn *conn)
+{
+    if (px__life_state(conn->strand.cx) != PX_IDLE)
+        return true;
+    if (!px__load_relaxed(&conn->traffic))
+        return false;
+    px__store_relaxed(&conn->traffic, 0);
+    return true;
+}
+
+static void
+check_idle(px__conn *conn, uint64_t now_ms, unsigned timeout_ms)
+{
+    if (is_busy(conn))
+        conn->quiet_since_ms = now_ms;
+    else if (now_ms - conn->quiet_since_ms >= timeout_ms)
+        expire(conn);
+}
+
+static void
+check(px__conn *conn, uint64_t now_ms)
+{
+    const px_server_options *options = &conn->server->options;
+    if (conn->writing) {
+        if (options->send_timeout_ms &&
+            now_ms - conn->write_began_ms >= options->send_timeout_ms)
+            expire(conn);
+    } else if (options->idle_timeout_ms) {
+        check_idle(conn, now_ms, options->idle_timeout_ms);
+    }
+}
+
+static void
+check_all(px_server *server, uint64_t now_ms)
+{
+    px__list *link;
+    for (link = server->conns.next; link != &server->conns; link = link->next)
+        check(PX_CONTAINER(link, px__conn, link), now_ms);
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+    px_server *server = timer->data;
+    uint64_t now_ms = uv_now(timer->loop);
+    check_all(server, now_ms);
+    if (server->retry_ms && now_ms >= server->retry_ms)
+        px__listener_resume(server);
+    if (server->drain_end_ms && now_ms >= server->drain_end_ms)
+        px__server_cut_off(server);
+    px__deadlines_arm(server);
+}
+
+/* ---- when the next tick is due ------------------------------------------- */
+
+static uint64_t
+smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Until a moment, of which 0 means never. */
+static uint64_t
+time_until(uint64_t moment_ms, uint64_t now_ms)
+{
+    if (!moment_ms)
+        return UINT64_MAX;
+    return moment_ms > now_ms ? moment_ms - now_ms : 0;
+}
+
+static uint64_t
+tick_ms(const px_server *server)
+{
+    uint64_t idle = server->options.idle_timeout_ms;
+    uint64_t send = server->options.send_timeout_ms;
+    uint64_t tick;
+    if (px__list_empty(&server->conns) || (!idle && !send))
+        return UINT64_MAX;
+    tick = smaller(idle ? idle : send, send ? send : idle) / TICKS_EACH;
+    tick = smaller(tick, TICK_MAX_MS);
+    return tick > TICK_MIN_MS ? tick : TICK_MIN_MS;
+}
+
+void
+px__deadlines_arm(px_server *server)
+{
+    uint64_t now_ms = uv_now(server->timer.loop);
+    uint64_t due = tick_ms(server);
+    if (server->timer_closing)
+        return;
+    due = smaller(due, time_until(server->retry_ms, now_ms));
+    due = smaller(due, time_until(server->drain_end_ms, now_ms));
+    if (due == UINT64_MAX)
+        uv_timer_stop(&server->timer);
+    else
+        uv_timer_start(&server->timer, on_tick, due, 0);
+}
+
+void
+px__deadlines_watch(px_server *server)
+{
+    if (!uv_is_active((uv_handle_t *)&server->timer))
+        px__deadlines_arm(server);
+}
+
+void
+px__deadlines_init(px_server *server)
+{
+    uv_timer_init(px__loop(server->rt), &server->timer);
+    server->timer.data = server;
+}

@@ -1,0 +1,156 @@
+/*
+ * Receiving: the thread with the baton reads into slots, the owner takes them.
+ *
+ *   read callback --push--> arrived --flush, reverse--> queue --> slot
+ *                  ahead + 1                              ahead - 1
+ *
+ * The two sides share a list and a word. Reading is paused when the word says
+ * that enough slots are ahead, and resumed by who takes it back to half:
+ *
+ *   baton                               owner
+ *   add ONE, then, at the limit,        subtract ONE; at half the limit with
+ *   stop reading and set PAUSED;        PAUSED set: clear it, and who cleared
+ *   if the owner has got to half        it posts resume_op
+ *   meanwhile: clear it, go on
+ *
+ * Both only change the word by atomic operations, so one of them sees what the
+ * other did (N5), and at most one resume_op is under way.
+ *
+ * The limit counts slots rather than bytes: a peer that sends single bytes
+ * fills a slot with each.
+ */
+#include "net/conn.h"
+
+#include "base/assert.h"
+
+static unsigned
+limit_of(const px__conn *conn)
+{
+    size_t slots = conn->server->options.max_receive_bytes / PX__SLOT_BYTES;
+    return slots > 1 ? (unsigned)(slots < 1u << 20 ? slots : 1u << 20) : 1;
+}
+
+static bool
+is_low(const px__conn *conn, uint32_t ahead)
+{
+    return ahead / PX__AHEAD_ONE <= limit_of(conn) / 2;
+}
+
+/* ---- the baton's side ---------------------------------------------------- */
+
+/* The buffer of a read; a failure is reported to the read callback. */
+static void
+on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    px__conn *conn = handle->data;
+    px__slot *slot = px__slots_take(&conn->server->slots);
+    (void)suggested;
+    if (slot)
+        slot->count = 0;
+    *buf =
+        slot ? uv_buf_init(slot->bytes, PX__SLOT_BYTES) : uv_buf_init(NULL, 0);
+}
+
+/* True when PAUSED was set and is now the caller's to act upon. */
+static bool
+clear_pause(px__conn *conn)
+{
+    return px__and_acqrel(&conn->ahead, ~(uint32_t)PX__AHEAD_PAUSED) &
+           PX__AHEAD_PAUSED;
+}
+
+static void
+pause_if_far_ahead(px__conn *conn)
+{
+    uint32_t ahead;
+    if (px__load_relaxed(&conn->ahead) / PX__AHEAD_ONE < limit_of(conn))
+        return;
+    uv_read_stop((uv_stream_t *)&conn->tcp);
+    PX__COUNT(conn->server, read_pauses);
+    ahead = px__or_acqrel(&conn->ahead, PX__AHEAD_PAUSED);
+    if (is_low(conn, ahead) && clear_pause(conn)) /* N5 */
+        px__receive_resume(&conn->resume_op);
+}
+
+static void
+take_bytes(px__conn *conn, px__slot *slot, size_t count)
+{
+    slot->count = count;
+    px__add_relaxed(&conn->ahead, PX__AHEAD_ONE);
+    px_ilist_push(&conn->arrived, &slot->link);
+    conn->quiet_since_ms = uv_now(conn->tcp.loop);
+    pause_if_far_ahead(conn);
+    px__strand_collect(&conn->strand);
+}
+
+static void
+end_of_input(px__conn *conn, int status)
+{
+    uv_read_stop((uv_stream_t *)&conn->tcp);
+    conn->peer_status = status == UV_EOF ? 0 : status;
+    px__conn_raise(conn, PX__SIGNAL_EOF);
+}
+
+static void
+on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
+{
+    px__conn *conn = stream->data;
+    px__slot *slot =
+        buf->base ? PX_CONTAINER(buf->base, px__slot, bytes) : NULL;
+    if (count > 0) {
+        take_bytes(conn, slot, (size_t)count);
+        return;
+    }
+    if (slot)
+        px__slots_give(&conn->server->slots, slot);
+    if (count < 0)
+        end_of_input(conn, count == UV_ENOBUFS ? PX_ENOMEM : (int)count);
+}
+
+int
+px__receive_start(px__conn *conn)
+{
+    return uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
+}
+
+void
+px__receive_resume(px__op *op)
+{
+    px__conn *conn = PX_CONTAINER(op, px__conn, resume_op);
+    int status = px__receive_start(conn);
+    if (status)
+        end_of_input(conn, status);
+}
+
+/* ---- the owner's side ---------------------------------------------------- */
+
+px__slot *
+px__receive_take(px__conn *conn)
+{
+    px_ilink *link = conn->queue;
+    if (!link && !px_ilist_empty(&conn->arrived))
+        link = px_ilist_reverse(px_ilist_flush(&conn->arrived));
+    if (!link)
+        return NULL;
+    conn->queue = link->next;
+    return PX_CONTAINER(link, px__slot, link);
+}
+
+void
+px__receive_done(px__conn *conn, px__slot *slot)
+{
+    uint32_t ahead;
+    px__slots_give(&conn->server->slots, slot);
+    ahead = px__sub_acqrel(&conn->ahead, PX__AHEAD_ONE) - PX__AHEAD_ONE;
+    if (ahead & PX__AHEAD_PAUSED && is_low(conn, ahead) && clear_pause(conn))
+        px__loop_call(conn->strand.rt, &conn->resume_op);
+}
+
+/* The socket is closed: nothing arrives, and nothing is to be resumed. */
+void
+px__receive_discard(px__conn *conn)
+{
+    px__slot *slot;
+    while ((slot = px__receive_take(conn)))
+        px__slots_give(&conn->server->slots, slot);
+}

@@ -1,0 +1,245 @@
+/*
+ * Sending: pieces are gathered while a callback runs and leave when it is over.
+ *
+ *   px_send --> pieces --sendmsg, on this thread--> kernel    (nearly always)
+ *                  \--uv_write of the rest, on the baton-->   (slow peers)
+ *
+ * A full count from the kernel means that it has its own copy: nothing has to
+ * be waited for, and the callback's memory can be rolled back at once. Only
+ * what the socket's buffer does not take goes to the loop.
+ *
+ * Threads: pieces belong to the owner; from px__strand_sending() until
+ * px__strand_return() to the baton (D5). SIGPIPE: MSG_NOSIGNAL here; the loop's
+ * own writes happen on workers, which block the signal.
+ *
+ * Rejected: uv_try_write (not safe off the baton), MSG_ZEROCOPY (its completion
+ * costs more than the copy below some 10 KB), and pieces in the callback heap
+ * (a callback that rolls back a snapshot of its own would cut the list).
+ */
+#include "net/conn.h"
+
+#include "base/assert.h"
+#include "context/life.h"
+#include "platform/clock.h"
+
+#include <pxrt/shared.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+/* Pieces are handed to both libuv and the system. */
+_Static_assert(sizeof(uv_buf_t) == sizeof(struct iovec) &&
+                   offsetof(uv_buf_t, base) ==
+                       offsetof(struct iovec, iov_base) &&
+                   offsetof(uv_buf_t, len) == offsetof(struct iovec, iov_len),
+               "uv_buf_t is laid out as struct iovec");
+
+enum {
+    GATHERED = 64,    /* pieces for one system call */
+    WAIT_SLICE_MS = 5 /* how soon a waiting sender sees a signal */
+};
+
+/* ---- gathering ----------------------------------------------------------- */
+
+static bool
+grow_pieces(px__conn *conn)
+{
+    unsigned capacity = conn->piece_capacity * 2;
+    bool inlined = conn->pieces == conn->pieces_inline;
+    uv_buf_t *pieces;
+    if (capacity < conn->piece_capacity)
+        return false;
+    pieces = px_shared_realloc(inlined ? NULL : conn->pieces,
+                               capacity * sizeof *pieces);
+    if (!pieces)
+        return false;
+    if (inlined)
+        memcpy(pieces, conn->pieces_inline, sizeof conn->pieces_inline);
+    conn->pieces = pieces;
+    conn->piece_capacity = capacity;
+    return true;
+}
+
+int
+px_send(px_context *cx, const void *bytes, size_t count)
+{
+    px__conn *conn = px__conn_of(cx);
+    if (!conn || !bytes || !count)
+        return PX_EINVAL;
+    if (px_current() != cx)
+        return PX_EWRONGTHREAD;
+    if (conn->leaving || px__life_state(cx) != PX_RUNNING)
+        return PX_ECLOSED;
+    if (conn->piece_count == conn->piece_capacity && !grow_pieces(conn))
+        return PX_ENOMEM;
+    conn->pieces[conn->piece_count++] =
+        (uv_buf_t){.base = (char *)(uintptr_t)bytes, .len = count};
+    conn->piece_bytes += count;
+    return 0;
+}
+
+/* Drop all pieces, and the array of a callback that sent very many. */
+void
+px__send_forget(px__conn *conn)
+{
+    if (conn->pieces != conn->pieces_inline)
+        px_shared_free(conn->pieces);
+    conn->pieces = conn->pieces_inline;
+    conn->piece_capacity = PX__PIECES_INLINE;
+    conn->piece_count = conn->piece_first = 0;
+    conn->piece_bytes = 0;
+}
+
+/* ---- at once, on the owner's thread -------------------------------------- */
+
+/* Take @count sent bytes off the front. */
+static void
+advance(px__conn *conn, size_t count)
+{
+    while (count) {
+        uv_buf_t *piece = &conn->pieces[conn->piece_first];
+        size_t part = count < piece->len ? count : piece->len;
+        PX_ASSERT(conn->piece_first < conn->piece_count);
+        piece->base += part;
+        piece->len -= part;
+        conn->piece_first += piece->len == 0;
+        count -= part;
+    }
+}
+
+/* One system call: bytes sent, 0 when the socket's buffer is full, or a
+ * negative code. */
+static ssize_t
+send_once(px__conn *conn)
+{
+    unsigned left = conn->piece_count - conn->piece_first;
+    struct msghdr message = {
+        .msg_iov = (struct iovec *)(void *)(conn->pieces + conn->piece_first),
+        .msg_iovlen = left < GATHERED ? left : GATHERED,
+    };
+    ssize_t count;
+    do
+        count = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (count < 0 && errno == EINTR);
+    if (count >= 0)
+        return count;
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return 0;
+    return uv_translate_sys_error(errno);
+}
+
+/* Whether this deadline, unlike those of SENDING, is ours to watch. */
+static bool
+is_overdue(const px__conn *conn, int64_t start_ns)
+{
+    unsigned timeout_ms = conn->server->options.send_timeout_ms;
+    return timeout_ms &&
+           px__now_ns() - start_ns >= (int64_t)timeout_ms * PX_NS_PER_MS;
+}
+
+/* With unlimited attempts the thread stays: wait until the socket takes more.
+ * False: there are signals to look at. */
+static bool
+wait_for_room(px__conn *conn, int64_t start_ns)
+{
+    struct pollfd wanted = {.fd = conn->fd, .events = POLLOUT};
+    poll(&wanted, 1, WAIT_SLICE_MS);
+    if (is_overdue(conn, start_ns) &&
+        !(px__or_acqrel(&conn->signals, PX__SIGNAL_TIMEOUT) &
+          PX__SIGNAL_TIMEOUT))
+        PX__COUNT(conn->server, timeouts);
+    return !(px__load_acquire(&conn->signals) & PX__SIGNAL_HARD);
+}
+
+/* After a short count: what px__send_flush() answers, or < 0 to try again. */
+static int
+after_short_count(px__conn *conn, unsigned tried, int64_t start_ns)
+{
+    unsigned attempts = conn->server->options.max_sync_send_attempts;
+    if (attempts)
+        return tried < attempts ? -1 : PX__SEND_REST;
+    return wait_for_room(conn, start_ns) ? -1 : PX__SEND_LOOK;
+}
+
+static void
+all_left(px__conn *conn)
+{
+    conn->counts.sent_bytes += conn->piece_bytes;
+    px__store_relaxed(&conn->traffic, 1);
+    px__send_forget(conn);
+}
+
+int
+px__send_flush(px__conn *conn)
+{
+    int64_t start_ns = 0;
+    unsigned tried = 0;
+    for (;;) {
+        unsigned whole = conn->piece_first + GATHERED;
+        ssize_t count = send_once(conn);
+        int answer;
+        if (count < 0)
+            return (int)count;
+        advance(conn, (size_t)count);
+        if (conn->piece_first == conn->piece_count) {
+            all_left(conn);
+            return PX__SEND_ALL;
+        }
+        if (conn->piece_first == whole)
+            continue; /* the socket took all it was offered */
+        if (!start_ns)
+            start_ns = px__now_ns();
+        answer = after_short_count(conn, ++tried, start_ns);
+        if (answer >= 0)
+            return answer;
+    }
+}
+
+/* ---- later, by the loop -------------------------------------------------- */
+
+static void
+end_write(px__conn *conn, int status)
+{
+    conn->writing = false;
+    conn->write_status = status;
+    conn->quiet_since_ms = uv_now(conn->tcp.loop);
+    px__strand_return(&conn->strand);
+}
+
+static void
+on_written(uv_write_t *write, int status)
+{
+    end_write(write->data, status);
+}
+
+void
+px__send_begin_write(px__op *op)
+{
+    px__conn *conn = PX_CONTAINER(op, px__conn, write_op);
+    int status = UV_ECANCELED;
+    conn->write.data = conn;
+    if (!(px__load_acquire(&conn->signals) & PX__SIGNAL_HARD))
+        status = uv_write(&conn->write, (uv_stream_t *)&conn->tcp,
+                          conn->pieces + conn->piece_first,
+                          conn->piece_count - conn->piece_first, on_written);
+    if (status) {
+        end_write(conn, status);
+        return;
+    }
+    conn->writing = true;
+    conn->write_began_ms = uv_now(conn->tcp.loop);
+}
+
+/* End the write that is under way, if any: shut down, the socket fails it, and
+ * its callback comes as for any other error. libuv cannot cancel a write but by
+ * closing the handle, which is for the owner to begin (D4). */
+void
+px__send_abort(px__conn *conn)
+{
+    if (conn->writing)
+        shutdown(conn->fd, SHUT_RDWR);
+}

@@ -1,0 +1,238 @@
+/*
+ * Address space by mmap, large pages by MADV_COLLAPSE.
+ *
+ * A range is one mapping, PROT_READ | PROT_WRITE with MAP_NORESERVE: it costs
+ * microseconds and one VMA whatever its size. Where the kernel insists on
+ * backing (overcommit_memory = 2) the range is PROT_NONE and pieces are opened
+ * by mprotect.
+ *
+ * Large pages. MADV_COLLAPSE turns a 2 MB piece with at least one present page
+ * into a large page at once, tells whether it did, and leaves the VMA whole.
+ * MADV_HUGEPAGE only sets a flag on the VMA, which splits it: a process may
+ * have some 65,000 VMAs, so that fallback is bounded and its answer is
+ * "advised". MADV_COLLAPSE overrules the system's switch; we do not want to,
+ * so the switch is read first.
+ *
+ * Notes for users. Core dumps hold only touched pages. After fork the child has
+ * a copy-on-write view of everything. mlockall(MCL_FUTURE) would populate the
+ * whole range: use MCL_ONFAULT, or commit_on_demand.
+ *
+ * Rejected: MAP_HUGETLB (needs a pool set up by root), munmap + mmap to trim
+ * (splits the mapping), MADV_FREE (the resident size keeps showing it).
+ */
+#include "platform/vm.h"
+
+#include "base/assert.h"
+#include "base/atomic.h"
+
+#include <pxrt/status.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sys/prctl.h>
+#if !defined(MADV_COLLAPSE)
+#define MADV_COLLAPSE 25
+#endif
+#if !defined(MADV_POPULATE_WRITE)
+#define MADV_POPULATE_WRITE 23
+#endif
+#endif
+
+#if !defined(MAP_NORESERVE)
+#define MAP_NORESERVE 0
+#endif
+
+enum {
+    COLLAPSE_TRIES = 3,
+    /* Regions that may get a VMA of their own by MADV_HUGEPAGE. */
+    ADVISE_MAX = 4096
+};
+
+size_t
+px__vm_page_bytes(void)
+{
+    static size_t cached;
+    size_t bytes = px__load_relaxed(&cached);
+    if (bytes == 0) {
+        bytes = (size_t)sysconf(_SC_PAGESIZE);
+        px__store_relaxed(&cached, bytes);
+    }
+    return bytes;
+}
+
+/* Map @bytes plus room to align, then cut the mapping to the aligned part. */
+static char *
+map_aligned(size_t bytes, size_t align, int prot)
+{
+    size_t all = bytes + align;
+    char *raw = mmap(NULL, all, prot,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (raw == MAP_FAILED)
+        return NULL;
+    size_t head = (align - ((uintptr_t)raw & (align - 1))) & (align - 1);
+    if (head > 0)
+        munmap(raw, head);
+    munmap(raw + head + bytes, align - head);
+    return raw + head;
+}
+
+void *
+px__vm_reserve(size_t bytes, size_t align, bool commit_later)
+{
+    PX_ASSERT(align >= px__vm_page_bytes() && (align & (align - 1)) == 0);
+    if (bytes + align < bytes)
+        return NULL;
+    return map_aligned(bytes, align,
+                       commit_later ? PROT_NONE : PROT_READ | PROT_WRITE);
+}
+
+int
+px__vm_commit(void *lo, size_t bytes)
+{
+    if (mprotect(lo, bytes, PROT_READ | PROT_WRITE) != 0)
+        return PX_ENOMEM;
+    return 0;
+}
+
+/* A fresh mapping in place of the old one is the only way to also give back
+ * what was charged to a strict overcommit limit. */
+void
+px__vm_purge(void *lo, size_t bytes, bool decommit)
+{
+    if (!decommit) {
+        madvise(lo, bytes, MADV_DONTNEED);
+        return;
+    }
+    void *at =
+        mmap(lo, bytes, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    PX_CHECK(at == lo, "the kernel refused to drop memory");
+}
+
+void
+px__vm_release(void *lo, size_t bytes)
+{
+    munmap(lo, bytes);
+}
+
+#if defined(__linux__)
+
+/* The text of a small file of sysfs; empty when it cannot be read. */
+static void
+read_text(const char *path, char *text, size_t bytes)
+{
+    ssize_t got = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        got = read(fd, text, bytes - 1);
+        close(fd);
+    }
+    text[got > 0 ? got : 0] = '\0';
+}
+
+static const char large_size_path[] =
+    "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
+static const char large_switch_path[] =
+    "/sys/kernel/mm/transparent_hugepage/enabled";
+
+/* Both answers are read once: 0 means not yet, 1 means none. */
+size_t
+px__vm_large_page_bytes(void)
+{
+    static size_t cached;
+    size_t bytes = px__load_relaxed(&cached);
+    if (bytes == 0) {
+        char text[32];
+        read_text(large_size_path, text, sizeof text);
+        bytes = (size_t)strtoull(text, NULL, 10);
+        px__store_relaxed(&cached, bytes > 0 ? bytes : 1);
+    }
+    return bytes > 1 ? bytes : 0;
+}
+
+static bool
+switched_off(void)
+{
+    static int cached;
+    int state = px__load_relaxed(&cached);
+    if (state == 0) {
+        char text[64];
+        read_text(large_switch_path, text, sizeof text);
+        state = strstr(text, "[never]") ? 2 : 1;
+        px__store_relaxed(&cached, state);
+    }
+    return state == 2 || prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1;
+}
+
+/* For kernels before 6.1. */
+static enum px__vm_large
+advise(void *lo, size_t bytes)
+{
+    static long advised;
+    if (px__add_relaxed(&advised, 1) >= ADVISE_MAX ||
+        madvise(lo, bytes, MADV_HUGEPAGE) != 0)
+        return PX__VM_LARGE_UNSUPPORTED;
+    return PX__VM_LARGE_ADVISED;
+}
+
+/* A large page needs one present small page to start from. The kernel makes it
+ * present for us: the memory may be closed to us by a sanitizer. */
+static int
+collapse(void *lo, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += px__vm_large_page_bytes()) {
+        if (madvise((char *)lo + at, px__vm_page_bytes(),
+                    MADV_POPULATE_WRITE) != 0)
+            return errno;
+    }
+    for (int i = 0; i < COLLAPSE_TRIES; i++) {
+        if (madvise(lo, bytes, MADV_COLLAPSE) == 0)
+            return 0;
+        if (errno != EAGAIN)
+            break;
+    }
+    return errno;
+}
+
+enum px__vm_large
+px__vm_enlarge(void *lo, size_t bytes)
+{
+    if (px__vm_large_page_bytes() == 0 ||
+        bytes % px__vm_large_page_bytes() != 0)
+        return PX__VM_LARGE_UNSUPPORTED;
+    if (switched_off())
+        return PX__VM_LARGE_DISABLED;
+    switch (collapse(lo, bytes)) {
+    case 0:
+        return PX__VM_LARGE_GRANTED;
+    case EINVAL:
+        return advise(lo, bytes);
+    default:
+        return PX__VM_LARGE_UNAVAILABLE;
+    }
+}
+
+#else
+
+size_t
+px__vm_large_page_bytes(void)
+{
+    return 0;
+}
+
+enum px__vm_large
+px__vm_enlarge(void *lo, size_t bytes)
+{
+    (void)lo;
+    (void)bytes;
+    return PX__VM_LARGE_UNSUPPORTED;
+}
+
+#endif

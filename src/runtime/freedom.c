@@ -1,0 +1,219 @@
+/*
+ * The path to freedom: what becomes of a strand that is over.
+ *
+ *   worker                    main, one station per px_run_once()
+ *   FINISHED --> [posted] --> finished --RELEASED--> (last reference) --+
+ *   FAILED   --> [posted] --> errors --> given to the host              |
+ *                                            | px_error_release()       |
+ *                                            v                          v
+ *                     finished <-- FAILED [returned] RELEASED --PURGED-->
+ * purged
+ *                                                                         |
+ *                                                                FREED, gone
+ *
+ * A context that somebody has retained is off the path between RELEASED and
+ * `returned`; an error that the host holds is off it in the same way.
+ *
+ * Invariants
+ *   F1  a strand is in one place: posted, a list of main's, given away,
+ * returned F2  the load word counts a strand as over before it is pushed to
+ * posted, and until main has taken it from there. So a count above 0 with an
+ * empty list means: about to come F3  what main gives away after `closed` is
+ * set never comes back to a list: who returns it walks it to its end (bury).
+ * `fate` decides the order
+ *
+ * Thread rule: post and return from any thread; the rest on main.
+ */
+#include "base/assert.h"
+#include "platform/park.h"
+#include "runtime/runtime.h"
+
+/* Main naps until so many contexts are over, when nothing else presses. */
+enum { GATHER = 256 };
+
+/* --- main's doorbell -------------------------------------------------------
+ */
+
+void
+px__main_wake(px_runtime *rt, bool urgent)
+{
+    uint32_t word = px__load_seqcst(&rt->main_word);
+    if (word == PX__MAIN_AWAKE || (word == PX__MAIN_NAPS && !urgent))
+        return;
+    if (px__xchg_seqcst(&rt->main_word, PX__MAIN_AWAKE) != PX__MAIN_AWAKE)
+        px__unpark_one(&rt->main_word);
+}
+
+bool
+px__freedom_urgent(const px_runtime *rt, uint64_t load)
+{
+    size_t gather = rt->max_finished < GATHER ? rt->max_finished : GATHER;
+    return px__load_over(load) >= gather ||
+           (px__load_active(load) == 0 && px__load_over(load) > 0) ||
+           px__load_seqcst(&rt->urgent_errors) > 0;
+}
+
+/* --- coming in -------------------------------------------------------------
+ */
+
+void
+px__freedom_post(px__strand *s, bool failed)
+{
+    px_runtime *rt = s->rt;
+    const uint64_t active_to_over = ((uint64_t)1 << 32) - 1;
+    s->failed = failed;
+    if (failed)
+        px__add_seqcst(&rt->urgent_errors, 1);
+    uint64_t load = px__add_seqcst(&rt->load, active_to_over) + active_to_over;
+    px_ilist_push(&rt->posted, &s->link); /* F2 */
+    px__main_wake(rt, px__freedom_urgent(rt, load));
+}
+
+static void
+sort_in(px_runtime *rt, px__strand *s)
+{
+    px__list_push_back(s->failed ? &rt->errors : &rt->finished, &s->station);
+    if (!s->failed)
+        return;
+    px__sub_seqcst(&rt->urgent_errors, 1);
+    px__store_relaxed(&rt->errors_listed, rt->errors_listed + 1);
+    px__store_relaxed(&rt->errors_total, rt->errors_total + 1);
+}
+
+void
+px__freedom_collect(px_runtime *rt)
+{
+    px_ilink *chain = px_ilist_reverse(px_ilist_flush(&rt->posted));
+    uint64_t count = 0;
+    for (; chain; count++) {
+        px__strand *s = PX_CONTAINER(chain, px__strand, link);
+        chain = chain->next;
+        sort_in(rt, s);
+    }
+    if (!count)
+        return;
+    px__store_relaxed(&rt->on_path, rt->on_path + count);
+    px__sub_seqcst(&rt->load, count << 32);
+    if (px__queue_waiting(&rt->fresh))
+        px__crew_notify(rt); /* it may have waited for this */
+}
+
+/* --- going out -------------------------------------------------------------
+ */
+
+static void
+let_go(px_runtime *rt, px__strand *s)
+{
+    s->kind->gone(s);
+    px__store_relaxed(&rt->on_path, rt->on_path - 1);
+}
+
+static bool
+free_purged(px_runtime *rt)
+{
+    bool moved = !px__list_empty(&rt->purged);
+    px__list *node;
+    while ((node = px__list_pop_front(&rt->purged)) != NULL) {
+        px__strand *s = PX_CONTAINER(node, px__strand, station);
+        px__context_free(s->cx);
+        let_go(rt, s);
+    }
+    return moved;
+}
+
+/* The context comes back through px__freedom_return() when this was its last
+ * reference, which it nearly always is. */
+static bool
+release_finished(px_runtime *rt)
+{
+    bool moved = !px__list_empty(&rt->finished);
+    px__list *node;
+    while ((node = px__list_pop_front(&rt->finished)) != NULL) {
+        px__strand *s = PX_CONTAINER(node, px__strand, station);
+        if (s->cx) {
+            px__life_move(s->cx, PX_FINISHED, PX_RELEASED);
+            px_context_release(s->cx);
+        } else {
+            let_go(rt, s);
+        }
+    }
+    return moved;
+}
+
+static void
+take_back(px_runtime *rt, px__strand *s)
+{
+    if (s->cx && px__life_state(s->cx) == PX_RELEASED) {
+        px__context_purge(s->cx);
+        px__list_push_back(&rt->purged, &s->station);
+    } else {
+        if (s->cx)
+            px__life_move(s->cx, PX_FAILED, PX_FINISHED);
+        px__list_push_back(&rt->finished, &s->station);
+    }
+}
+
+/* Each context is moved once: what a station gives is taken by the next one in
+ * the next call. */
+bool
+px__freedom_step(px_runtime *rt)
+{
+    bool moved = free_purged(rt);
+    px_ilink *chain = px_ilist_reverse(px_ilist_flush(&rt->returned));
+    moved |= release_finished(rt);
+    for (; chain; moved = true) {
+        px__strand *s = PX_CONTAINER(chain, px__strand, link);
+        chain = chain->next;
+        take_back(rt, s);
+    }
+    return moved;
+}
+
+/* --- after the end of the runtime ------------------------------------------
+ */
+
+static void
+bury(px__strand *s)
+{
+    px_runtime *rt = s->rt;
+    if (s->cx && px__life_state(s->cx) == PX_FAILED) {
+        px__life_move(s->cx, PX_FAILED, PX_FINISHED);
+        px__life_move(s->cx, PX_FINISHED, PX_RELEASED);
+        px_context_release(s->cx); /* comes here again, RELEASED */
+        return;
+    }
+    if (s->cx) {
+        px__context_purge(s->cx);
+        px__context_free(s->cx);
+    }
+    s->kind->gone(s);
+    px__runtime_unref(rt, 1);
+}
+
+void
+px__freedom_bury_returned(px_runtime *rt)
+{
+    px_ilink *chain = px_ilist_flush(&rt->returned);
+    while (chain) {
+        px__strand *s = PX_CONTAINER(chain, px__strand, link);
+        chain = chain->next;
+        bury(s);
+    }
+}
+
+void
+px__freedom_return(px__strand *s)
+{
+    px_runtime *rt = s->rt;
+    px_mutex_lock(&rt->fate);
+    bool closed = rt->closed; /* F3 */
+    if (!closed)
+        px_ilist_push(&rt->returned, &s->link);
+    px_mutex_unlock(&rt->fate);
+    if (closed) {
+        bury(s);
+        return;
+    }
+    px__add_seqcst(&rt->main_word, 0); /* orders the push before the look */
+    px__main_wake(rt, false);
+}

@@ -1,0 +1,101 @@
+/*
+ * The monitor: a thread that looks, each TICK_NS, for what nobody else can see:
+ * a loop that waits while its last holder runs a long callback, and callbacks
+ * that stall.
+ *
+ * It sleeps while no callback runs (after QUIET_TICKS, so that a stream of
+ * short ones does not wake it each time); a worker that begins one wakes it.
+ *
+ * Invariant
+ *   N1  asleep is announced before the workers are looked at once more, and a
+ *       worker makes its serial odd before it looks at asleep: so a callback
+ *       never runs unseen for longer than two ticks
+ *
+ * Thread rule: its own thread; px__monitor_wake() from any.
+ */
+#include "platform/clock.h"
+#include "platform/park.h"
+#include "runtime/runtime.h"
+
+enum { TICK_NS = 750 * PX_NS_PER_US, QUIET_TICKS = 20 };
+
+/* Count a callback that runs too long, once. True: the worker runs one. */
+static bool
+watch_worker(px_runtime *rt, px__worker *w, int64_t now_ns)
+{
+    uint64_t serial = px__load_seqcst(&w->serial);
+    if (serial != w->seen_serial) {
+        w->seen_serial = serial;
+        w->seen_since_ns = now_ns;
+        w->seen_stalled = false;
+    }
+    if (serial % 2 == 0)
+        return false;
+    if (rt->stall_ns && !w->seen_stalled &&
+        now_ns - w->seen_since_ns >= rt->stall_ns) {
+        w->seen_stalled = true;
+        px__add_relaxed(&rt->stalls, 1);
+    }
+    return true;
+}
+
+static bool
+watch_workers(px_runtime *rt)
+{
+    bool running = false;
+    int64_t now_ns = px__now_ns();
+    for (unsigned i = 0; i < rt->worker_count; i++)
+        running |= watch_worker(rt, &rt->workers[i], now_ns);
+    return running;
+}
+
+/* Nobody took the baton since the last tick, though the loop wants a holder. */
+static void
+watch_loop(px_runtime *rt, uint64_t *seen_turns)
+{
+    uint64_t turns = px__load_relaxed(&rt->turns);
+    if (turns == *seen_turns && px__loop_waiting(rt))
+        px__crew_notify(rt);
+    *seen_turns = turns;
+}
+
+static void
+sleep_until_woken(px_runtime *rt)
+{
+    uint32_t seen = px__load_acquire(&rt->monitor_word);
+    px__store_seqcst(&rt->monitor_asleep, true); /* N1 */
+    if (!watch_workers(rt) && !px__load_seqcst(&rt->stopping))
+        px__park(&rt->monitor_word, seen, -1);
+    px__store_seqcst(&rt->monitor_asleep, false);
+}
+
+void
+px__monitor_wake(px_runtime *rt)
+{
+    px__store_relaxed(&rt->monitor_asleep, false); /* one call does */
+    px__add_seqcst(&rt->monitor_word, 1);
+    px__unpark_one(&rt->monitor_word);
+}
+
+static void
+tick(px_runtime *rt)
+{
+    uint32_t seen = px__load_acquire(&rt->monitor_word);
+    if (!px__load_seqcst(&rt->stopping))
+        px__park(&rt->monitor_word, seen, TICK_NS);
+}
+
+void
+px__monitor_main(void *runtime)
+{
+    px_runtime *rt = runtime;
+    uint64_t seen_turns = 0;
+    int quiet = 0;
+    while (!px__load_seqcst(&rt->stopping)) {
+        tick(rt);
+        quiet = watch_workers(rt) ? 0 : quiet + 1;
+        watch_loop(rt, &seen_turns);
+        if (quiet > QUIET_TICKS)
+            sleep_until_woken(rt);
+    }
+}

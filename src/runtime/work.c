@@ -1,0 +1,217 @@
+/*
+ * Work: a record in shared memory that waits in a queue; the worker that begins
+ * it makes its context.
+ *
+ *   QUEUED --begin--> BEGUN       run -> done -> (failed)
+ *      +----cancel--> CANCELED    (failed) with PX_ECANCELED
+ *
+ * Invariants
+ *   K1  one exchange decides between begin and cancel; a cancelled record stays
+ *       in the queue, and the worker that finds it there runs its failed
+ *   K2  two references: the runtime's until the context is freed, the handle's
+ *   K3  no context for the work (out of memory): its error lies in the record,
+ *       and its callbacks do not run, since there is nowhere to run them
+ *
+ * Making the context at the begin, not at the submission, keeps a million
+ * waiting items at the size of their records.
+ */
+#include "runtime/work.h"
+
+#include <pxrt/shared.h>
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "runtime/runtime.h"
+
+enum { QUEUED, BEGUN, CANCELED };
+
+struct px_work {
+    px__strand strand;
+    px_run_fn run;
+    px_run_fn done;
+    px_failed_fn failed;
+    void *arg;
+    uint32_t state;      /* QUEUED, ...; atomic */
+    uint32_t references; /* atomic */
+    px_error stillborn;  /* K3 */
+};
+
+static px_work *
+work_of(px__strand *s)
+{
+    return PX_CONTAINER(s, px_work, strand);
+}
+
+const px_error *
+px__stillborn_error(px__strand *s)
+{
+    return &work_of(s)->stillborn;
+}
+
+px__strand *
+px__strand_of_stillborn(const px_error *error)
+{
+    px_error *mine = (px_error *)(uintptr_t)error;
+    return &PX_CONTAINER(mine, px_work, stillborn)->strand;
+}
+
+/* --- running ---------------------------------------------------------------
+ */
+
+/* Make the context and enter it, as the worker that runs it. */
+static int
+bear(px_work *w)
+{
+    px_context *cx;
+    px__strand *s = &w->strand;
+    int status = px_context_create(&s->rt->context, &cx);
+    if (status)
+        return status;
+    s->cx = cx;
+    px__context_adopt(cx, &px__strand_host, s);
+    px__life_move(cx, PX_CREATED, PX_READY);
+    px__life_begin(cx);
+    px__context_bind(cx);
+    return 0;
+}
+
+static void
+report_stillborn(px_work *w, int code)
+{
+    w->stillborn =
+        (px_error){.code = code, .message = px_strerror(code), .file = NULL};
+    px__freedom_post(&w->strand, true);
+}
+
+/* Messages that were posted to the context while it ran are part of its work.
+ */
+static int
+deliver_rest(px_context *cx)
+{
+    int rc = 0;
+    while (rc >= 0 && px__mailbox_waiting(cx))
+        rc = px_deliver(cx);
+    return rc;
+}
+
+static int
+call(px_work *w, bool canceled)
+{
+    px_context *cx = w->strand.cx;
+    if (canceled)
+        return px_fail_at(cx, PX_ECANCELED, NULL, 0, "cancelled");
+    int rc = w->run(cx, w->arg);
+    if (rc >= 0 && !px_context_error(cx) && w->done)
+        rc = w->done(cx, w->arg);
+    if (rc >= 0 && !px_context_error(cx))
+        rc = deliver_rest(cx);
+    return rc;
+}
+
+static void
+run_work(px__strand *s)
+{
+    px_work *w = work_of(s);
+    bool closing = px__load_seqcst(&s->rt->closing);
+    bool canceled =
+        px__xchg_acqrel(&w->state, BEGUN) == CANCELED || closing; /* K1 */
+    if (closing && !w->failed) {
+        px__freedom_post(s, false); /* nobody is left to be told */
+        return;
+    }
+    int status = bear(w);
+    if (status) {
+        report_stillborn(w, status);
+        return;
+    }
+    (void)px__settle(s->cx, call(w, canceled), w->failed, w->arg);
+    px__strand_over(s);
+}
+
+static void
+work_gone(px__strand *s)
+{
+    px_work_release(work_of(s)); /* K2: the runtime's reference */
+}
+
+static const px__strand_kind work_kind = {run_work, work_gone};
+
+/* --- submitting ------------------------------------------------------------
+ */
+
+void
+px_work_options_init(px_work_options *options)
+{
+    if (options)
+        *options = (px_work_options){.size = sizeof *options};
+}
+
+static int
+complete_options(px_work_options *full, const px_work_options *options)
+{
+    px_work_options_init(full);
+    if (!options)
+        return 0;
+    if (options->size < sizeof options->size || options->size > sizeof *full)
+        return PX_EINVAL;
+    memcpy(full, options, options->size);
+    return 0;
+}
+
+static px_work *
+make_work(px_runtime *rt, px_run_fn run, void *arg, const px_work_options *o)
+{
+    px_work *w = px_shared_alloc(sizeof *w);
+    if (w)
+        *w = (px_work){.strand = {.kind = &work_kind, .rt = rt},
+                       .run = run,
+                       .done = o->done,
+                       .failed = o->failed,
+                       .arg = arg,
+                       .state = QUEUED,
+                       .references = o->handle ? 2 : 1};
+    return w;
+}
+
+int
+px_submit_work(px_runtime *rt, px_run_fn run, void *arg,
+               const px_work_options *options)
+{
+    px_work_options full;
+    int status = px__runtime_check(rt);
+    if (status)
+        return status;
+    if (!run || complete_options(&full, options))
+        return PX_EINVAL;
+    px_work *w = make_work(rt, run, arg, &full);
+    if (!w)
+        return PX_ENOMEM;
+    if (!px__activity_begin(rt)) {
+        px_shared_free(w);
+        return PX_ECLOSED;
+    }
+    if (full.handle)
+        *full.handle = w;
+    px__strand_queue_fresh(&w->strand);
+    return 0;
+}
+
+/* --- the handle ------------------------------------------------------------
+ */
+
+int
+px_work_cancel(px_work *w)
+{
+    uint32_t queued = QUEUED;
+    if (!w)
+        return PX_EINVAL;
+    return px__cas_acqrel(&w->state, &queued, CANCELED) ? 0 : PX_EBUSY;
+}
+
+void
+px_work_release(px_work *w)
+{
+    if (w && px__sub_acqrel(&w->references, 1) == 1)
+        px_shared_free(w);
+}
