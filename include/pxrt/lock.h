@@ -222,4 +222,6 @@ PX_API PX_MUST_CHECK bool px_event_try(px_event *event);
 
 PX_END_DECLS
 
+#include <pxrt/lock_inline.h>
+
 #endif

@@ -47,14 +47,14 @@ enum { PLAIN_READS = 512, PLAIN_READS_AFTER_SLEEP = 32 * PLAIN_READS };
 _Static_assert(sizeof(px_rwlock_biased) == 16, "documented size");
 
 /* Enter through a slot; false when the lock has to be taken. */
-static bool
+static inline bool
 enter_by_slot(px_rwlock_biased *b)
 {
     if (px__load_relaxed(&b->bias) != ON)
         return false;
     px__reader_record *self = px__reader_self;
-    if (PX_UNLIKELY(!self) && !(self = px__reader_record_take()))
-        return false;
+    if (PX_UNLIKELY(!self))
+        self = px__reader_record_take();
     const void **slot = px__reader_slot_of(self, NULL);
     if (PX_UNLIKELY(!slot))
         return false;

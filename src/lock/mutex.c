@@ -24,6 +24,7 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "lock/held.h"
+#include "lock/slow.h"
 #include "lock/spin.h"
 #include "platform/park.h"
 
@@ -54,8 +55,8 @@ spin(px_mutex *mutex)
     return false;
 }
 
-static void
-lock_slow(px_mutex *mutex)
+void
+px__mutex_wait(px_mutex *mutex)
 {
     if (spin(mutex))
         return;
@@ -65,11 +66,10 @@ lock_slow(px_mutex *mutex)
     }
 }
 
-void
-px_mutex_lock(px_mutex *mutex)
+void(px_mutex_lock)(px_mutex *mutex)
 {
     if (PX_UNLIKELY(!take(mutex)))
-        lock_slow(mutex);
+        px__mutex_wait(mutex);
     px__held_add(mutex, PX_HELD_WRITE);
 }
 
@@ -82,12 +82,18 @@ px_mutex_try_lock(px_mutex *mutex)
     return taken;
 }
 
+/* M3: the address only. */
 void
-px_mutex_unlock(px_mutex *mutex)
+px__mutex_wake(px_mutex *mutex)
+{
+    px__unpark_one(&mutex->state);
+}
+
+void(px_mutex_unlock)(px_mutex *mutex)
 {
     px__held_remove(mutex, PX_HELD_WRITE);
     uint32_t state = px__xchg_release(&mutex->state, FREE);
     PX_INVARIANT(state != FREE);
     if (PX_UNLIKELY(state == CROWDED))
-        px__unpark_one(&mutex->state); /* M3: the address only */
+        px__mutex_wake(mutex);
 }

@@ -38,8 +38,11 @@ static uint32_t used;
 
 _Thread_local px__reader_record *px__reader_self;
 
-/* A thread that found the table full does not search it on every read. */
-static _Thread_local bool asked;
+/* Belongs to every thread that found the table full: it has no unused slot and
+ * announces nothing, and so saves them a search at every read. */
+static px__reader_record no_record = {
+    .slots = {&no_record, &no_record, &no_record, &no_record},
+};
 
 /* A thread that ends inside a lock leaves it locked, as with any other lock:
  * its record is then never used again. */
@@ -47,7 +50,7 @@ static void
 give_back(void *arg)
 {
     px__reader_record *r = arg;
-    px__reader_self = NULL;
+    px__reader_self = &no_record; /* for hooks that run after this one */
     for (int i = 0; i < PX_READER_SLOTS; i++) {
         PX_ASSERT(!r->slots[i]);
         if (r->slots[i])
@@ -80,23 +83,26 @@ adopt(px__reader_record *r)
     r->at_exit = (px__exit_hook){.fn = give_back, .arg = r};
     if (px__thread_at_exit(&r->at_exit) != PX_OK) {
         px__store_release(&r->taken, 0);
-        return NULL;
+        return &no_record;
     }
     raise_used((uint32_t)(r - records) + 1);
-    return px__reader_self = r;
+    return r;
+}
+
+static px__reader_record *
+find_record(void)
+{
+    for (int i = 0; i < RECORDS; i++)
+        if (try_take(&records[i]))
+            return adopt(&records[i]);
+    return &no_record;
 }
 
 px__reader_record *
 px__reader_record_take(void)
 {
     PX_ASSERT(!px__reader_self);
-    if (asked)
-        return NULL;
-    asked = true;
-    for (int i = 0; i < RECORDS; i++)
-        if (try_take(&records[i]))
-            return adopt(&records[i]);
-    return NULL;
+    return px__reader_self = find_record();
 }
 
 void

@@ -30,15 +30,16 @@ typedef struct px__reader_record {
                         eyes; writers park on it */
 } __attribute__((aligned(PX_CACHE_LINE))) px__reader_record;
 
-/* The calling thread's record, NULL before its first biased read and when the
- * table was full. In the static part of thread-local storage, since asking for
- * the address of another kind costs as much as an atomic operation. */
+/* The calling thread's record, NULL before its first biased read. In the static
+ * part of thread-local storage, since asking for the address of another kind
+ * costs as much as an atomic operation. */
 #if defined(__ELF__)
 __attribute__((tls_model("initial-exec")))
 #endif
 extern _Thread_local px__reader_record *px__reader_self;
 
-/* Give the calling thread a record, if one can be had; it has none yet. */
+/* Give the calling thread a record; it has none yet. When no more can be had,
+ * it is one without unused slots. Never NULL. */
 px__reader_record *px__reader_record_take(void);
 
 /* The calling thread has just left: wake the writers that wait for that. */
@@ -48,8 +49,10 @@ void px__reader_tell_writers(px__reader_record *r);
 static inline const void **
 px__reader_slot_of(px__reader_record *r, const void *lock)
 {
-    for (int i = 0; i < PX_READER_SLOTS; i++)
-        if (r->slots[i] == lock)
+    if (PX_LIKELY(px__load_relaxed(&r->slots[0]) == lock))
+        return &r->slots[0];
+    for (int i = 1; i < PX_READER_SLOTS; i++)
+        if (px__load_relaxed(&r->slots[i]) == lock)
             return &r->slots[i];
     return NULL;
 }

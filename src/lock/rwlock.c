@@ -46,6 +46,7 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "lock/held.h"
+#include "lock/slow.h"
 #include "lock/spin.h"
 #include "platform/park.h"
 
@@ -95,8 +96,8 @@ spin_for_read(px_rwlock *lock)
     return state;
 }
 
-static void
-read_lock_slow(px_rwlock *lock)
+void
+px__rwlock_read_wait(px_rwlock *lock)
 {
     for (;;) {
         uint32_t state = spin_for_read(lock);
@@ -112,13 +113,12 @@ read_lock_slow(px_rwlock *lock)
     }
 }
 
-void
-px_rwlock_read_lock(px_rwlock *lock)
+void(px_rwlock_read_lock)(px_rwlock *lock)
 {
     uint32_t state = 0;
     if (PX_UNLIKELY(!px__cas_acquire(&lock->state, &state, 1)) &&
         !read_from(lock, &state))
-        read_lock_slow(lock);
+        px__rwlock_read_wait(lock);
     px__held_add(lock, PX_HELD_READ);
 }
 
@@ -144,8 +144,8 @@ wake_writer(px_rwlock *lock)
 /* The lock is free and somebody waits: pass the news on. Each compare fails
  * only when another thread has entered or announced itself; if it entered,
  * waking is its business when it leaves. */
-static void
-wake_waiters(px_rwlock *lock, uint32_t state)
+void
+px__rwlock_wake(px_rwlock *lock, uint32_t state)
 {
     PX_INVARIANT(is_free(state)); /* W5 */
     if (state == WRITERS_WAIT) {
@@ -165,8 +165,7 @@ wake_waiters(px_rwlock *lock, uint32_t state)
         px__unpark_all(&lock->state);                       /* U6 */
 }
 
-void
-px_rwlock_read_unlock(px_rwlock *lock)
+void(px_rwlock_read_unlock)(px_rwlock *lock)
 {
     px__held_remove(lock, PX_HELD_READ);
     uint32_t state = px__sub_release(&lock->state, 1) - 1;           /* RU1 */
@@ -174,7 +173,7 @@ px_rwlock_read_unlock(px_rwlock *lock)
     PX_INVARIANT(!(state & READERS_WAIT) || (state & WRITERS_WAIT)); /* W4 */
     if (PX_UNLIKELY(state == WRITERS_WAIT ||
                     state == (READERS_WAIT | WRITERS_WAIT)))
-        wake_waiters(lock, state);
+        px__rwlock_wake(lock, state);
 }
 
 /* Enter alone if the lock is free, keeping the waiting bits and adding @bits.
@@ -216,8 +215,8 @@ park_writer(px_rwlock *lock)
     px__park(&lock->notify, seen, -1); /* WL6 */
 }
 
-static void
-write_lock_slow(px_rwlock *lock)
+void
+px__rwlock_write_wait(px_rwlock *lock)
 {
     uint32_t others_wait =
         0; /* becomes WRITERS_WAIT once this one waited: W6 */
@@ -234,12 +233,11 @@ write_lock_slow(px_rwlock *lock)
     }
 }
 
-void
-px_rwlock_write_lock(px_rwlock *lock)
+void(px_rwlock_write_lock)(px_rwlock *lock)
 {
     uint32_t state = 0;
     if (PX_UNLIKELY(!px__cas_acquire(&lock->state, &state, WRITER)))
-        write_lock_slow(lock);
+        px__rwlock_write_wait(lock);
     px__held_add(lock, PX_HELD_WRITE);
 }
 
@@ -253,12 +251,11 @@ px_rwlock_try_write_lock(px_rwlock *lock)
     return entered;
 }
 
-void
-px_rwlock_write_unlock(px_rwlock *lock)
+void(px_rwlock_write_unlock)(px_rwlock *lock)
 {
     px__held_remove(lock, PX_HELD_WRITE);
     uint32_t state = px__sub_release(&lock->state, WRITER) - WRITER; /* WU1 */
     PX_INVARIANT(is_free(state));                                    /* W1 */
     if (PX_UNLIKELY(state != 0))
-        wake_waiters(lock, state);
+        px__rwlock_wake(lock, state);
 }

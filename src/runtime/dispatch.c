@@ -256,13 +256,13 @@ static void
 serve_loop(px__worker *w, bool may_block)
 {
     px_runtime *rt = w->rt;
-    PX_INVARIANT(!w->next);
     turn_loop(rt, may_block);
     px__strand *chain = take_collected(rt);
     baton_release(rt);
     if (!chain)
         return;
     px__strand *others = chain->next;
+    PX_ASSERT(!w->next);
     w->next = chain;
     queue_all(others);
     if (!px_ilist_empty(&rt->ops))
@@ -273,10 +273,11 @@ serve_loop(px__worker *w, bool may_block)
  */
 
 /* Work begins only while main keeps up with what is over. */
-static bool
-may_begin(const px_runtime *rt)
+bool
+px__work_may_begin(const px_runtime *rt)
 {
-    return px__load_over(px__load_seqcst(&rt->load)) < rt->max_finished ||
+    return px__load_over(px__load_seqcst(&rt->load)) <
+               px__load_seqcst(&rt->over_limit) ||
            px__load_relaxed(&rt->closing);
 }
 
@@ -284,13 +285,13 @@ bool
 px__strand_waiting(const px_runtime *rt)
 {
     return px__queue_waiting(&rt->ready) ||
-           (px__queue_waiting(&rt->fresh) && may_begin(rt));
+           (px__queue_waiting(&rt->fresh) && px__work_may_begin(rt));
 }
 
 static px_ilink *
 pop_fresh(px_runtime *rt)
 {
-    return px__queue_waiting(&rt->fresh) && may_begin(rt)
+    return px__queue_waiting(&rt->fresh) && px__work_may_begin(rt)
                ? px__queue_pop(&rt->fresh)
                : NULL;
 }
@@ -309,8 +310,8 @@ pop_any(px__worker *w)
     return link;
 }
 
-/* What the last turn of the loop left for this worker goes first: another turn
- * would put its own in the same place. */
+/* A worker that holds a strand has just served the loop; to serve it again
+ * would put another strand in its place. */
 static px__strand *
 next_strand(px__worker *w)
 {

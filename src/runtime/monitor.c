@@ -1,7 +1,7 @@
 /*
  * The monitor: a thread that looks, each TICK_NS, for what nobody else can see:
- * a loop that waits while its last holder runs a long callback, and callbacks
- * that stall.
+ * a loop that waits while its last holder runs a long callback, callbacks that
+ * stall, a main thread that stays away.
  *
  * It sleeps while no callback runs (after QUIET_TICKS, so that a stream of
  * short ones does not wake it each time); a worker that begins one wakes it.
@@ -95,6 +95,7 @@ px__monitor_main(void *runtime)
         tick(rt);
         quiet = watch_workers(rt) ? 0 : quiet + 1;
         watch_loop(rt, &seen_turns);
+        px__freedom_watch(rt);
         if (quiet > QUIET_TICKS)
             sleep_until_woken(rt);
     }

@@ -147,6 +147,7 @@ turn(px_runtime *rt, int64_t timeout_ms, bool stoppable, const px_error **error)
     int64_t timeout_ns = timeout_ns_of(timeout_ms);
     bool ripe = timeout_ms == 0;
     for (;;) {
+        px__freedom_attend(rt);
         int result = work_once(rt, ripe, error);
         if (result || timeout_ms == 0)
             return result;
@@ -158,27 +159,38 @@ turn(px_runtime *rt, int64_t timeout_ms, bool stoppable, const px_error **error)
     }
 }
 
-static int
-guarded_turn(px_runtime *rt, int64_t timeout_ms, bool stoppable,
-             const px_error **error)
+/* Main is in here: cleanups run in it, and must not call it. */
+static void
+enter(px_runtime *rt)
 {
-    rt->in_run_once = true; /* cleanups run in here, and must not call it */
-    int result = turn(rt, timeout_ms, stoppable, error);
-    rt->in_run_once = false;
-    return result;
+    px__store_relaxed(&rt->in_run_once, true);
 }
 
-int
-px__main_turn(px_runtime *rt)
+static void
+leave(px_runtime *rt)
 {
-    return guarded_turn(rt, -1, false, NULL);
+    px__store_relaxed(&rt->in_run_once, false);
+}
+
+void
+px__main_drain(px_runtime *rt)
+{
+    enter(rt);
+    while (turn(rt, -1, false, NULL) != 0) {
+    }
+    leave(rt);
 }
 
 int
 px_run_once(px_runtime *rt, int64_t timeout_ms, const px_error **error)
 {
     int status = px__runtime_check_main(rt);
-    return status ? status : guarded_turn(rt, timeout_ms, false, error);
+    if (status)
+        return status;
+    enter(rt);
+    status = turn(rt, timeout_ms, false, error);
+    leave(rt);
+    return status;
 }
 
 int
@@ -187,9 +199,11 @@ px_run(px_runtime *rt, const px_error **error)
     int status = px__runtime_check_main(rt);
     if (status)
         return status;
+    enter(rt);
     do
-        status = guarded_turn(rt, -1, true, error);
+        status = turn(rt, -1, true, error);
     while (status > 0 && !px__load_seqcst(&rt->stop));
+    leave(rt);
     if (status >= 0)
         px__store_seqcst(&rt->stop, 0);
     return status < 0 ? status : 0;

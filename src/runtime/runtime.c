@@ -29,7 +29,7 @@
 #include "platform/park.h"
 #include "runtime/runtime.h"
 
-enum { MAX_WORKERS = 1024, MAX_FINISHED = 1 << 20 };
+enum { MAX_WORKERS = 1024, MAX_FINISHED = 1 << 20, CLOSE_FINISHED = 256 };
 
 /* --- checks ----------------------------------------------------------------
  */
@@ -145,6 +145,15 @@ runtime_bytes(unsigned workers)
     return sizeof(px_runtime) + workers * sizeof(px__worker);
 }
 
+static void
+set_limits(px_runtime *rt, unsigned max_finished)
+{
+    rt->max_finished = rt->over_limit = max_finished;
+    rt->close_finished =
+        max_finished < CLOSE_FINISHED ? max_finished : CLOSE_FINISHED;
+    rt->gather = (rt->close_finished + 1) / 2;
+}
+
 /* The memory, aligned to cache lines, with everything set but loop and threads.
  */
 static px_runtime *
@@ -161,7 +170,7 @@ make_runtime(const px_runtime_options *o)
     rt->main_thread = px__thread_self_id();
     rt->generation = px__fork_generation();
     rt->worker_count = o->workers;
-    rt->max_finished = o->max_finished;
+    set_limits(rt, o->max_finished);
     rt->stall_ns = (int64_t)o->stall_ms * PX_NS_PER_MS;
     rt->context = o->context;
     rt->references = 1;
@@ -269,17 +278,6 @@ close_wards(px_runtime *rt)
     px__loop_leave(rt);
 }
 
-/* Until nothing is active, and the path holds only what the host holds. */
-static void
-drain(px_runtime *rt)
-{
-    int status;
-    do
-        status = px__main_turn(rt);
-    while (status != 0);
-    PX_ASSERT(px__load_seqcst(&rt->load) == 0);
-}
-
 /* From here on what the host gives back buries itself (F3). */
 static void
 set_closed(px_runtime *rt)
@@ -313,7 +311,8 @@ px_runtime_release(px_runtime *rt)
     px__store_seqcst(&rt->closing, true);
     px__crew_notify(rt); /* work held back by max_finished may go on */
     close_wards(rt);
-    drain(rt);
+    px__main_drain(rt);
+    PX_ASSERT(px__load_seqcst(&rt->load) == 0);
     join_threads(rt, rt->worker_count);
     px__loop_close(rt);
     settle_fate(rt);

@@ -47,7 +47,9 @@ struct px_runtime {
     uint64_t main_thread;
     uint32_t generation; /* of fork */
     unsigned worker_count;
-    unsigned max_finished;
+    unsigned max_finished;   /* that may be over while main is away */
+    unsigned close_finished; /* while main attends to them */
+    unsigned gather;         /* that are worth waking main for */
     int64_t stall_ns;
     px_context_options context;
     px__thread monitor;
@@ -78,6 +80,8 @@ struct px_runtime {
 
     /* Low half: active. High half: over, not yet seen by main. */
     _Alignas(PX_CACHE_LINE) uint64_t load;
+    unsigned over_limit;    /* fresh work begins below it; main, monitor */
+    uint32_t absence;       /* ticks since main was here; main, monitor */
     bool closing;           /* nothing new begins */
     uint32_t urgent_errors; /* posted, not yet seen by main */
     px_ilist posted;        /* strands that are over, see freedom.c */
@@ -92,7 +96,7 @@ struct px_runtime {
     size_t on_path; /* seen by main, not yet gone */
     size_t errors_listed;
     uint64_t errors_total;
-    bool in_run_once;
+    bool in_run_once; /* atomic */
 
     /* The end; under `fate`. References: main's, each timer's record, each
      * strand that outlives the release. */
@@ -134,6 +138,9 @@ void px__crew_wake_all(px_runtime *rt);
 bool px__strand_waiting(const px_runtime *rt);
 bool px__loop_waiting(const px_runtime *rt);
 
+/* Whether main keeps up, so that fresh work may begin. */
+bool px__work_may_begin(const px_runtime *rt);
+
 /* The body of a worker's thread. */
 void px__worker_main(void *worker);
 
@@ -164,6 +171,13 @@ void px__freedom_post(px__strand *strand, bool failed);
  * the last reference dropped. Any thread. */
 void px__freedom_return(px__strand *strand);
 
+/* Main is here: work must not run far ahead of it. Main. */
+void px__freedom_attend(px_runtime *rt);
+
+/* Notice that main is away for long: work may run ahead of it. The monitor, at
+ * each tick. */
+void px__freedom_watch(px_runtime *rt);
+
 /* Take what was posted. Main. */
 void px__freedom_collect(px_runtime *rt);
 
@@ -188,9 +202,8 @@ void px__runtime_unref(px_runtime *rt, uint32_t count);
 /* --- run_once.c ------------------------------------------------------------
  */
 
-/* One turn of a main that drops all errors: > 0 or < 0: something was done; 0:
- * nothing is active or left on the path. */
-int px__main_turn(px_runtime *rt);
+/* Turn, dropping all errors, until nothing is active or left on the path. */
+void px__main_drain(px_runtime *rt);
 
 /* --- monitor.c ------------------------------------------------------------ */
 

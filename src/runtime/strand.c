@@ -105,7 +105,9 @@ px__strand_queue_fresh(px__strand *s)
 {
     px_runtime *rt = s->rt;
     px__queue_push(&rt->fresh, &s->link);
-    px__crew_notify(rt);
+    if (px__work_may_begin(
+            rt)) /* else main wakes them, when it has caught up */
+        px__crew_notify(rt);
 }
 
 void

@@ -160,7 +160,7 @@ has_a_record(void *arg)
 {
     struct question *q = arg;
     read_once(q->lock);
-    q->answer = px__reader_self != NULL;
+    q->answer = px__reader_slot_of(px__reader_self, NULL) != NULL;
 }
 
 /* More threads than the table has records: each must give its own back. */

@@ -1,0 +1,407 @@
+/* The dispatcher under load, against oracles: one owner at a time, no item
+ * waits while a worker is idle, nothing is lost, memory stays flat.
+ * ctest: serial, since the wake oracle measures time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pxrt/lock.h>
+#include <pxrt/runtime.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "platform/clock.h"
+#include "platform/thread.h"
+#include "runtime/dispatch.h"
+
+/* Sanitizers are slow, and keep memory of their own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { PX_SANITIZED = 1 };
+#else
+enum { PX_SANITIZED = 0 };
+#endif
+
+enum {
+    WORKERS = 4,
+    STRANDS = 32,
+    TURNS = 2000,
+    SUBMITS = PX_SANITIZED ? 30000 : 100000,
+    WAKE_ROUNDS = 2000,
+    RUNTIMES = PX_SANITIZED ? 60 : 200,
+    LATE_NS = 50 * PX_NS_PER_MS
+};
+
+static px_runtime *
+create(unsigned workers)
+{
+    px_runtime *rt = NULL;
+    px_runtime_options o;
+    px_runtime_options_init(&o);
+    o.workers = workers;
+    px_context_options_init(&o.context); /* many fit into TSan's addresses */
+    o.context.window_bytes = (size_t)16 << 20;
+    assert_int_equal(px_runtime_create(&o, &rt), 0);
+    return rt;
+}
+
+/* --- ownership: strands woken from everywhere ------------------------------
+ */
+
+/* A strand that only counts. `inside` catches a second owner; `plain` is not
+ * atomic on purpose: ThreadSanitizer checks that runs are ordered. */
+typedef struct counter {
+    px__strand strand;
+    uint32_t inside;  /* atomic */
+    uint32_t wanted;  /* atomic: wake-ups */
+    uint32_t seen;    /* the owner's: wake-ups seen */
+    uint64_t plain;   /* the owner's */
+    uint64_t workers; /* the owner's: a bit for each worker it ran on */
+    bool ending;      /* atomic */
+    bool gone;
+} counter;
+
+static void
+run_counter(px__strand *s)
+{
+    counter *c = PX_CONTAINER(s, counter, strand);
+    assert_int_equal(px__add_seqcst(&c->inside, 1), 0);
+    assert_ptr_equal(px_current(), s->cx);
+    c->seen = px__load_seqcst(&c->wanted);
+    c->plain++;
+    c->workers |= (uint64_t)1 << px_worker_id();
+    px__sub_seqcst(&c->inside, 1);
+    if (px__load_seqcst(&c->ending))
+        px__strand_over(s);
+    else
+        px__strand_rest(s);
+}
+
+static void
+counter_gone(px__strand *s)
+{
+    PX_CONTAINER(s, counter, strand)->gone = true;
+}
+
+static const px__strand_kind counter_kind = {run_counter, counter_gone};
+
+static counter counters[STRANDS];
+
+static void
+wake_all_in_turn(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < TURNS; i++)
+        for (int k = 0; k < STRANDS; k++) {
+            px__add_seqcst(&counters[k].wanted, 1);
+            px__strand_wake(&counters[k].strand);
+        }
+}
+
+static int
+count_workers(uint64_t bits)
+{
+    int count = 0;
+    for (; bits; bits &= bits - 1)
+        count++;
+    return count;
+}
+
+static void
+open_counters(px_runtime *rt)
+{
+    for (int i = 0; i < STRANDS; i++) {
+        counters[i] = (counter){.wanted = 0};
+        assert_int_equal(
+            px__strand_open(rt, &counters[i].strand, &counter_kind, NULL), 0);
+        px__strand_wake(&counters[i].strand); /* the first one: the opener's */
+    }
+}
+
+static void
+end_counters(void)
+{
+    for (int i = 0; i < STRANDS; i++) {
+        px__store_seqcst(&counters[i].ending, true);
+        px__strand_wake(&counters[i].strand);
+    }
+}
+
+static void
+strand__has_one_owner_and_many_workers__when_two_threads_wake(void **state)
+{
+    (void)state;
+    px__thread wakers[2];
+    px_runtime *rt = create(WORKERS);
+    open_counters(rt);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            px__thread_create(&wakers[i], "waker", wake_all_in_turn, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        px__thread_join(&wakers[i]);
+    end_counters(); /* who wakes a strand must know that it lives */
+    assert_int_equal(px_run(rt, NULL), 0);
+    int travelled = 0;
+    for (int i = 0; i < STRANDS; i++) {
+        assert_true(counters[i].gone);
+        assert_int_equal(counters[i].seen, 2 * TURNS);
+        travelled += count_workers(counters[i].workers) >= 2;
+    }
+    assert_true(travelled > STRANDS / 2);
+    assert_int_equal(px_runtime_release(rt), 0);
+}
+
+/* --- the wake oracle -------------------------------------------------------
+ */
+
+typedef struct latency {
+    int64_t submitted_ns;
+    int64_t begun_ns;
+} latency;
+
+static int
+note_begin(px_context *cx, void *arg)
+{
+    (void)cx;
+    px__store_seqcst(&((latency *)arg)->begun_ns, px__now_ns());
+    return 0;
+}
+
+static void
+submit_and_measure(px_runtime *rt, int spin, int64_t *worst_ns)
+{
+    latency l = {.submitted_ns = px__now_ns()};
+    assert_int_equal(px_submit_work(rt, note_begin, &l, NULL), 0);
+    while (!px__load_seqcst(&l.begun_ns))
+        px__thread_yield();
+    int64_t took_ns = l.begun_ns - l.submitted_ns;
+    if (took_ns > *worst_ns)
+        *worst_ns = took_ns;
+    for (int i = 0; i < spin; i++) /* hit every phase of going to sleep */
+        px__pause();
+}
+
+static int
+spin_for_long(px_context *cx, void *arg)
+{
+    (void)cx;
+    while (!px__load_seqcst((uint32_t *)arg))
+        px__thread_yield();
+    return 0;
+}
+
+/* A watchdog of the machine, not of us: how late this thread itself gets. */
+static void
+item__begins_soon__whatever_the_idle_worker_is_doing(void **state)
+{
+    (void)state;
+    int64_t worst_ns = 0;
+    uint32_t enough = 0;
+    px_timer *t = NULL;
+    px_runtime *rt = create(2);
+    for (int phase = 0; phase < 3; phase++) {
+        if (phase == 1) /* the loop is alive: the idle worker polls */
+            assert_int_equal(
+                px_submit_timer(rt, 3600 * 1000, 0, note_begin, NULL, NULL, &t),
+                0);
+        if (phase == 2) /* and the other one is busy */
+            px_submit_work(rt, spin_for_long, &enough, NULL);
+        for (int i = 0; i < WAKE_ROUNDS; i++) {
+            submit_and_measure(rt, i, &worst_ns);
+            if (i % 64 == 0)
+                (void)px_run_once(rt, 0, NULL);
+        }
+    }
+    px__store_seqcst(&enough, 1);
+    px_timer_release(t);
+    print_message("worst wait %.3f ms\n", (double)worst_ns / PX_NS_PER_MS);
+    assert_true(worst_ns < LATE_NS);
+    assert_int_equal(px_runtime_release(rt), 0);
+}
+
+/* --- many submits ----------------------------------------------------------
+ */
+
+static px_runtime *shared_runtime;
+static uint32_t done_count;
+static uint32_t failed_count;
+
+static int
+nested_or_failing(px_context *cx, void *arg)
+{
+    uintptr_t n = (uintptr_t)arg;
+    char *scratch = px_alloc(cx, 1 + n % 3000);
+    assert_non_null(scratch);
+    scratch[0] = scratch[n % 3000] = 1;
+    px__add_seqcst(&done_count, 1);
+    if (n % 10 == 3)
+        return px_fail(cx, PX_EFAILED, "item %u", (unsigned)n);
+    if (n % 10 == 4) /* a leaf: its number ends in 0 */
+        return px_submit_work(shared_runtime, nested_or_failing, (void *)10,
+                              NULL);
+    return 0;
+}
+
+static int
+count_failed(px_context *cx, const px_error *error, void *arg)
+{
+    (void)cx;
+    (void)arg;
+    px__add_seqcst(&failed_count, 1);
+    return error->code;
+}
+
+static int
+drain_with_errors(px_runtime *rt)
+{
+    int errors = 0;
+    const px_error *error;
+    while (px_run(rt, &error) < 0) {
+        assert_int_equal(error->code, PX_EFAILED);
+        px_error_release(error);
+        errors++;
+    }
+    return errors;
+}
+
+static void
+submit__loses_nothing__with_errors_and_nesting(void **state)
+{
+    (void)state;
+    px_work_options o;
+    px_work_options_init(&o);
+    o.failed = count_failed;
+    shared_runtime = create(WORKERS);
+    for (uintptr_t i = 0; i < SUBMITS; i++)
+        assert_int_equal(px_submit_work(shared_runtime, nested_or_failing,
+                                        (void *)i, i % 2 ? &o : NULL),
+                         0);
+    int errors = drain_with_errors(shared_runtime);
+    assert_int_equal(errors, SUBMITS / 10);
+    assert_int_equal(failed_count, SUBMITS / 10); /* 3, 13, ...: all odd */
+    assert_int_equal(done_count, SUBMITS + SUBMITS / 10);
+    assert_int_equal(px_runtime_release(shared_runtime), 0);
+}
+
+/* --- beginnings and ends ---------------------------------------------------
+ */
+
+static int
+do_little(px_context *cx, void *arg)
+{
+    (void)arg;
+    return px_alloc(cx, 100) ? 0 : PX_ENOMEM;
+}
+
+static void
+submit_from_thread(void *arg)
+{
+    for (int i = 0; i < 2000 && !px__load_seqcst((uint32_t *)arg); i++)
+        assert_int_equal(px_submit_work(shared_runtime, do_little, NULL, NULL),
+                         0);
+}
+
+static void
+mix(px_runtime *rt, unsigned round)
+{
+    for (unsigned i = 0; i < round % 23; i++)
+        assert_int_equal(px_submit_work(rt, do_little, NULL, NULL), 0);
+    for (unsigned i = 0; i < round % 5; i++)
+        assert_int_equal(
+            px_submit_timer(rt, i, i % 2, do_little, NULL, NULL, NULL), 0);
+    for (unsigned i = 0; i < round % 7; i++)
+        (void)px_run_once(rt, i % 2, NULL);
+}
+
+static void
+runtime__comes_and_goes__at_random_moments(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < RUNTIMES; round++) {
+        px_runtime *rt = create(1 + round % 3);
+        mix(rt, round);
+        assert_int_equal(px_runtime_release(rt), 0);
+    }
+}
+
+/* Main stops looking at random moments, while two threads submit; when they
+ * have ended it releases what is under way. */
+static void
+runtime__is_released__with_much_under_way(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        uint32_t enough = 0;
+        px__thread threads[2];
+        shared_runtime = create(2);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(px__thread_create(&threads[i], "submitter",
+                                               submit_from_thread, &enough),
+                             0);
+        for (int i = 0; i < round; i++)
+            (void)px_run_once(shared_runtime, 0, NULL);
+        px__store_seqcst(&enough, 1);
+        for (int i = 0; i < 2; i++)
+            px__thread_join(&threads[i]);
+        assert_int_equal(px_runtime_release(shared_runtime), 0);
+    }
+}
+
+/* --- memory ----------------------------------------------------------------
+ */
+
+static size_t
+resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%*u %lu", &pages) != 1)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void
+submit_in_portions(px_runtime *rt, int portions)
+{
+    for (int i = 0; i < portions; i++) {
+        for (int k = 0; k < 1000; k++)
+            assert_int_equal(px_submit_work(rt, do_little, NULL, NULL), 0);
+        assert_int_equal(px_run(rt, NULL), 0);
+    }
+}
+
+static void
+memory__stays_flat__over_many_items(void **state)
+{
+    (void)state;
+    px_runtime *rt = create(2);
+    submit_in_portions(rt, 20);
+    size_t before = resident_bytes();
+    submit_in_portions(rt, 100);
+    size_t after = resident_bytes();
+    print_message("resident: %zu KB, then %zu KB\n", before / 1024,
+                  after / 1024);
+    assert_true(PX_SANITIZED || after < before + (8u << 20));
+    assert_int_equal(px_runtime_release(rt), 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            strand__has_one_owner_and_many_workers__when_two_threads_wake),
+        cmocka_unit_test(item__begins_soon__whatever_the_idle_worker_is_doing),
+        cmocka_unit_test(submit__loses_nothing__with_errors_and_nesting),
+        cmocka_unit_test(runtime__comes_and_goes__at_random_moments),
+        cmocka_unit_test(runtime__is_released__with_much_under_way),
+        cmocka_unit_test(memory__stays_flat__over_many_items),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
