@@ -256,7 +256,6 @@ static void
 serve_loop(px__worker *w, bool may_block)
 {
     px_runtime *rt = w->rt;
-    PX_INVARIANT(!w->next);
     turn_loop(rt, may_block);
     px__strand *chain = take_collected(rt);
     baton_release(rt);
@@ -311,8 +310,8 @@ pop_any(px__worker *w)
     return link;
 }
 
-/* What the last turn of the loop left for this worker goes first: another turn
- * would put its own in the same place. */
+/* A worker that holds a strand has just served the loop; to serve it again
+ * would put another strand in its place. */
 static px__strand *
 next_strand(px__worker *w)
 {
