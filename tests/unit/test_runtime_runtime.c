@@ -424,7 +424,7 @@ raise_signal(px_context *cx, void *arg)
 {
     (void)cx;
     (void)arg;
-    return kill(getpid(), SIGUSR1) ? PX_EFAILED : 0; /* workers block it */
+    return kill(getpid(), SIGUSR1) ? PX_EFAILED : 0; /* main takes it */
 }
 
 static void
