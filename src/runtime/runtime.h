@@ -207,7 +207,7 @@ void px__main_drain(px_runtime *rt);
 
 /* --- monitor.c ------------------------------------------------------------ */
 
-void px__monitor_main(void *rt);
+void px__monitor_main(void *runtime);
 void px__monitor_wake(px_runtime *rt);
 
 /* --- halves of the load word ---------------------------------------------- */
