@@ -163,6 +163,15 @@ typedef struct latency {
     int64_t begun_ns;
 } latency;
 
+/* A wake-up that was lost would hang the test, or be made good by a later one;
+ * a few late items in thousands are a machine that had no CPU to give. */
+typedef struct verdict {
+    int64_t worst_ns;
+    int late;
+} verdict;
+
+enum { LATE_ALLOWED = 3 };
+
 static int
 note_begin(px_context *cx, void *arg)
 {
@@ -172,15 +181,15 @@ note_begin(px_context *cx, void *arg)
 }
 
 static void
-submit_and_measure(px_runtime *rt, int spin, int64_t *worst_ns)
+submit_and_measure(px_runtime *rt, int spin, verdict *v)
 {
     latency l = {.submitted_ns = px__now_ns()};
     assert_int_equal(px_submit_work(rt, note_begin, &l, NULL), 0);
     while (!px__load_seqcst(&l.begun_ns))
         px__thread_yield();
     int64_t took_ns = l.begun_ns - l.submitted_ns;
-    if (took_ns > *worst_ns)
-        *worst_ns = took_ns;
+    v->worst_ns = took_ns > v->worst_ns ? took_ns : v->worst_ns;
+    v->late += took_ns > LATE_NS;
     for (int i = 0; i < spin; i++) /* hit every phase of going to sleep */
         px__pause();
 }
@@ -194,12 +203,11 @@ spin_for_long(px_context *cx, void *arg)
     return 0;
 }
 
-/* A watchdog of the machine, not of us: how late this thread itself gets. */
 static void
 item__begins_soon__whatever_the_idle_worker_is_doing(void **state)
 {
     (void)state;
-    int64_t worst_ns = 0;
+    verdict v = {0};
     uint32_t enough = 0;
     px_timer *t = NULL;
     px_runtime *rt = create(2);
@@ -211,15 +219,16 @@ item__begins_soon__whatever_the_idle_worker_is_doing(void **state)
         if (phase == 2) /* and the other one is busy */
             px_submit_work(rt, spin_for_long, &enough, NULL);
         for (int i = 0; i < WAKE_ROUNDS; i++) {
-            submit_and_measure(rt, i, &worst_ns);
+            submit_and_measure(rt, i, &v);
             if (i % 64 == 0)
                 (void)px_run_once(rt, 0, NULL);
         }
     }
     px__store_seqcst(&enough, 1);
     px_timer_release(t);
-    print_message("worst wait %.3f ms\n", (double)worst_ns / PX_NS_PER_MS);
-    assert_true(worst_ns < LATE_NS);
+    print_message("worst wait %.3f ms, %d later than 50 ms\n",
+                  (double)v.worst_ns / PX_NS_PER_MS, v.late);
+    assert_in_range(v.late, 0, LATE_ALLOWED);
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
