@@ -151,7 +151,14 @@ int bench_solo(const struct bench *bench, const struct bench_subject *subject);
 
 /* ---- report.c: results as rows ---- */
 
-enum bench_format { BENCH_TABLE, BENCH_JSON, BENCH_MARKDOWN, BENCH_HEADLINE };
+enum bench_format {
+    BENCH_TABLE,
+    BENCH_JSON,
+    BENCH_MARKDOWN,
+    /* Only the table that ends the Markdown: the rows that have a goal. */
+    BENCH_GOALS,
+    BENCH_HEADLINE
+};
 
 void bench_report_begin(enum bench_format format);
 void bench_report(const struct bench *bench,
@@ -193,6 +200,8 @@ long bench_rss_kb(int pid);
 long bench_page_table_kb(void);
 /* How much of a process lies on large pages, as text. */
 void bench_kernel_pages(char *text);
+/* One line: CPUs, kernel, libraries, and whether the machine was at rest. */
+void bench_describe_machine(char *text, size_t bytes);
 /* @p bytes of zeroed memory outside every allocator, aligned to 2 MB. */
 void *bench_map(size_t bytes);
 

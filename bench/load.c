@@ -44,6 +44,7 @@ struct load {
     unsigned open;
     unsigned waiting;
     uint64_t requests;
+    uint64_t answered;
     uint64_t until_ns;
     uint32_t *latency;
 };
@@ -149,19 +150,25 @@ ask(struct load *load, struct client *client)
                : "cannot send a request";
 }
 
-/* A complete response: count it if it came in time, and ask again. */
+static void
+note_latency(struct load *load, uint64_t spent_ns)
+{
+    uint32_t latency = spent_ns < UINT32_MAX ? (uint32_t)spent_ns : UINT32_MAX;
+    load->latency[load->answered++ % MOST_LATENCIES] = latency;
+}
+
+/* A complete response: count it if it came in time, and then ask again. */
 static const char *
 answered(struct load *load, struct client *client)
 {
-    uint64_t now = bench_now_ns(), spent = now - client->asked_ns;
+    uint64_t now = bench_now_ns();
     client->waiting = false;
     load->waiting--;
+    if (!client->blocking)
+        note_latency(load, now - client->asked_ns);
     if (now >= load->until_ns)
         return NULL;
-    if (!client->blocking) {
-        uint32_t latency = spent < UINT32_MAX ? (uint32_t)spent : UINT32_MAX;
-        load->latency[load->requests++ % MOST_LATENCIES] = latency;
-    }
+    load->requests += !client->blocking;
     return ask(load, client);
 }
 
@@ -213,7 +220,7 @@ static double
 percentile(struct load *load, double fraction)
 {
     size_t count =
-        load->requests < MOST_LATENCIES ? load->requests : MOST_LATENCIES;
+        load->answered < MOST_LATENCIES ? load->answered : MOST_LATENCIES;
     if (count == 0)
         return 0;
     qsort(load->latency, count, sizeof *load->latency, by_latency);
@@ -225,14 +232,16 @@ load_run(struct load *load, uint64_t time_ns, struct load_result *result)
 {
     const char *failed = NULL;
     uint64_t begin = bench_now_ns();
-    load->requests = 0;
+    load->requests = load->answered = 0;
     load->until_ns = begin + time_ns;
     for (unsigned i = 0; i < load->options.active && !failed; i++)
         failed = ask(load, &load->clients[i]);
     while (load->waiting > 0 && !failed)
         failed = serve_events(load);
     *result = (struct load_result){.requests = load->requests,
+                                   .answered = load->answered,
                                    .spent_ns = time_ns,
-                                   .p99_ns = percentile(load, 0.99)};
-    return failed || load->requests > 0 ? failed : "no request was answered";
+                                   .p99_ns = percentile(load, 0.99),
+                                   .longest_ns = percentile(load, 1)};
+    return failed;
 }

@@ -16,9 +16,13 @@ struct load_options {
 };
 
 struct load_result {
+    /* Answered in time, and answered at all: the latencies are of all, so that
+     * a server which stalls at the end does not look better by it. */
     uint64_t requests;
+    uint64_t answered;
     uint64_t spent_ns;
     double p99_ns;
+    double longest_ns;
 };
 
 struct load;

@@ -19,6 +19,7 @@ static const char usage[] =
     "  no name: all of heap context owner lock work server\n"
     "  --json           a JSON list of rows instead of tables\n"
     "  --markdown       tables for the README\n"
+    "  --goals          one table of the rows that have a goal\n"
     "  --headline       the heap headline only, short\n"
     "  --list           what there is: benches and their subjects\n"
     "  --rounds N       rounds of each subject (default 11, at most 101)\n"
@@ -76,6 +77,8 @@ parse_one(char ***argument, struct arguments *arguments)
         arguments->format = BENCH_JSON;
     else if (strcmp(word, "--markdown") == 0)
         arguments->format = BENCH_MARKDOWN;
+    else if (strcmp(word, "--goals") == 0)
+        arguments->format = BENCH_GOALS;
     else if (strcmp(word, "--headline") == 0)
         arguments->format = BENCH_HEADLINE;
     else if (strcmp(word, "--list") == 0)

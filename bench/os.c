@@ -5,11 +5,13 @@
  */
 #include "harness.h"
 
+#include <gnu/libc-version.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -95,6 +97,42 @@ bench_kernel_pages(char *text)
         snprintf(text, BENCH_TEXT, "small");
     else
         snprintf(text, BENCH_TEXT, "large: %ld KB", large);
+}
+
+/* The first line of a file, or what follows @p key in the first line that
+ * begins with it; without the line's end. */
+static void
+text_of(const char *path, const char *key, char *text, size_t bytes)
+{
+    char line[256];
+    bool found = false;
+    FILE *file = fopen(path, "r");
+    snprintf(text, bytes, "?");
+    while (file && !found && fgets(line, sizeof line, file)) {
+        found = strncmp(line, key, strlen(key)) == 0;
+        line[strcspn(line, "\n")] = 0;
+        if (found)
+            snprintf(text, bytes, "%.*s", (int)bytes - 1, line + strlen(key));
+    }
+    if (file)
+        fclose(file);
+}
+
+void
+bench_describe_machine(char *text, size_t bytes)
+{
+    char model[128], pages[64], load[64];
+    struct utsname system;
+    uname(&system);
+    text_of("/proc/cpuinfo", "model name\t: ", model, sizeof model);
+    text_of("/sys/kernel/mm/transparent_hugepage/enabled", "", pages,
+            sizeof pages);
+    text_of("/proc/loadavg", "", load, sizeof load);
+    snprintf(text, bytes,
+             "%u CPUs (%s), Linux %s, glibc %s, transparent large pages: %s, "
+             "load before the run: %.4s, compiler: %s",
+             bench_cpu_count(), model, system.release, gnu_get_libc_version(),
+             pages, load, __VERSION__);
 }
 
 void *

@@ -13,6 +13,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct row {
@@ -31,6 +32,10 @@ struct row {
 
 static enum bench_format format;
 static size_t printed;
+/* Where the summary of the goals is collected; NULL: not wanted. */
+static FILE *goals;
+static char *goals_text;
+static size_t goals_bytes;
 
 /* ---- samples to rows ---- */
 
@@ -192,7 +197,7 @@ print_table(const struct row *row)
         return;
     }
     goal_text(row, goal, sizeof goal);
-    printf("  %-20s %9s %9s %9s %-5s %7s %-16s %9ld %-16s %s %s\n",
+    printf("  %-20s %9s %9s %9s %-5s %7s %-16s %9ld %-28s %s %s\n",
            row->subject, number(row->median, a, sizeof a),
            number(row->p10, b, sizeof b), number(row->p90, c, sizeof c),
            row->unit, number(row->ratio, d, sizeof d),
@@ -217,6 +222,25 @@ print_markdown(const struct row *row)
            row->rss_kb, row->pages, goal, goal[0] ? ": " : "", verdict(row));
 }
 
+/* Both numbers, whichever the goal is about. Kept back until the end, so that
+ * one run gives all tables and the summary of its goals. */
+static void
+keep_goal(const struct row *row)
+{
+    char a[32], d[32], goal[BENCH_TEXT];
+    if (!row->goal || !goals)
+        return;
+    goal_text(row, goal, sizeof goal);
+    fprintf(goals, "| %s | %s | %s | ", row->name, row->subject, goal);
+    if (row->failed[0])
+        fprintf(goals, "failed: %s | | |\n", row->failed);
+    else
+        fprintf(goals, "%s %s | %s%s | %s |\n",
+                number(row->median, a, sizeof a), row->unit,
+                row->goal->against ? number(row->ratio, d, sizeof d) : "",
+                row->goal->against ? "x" : "", verdict(row));
+}
+
 static void
 print_headline(const struct row *row)
 {
@@ -238,8 +262,9 @@ print_row(const struct row *row)
         print_markdown(row);
     else if (format == BENCH_HEADLINE)
         print_headline(row);
-    else
+    else if (format == BENCH_TABLE)
         print_table(row);
+    keep_goal(row);
     printed++;
 }
 
@@ -247,7 +272,7 @@ static void
 print_title(const struct row *row, const struct bench *bench)
 {
     if (format == BENCH_TABLE)
-        printf("\n%s: %s\n  %-20s %9s %9s %9s %-5s %7s %-16s %9s %-16s %s\n",
+        printf("\n%s: %s\n  %-20s %9s %9s %9s %-5s %7s %-16s %9s %-28s %s\n",
                row->name, bench->what, "subject", "median", "p10", "p90",
                "unit", "ratio", "to", "rss KB", "pages", "goal");
     else if (format == BENCH_MARKDOWN)
@@ -270,6 +295,9 @@ report_subject(const struct bench *bench, const struct bench_result *results,
 {
     const struct bench_result *self = result_of(bench, results, row->subject);
     size_t index = 0;
+    /* A number that this subject does not have makes no row. */
+    if (!row->failed[0] && isnan(row->median))
+        return;
     do {
         row->goal = bench_goal_of(row->name, row->subject, index);
         row->ratio_to = row->goal && row->goal->against ? row->goal->against
@@ -277,8 +305,8 @@ report_subject(const struct bench *bench, const struct bench_result *results,
         row->ratio = paired_ratio(
             self, result_of(bench, results, row->ratio_to), metric);
         print_row(row);
-    } while (bench_goal_of(row->name, row->subject, ++index) &&
-             format != BENCH_HEADLINE);
+    } while (!row->failed[0] && format != BENCH_HEADLINE &&
+             bench_goal_of(row->name, row->subject, ++index));
 }
 
 void
@@ -300,14 +328,32 @@ bench_report(const struct bench *bench, const struct bench_result *results)
 void
 bench_report_begin(enum bench_format chosen)
 {
+    char machine[512];
     format = chosen;
+    bench_describe_machine(machine, sizeof machine);
     if (format == BENCH_JSON)
         printf("[");
+    else if (format != BENCH_HEADLINE)
+        printf("%s, %u rounds\n", machine, bench_config.rounds);
+    if (format == BENCH_GOALS || format == BENCH_MARKDOWN)
+        goals = open_memstream(&goals_text, &goals_bytes);
+}
+
+static void
+print_goals(void)
+{
+    fclose(goals);
+    printf("\n**Goals**\n\n| row | subject | goal | median | ratio | |\n"
+           "|---|---|---|---|---|---|\n%s",
+           goals_text);
+    free(goals_text);
 }
 
 void
 bench_report_end(void)
 {
+    if (goals)
+        print_goals();
     if (format == BENCH_JSON)
         printf("\n]\n");
 }

@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RPS, P99, CPU, MEMORY, ROLLED_BACK };
+enum { RPS, P99, LONGEST, CPU, MEMORY, ROLLED_BACK };
 
 /* A subject: which server, and under which load. */
 struct server_plan {
@@ -141,6 +141,28 @@ server_usage(const struct server_state *self)
 
 /* ---- a subject ---- */
 
+/* What went wrong, as the load saw it; unless the server is gone, which is then
+ * the better reason. */
+static const char *
+explain(struct server_state *self, const char *failed)
+{
+    static char text[BENCH_TEXT];
+    int status;
+    /* The end of a process comes a moment after that of its sockets. */
+    const struct timespec moment = {.tv_nsec = 50000000};
+    nanosleep(&moment, NULL);
+    if (waitpid(self->pid, &status, WNOHANG) != self->pid)
+        return failed;
+    self->pid = 0;
+    if (WIFSIGNALED(status))
+        snprintf(text, sizeof text, "%s: the server got signal %d", failed,
+                 WTERMSIG(status));
+    else
+        snprintf(text, sizeof text, "%s: the server exited with %d", failed,
+                 WEXITSTATUS(status));
+    return text;
+}
+
 static const char *
 open_load(struct server_state *self)
 {
@@ -170,7 +192,9 @@ setup_server(const void *plan, void **state)
     *state = &self;
     raise_descriptor_limit();
     const char *failed = start_server(&self);
-    return failed ? failed : open_load(&self);
+    if (!failed)
+        failed = open_load(&self);
+    return failed ? explain(&self, failed) : NULL;
 }
 
 static void
@@ -193,13 +217,17 @@ round_server(void *state, struct bench_sample *sample)
     const uint64_t time_ns = bench_config.quick ? 40000000 : 400000000;
     double cpu_ns = server_usage(self).cpu_ns;
     const char *failed = load_run(self->load, time_ns, &result);
+    if (failed)
+        return explain(self, failed);
     struct usage usage = server_usage(self);
     double requests = (double)result.requests;
+    double answered = (double)result.answered;
     double connections = self->plan->active + self->idle;
     const struct server_shared *shared = self->shared;
     sample->value[RPS] = requests * 1e9 / (double)result.spent_ns;
     sample->value[P99] = result.p99_ns / 1e3;
-    sample->value[CPU] = (usage.cpu_ns - cpu_ns) / requests / 1e3;
+    sample->value[LONGEST] = result.longest_ns / 1e3;
+    sample->value[CPU] = (usage.cpu_ns - cpu_ns) / answered / 1e3;
     sample->value[MEMORY] =
         (double)(usage.rss_kb - self->rss_before_kb) / connections;
     sample->value[ROLLED_BACK] =
@@ -208,7 +236,7 @@ round_server(void *state, struct bench_sample *sample)
             : NAN;
     sample->rss_kb = usage.rss_kb;
     snprintf(sample->pages, sizeof sample->pages, "not asked");
-    return failed;
+    return NULL;
 }
 
 /* ---- the tables ---- */
@@ -219,6 +247,7 @@ add_bench(const char *name, const char *what, const char *reference)
     struct bench *bench = bench_add(name, what, reference, 0);
     bench_add_metric(bench, "rps", "1/s", 1);
     bench_add_metric(bench, "p99", "us", 1);
+    bench_add_metric(bench, "longest", "us", 1);
     bench_add_metric(bench, "cpu", "us", 1);
     bench_add_metric(bench, "memory", "KB", 1);
     bench_add_metric(bench, "rolled-back", "B", 1);

@@ -67,9 +67,15 @@ put_load() {
     wait $load
 }
 
+# Ten seconds are enough for every connection to end.
 stop_server() {
     kill -TERM "$pid"
-    wait "$pid" || {
+    (sleep 10 && kill -KILL "$pid") 2>/dev/null &
+    patience=$!
+    stopped=yes
+    wait "$pid" || stopped=
+    kill $patience 2>/dev/null || true
+    [ "$stopped" ] || {
         cat "$work/server"
         echo "the server did not stop cleanly"
         exit 1

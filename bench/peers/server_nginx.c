@@ -6,6 +6,7 @@
  */
 #include "../server_peer.h"
 
+#if defined(PEER_NGINX)
 #include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
@@ -86,9 +87,7 @@ run_nginx(const char *folder)
     char path[64];
     snprintf(path, sizeof path, "%s/conf", folder);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    execlp("nginx", "nginx", "-p", folder, "-c", path, "-e", "stderr",
-           (char *)NULL);
-    execl("/usr/sbin/nginx", "nginx", "-p", folder, "-c", path, "-e", "stderr",
+    execl(PEER_NGINX, "nginx", "-p", folder, "-c", path, "-e", "stderr",
           (char *)NULL);
     _exit(127);
 }
@@ -146,3 +145,7 @@ serve(const struct server_options *options)
 
 const struct server_peer server_peer_nginx = {.end_signal = SIGTERM,
                                               .serve = serve};
+#else
+const struct server_peer server_peer_nginx = {
+    .missing = "nginx was not found at build time"};
+#endif

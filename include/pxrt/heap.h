@@ -76,15 +76,18 @@ typedef struct px_heap_options {
     /** sizeof(px_heap_options), set by px_heap_options_init(). */
     size_t size;
     /** Bytes of address space to reserve: the hard limit of the heap. Rounded
-     *  up to a power of two; default 256 MB, at least 16 MB (8 chunks). */
+     *  up to a power of two; at least 16 MB (8 chunks). 0 (default): 256 MB, or
+     *  less where the whole range is small. */
     size_t window_bytes;
-    /** Bytes the heap may commit, <= window_bytes; 0 (default): the window. */
+    /** Bytes the heap may commit, <= window_bytes, in whole pages; 0 (default):
+     *  the window. */
     size_t quota_bytes;
     /** A shared budget that every committed byte is charged to as well; NULL
      *  (default): none. Retained by the heap. */
     px_quota *quota;
     /** Committed bytes above the cursor that a rollback may keep for the next
-     *  round; default 16 MB. */
+     *  round; default 16 MB. More than that is given back when it went unused
+     *  for some rounds. */
     size_t retain_bytes;
     /** Any of px_heap_flags; default 0. */
     uint32_t flags;
@@ -160,6 +163,7 @@ PX_API void px_heap_options_init(px_heap_options *options);
 
 /** Create a heap with one reference.
  *  @param options  NULL for the defaults.
+ *  @param out      receives the heap; untouched on failure.
  *  @return 0; PX_EINVAL (a field out of range, a size unknown); PX_ENOMEM (no
  *          window, quota or memory left); PX_EFORKED.
  *  @thread any
@@ -235,7 +239,9 @@ PX_API void *px_heap_realloc(px_heap *heap, void *block, size_t bytes);
  *  is older than the newest snapshot); the newest block of any sized heap is
  *  taken back at once; otherwise nothing happens until rollback or release.
  *  NULL is ignored.
- *  @return 0; PX_EINVAL (not a sized heap, or not a live block of it).
+ *  Inside a cleanup, where everything is about to go, nothing happens.
+ *  @return 0; PX_EINVAL (not a sized heap, or not a live block of it, as far as
+ *          the block's header tells).
  *  @thread owner */
 PX_API int px_heap_free(px_heap *heap, void *block);
 
@@ -352,8 +358,8 @@ PX_API size_t px_quota_used(const px_quota *quota);
 typedef struct px_range_options {
     /** sizeof(px_range_options), set by px_range_options_init(). */
     size_t size;
-    /** Bytes of addresses to reserve; default 16 TB (512 GB under
-     *  ThreadSanitizer). Halved until the system agrees. */
+    /** Bytes of addresses to reserve, at least 256 MB; default 16 TB (512 GB
+     *  under ThreadSanitizer). Halved until the system agrees. */
     size_t reserve_bytes;
     /** Commit memory chunk by chunk instead of mapping it all without reserve:
      *  for strict overcommit. Chosen by itself where the first way fails. */

@@ -125,15 +125,31 @@ init_fields(px_heap *heap, px__window *window, px__run *run, char *first,
     heap->slack_peak = NULL;
 }
 
+/* Does the memory that the window comes with need no adoption? The common case
+ * of a recycled window. */
+static bool
+is_ready(const px_heap *heap)
+{
+    uint32_t flags = heap->flags;
+    char *least = heap->first;
+    if (!(flags & PX_HEAP_SMALL_START))
+        least = px__chunk_ceil(least + 1);
+    return PX_LIKELY(!heap->quota && !(flags & PX_HEAP_SMALL_PAGES) &&
+                     least <= heap->committed &&
+                     heap->committed <= heap->limit);
+}
+
 int
 px__heap_place(px_heap *heap, px__window *window, char *lo, char *hi,
                const px_heap_options *options)
 {
+    if (lo >= window->lo + PX_CHUNK)
+        lo = px__chunk_ceil(lo); /* a second heap shares no chunk */
     px__run *run = px__window_run(window, lo, hi);
     init_fields(heap, window, run, first_of(window, run, lo, options->flags),
                 options);
     heap->limit = limit_of(run, hi, options->quota_bytes);
-    if (PX_UNLIKELY(!px__heap_adopt(heap)))
+    if (!is_ready(heap) && !px__heap_adopt(heap))
         return PX_ENOMEM;
     px__window_own(window, run);
     px__heap_move(heap, heap->first);
@@ -183,7 +199,8 @@ void
 px__heap_clear(px_heap *heap)
 {
     px__run *run = heap->run;
-    px__heap_run_cleanups(heap, NULL);
+    if (heap->cleanups)
+        px__heap_run_cleanups(heap, NULL);
     px__heap_note_peak(heap);
     px__note_drop(heap->first, (size_t)(heap->cursor.next - heap->first));
     if (heap->peak > run->dirty)

@@ -37,7 +37,10 @@ char *px__window_hi(const px__window *window);
 void *px__window_control(px__window *window, size_t bytes, uintptr_t flag);
 
 /* Set up @heap, a part of the window's control block, over the addresses
- * [@lo, @hi) of the window. @options was checked. 0 or PX_ENOMEM. */
+ * [@lo, @hi) of the window: either right behind the control block, or from any
+ * later chunk on (@lo is rounded up to one). Two heaps at most, which do not
+ * overlap. @options was checked, and @options->quota_bytes is counted from the
+ * page that the heap starts in. 0 or PX_ENOMEM. */
 int px__heap_place(px_heap *heap, px__window *window, char *lo, char *hi,
                    const px_heap_options *options);
 

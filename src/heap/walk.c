@@ -45,6 +45,17 @@ bounds_are_sound(const px_heap *heap)
            heap->run->lo <= heap->first && heap->peak >= heap->first;
 }
 
+/* Where the block of a record ends, and so where its mark must be. */
+static const char *
+record_end(const px_heap *heap, const px__record *record)
+{
+    const char *at = (const char *)record;
+    if (heap->mode & PX__MODE_SIZED)
+        return at - PX_HEADER + px__header_span(at - PX_HEADER);
+    return px__align_up((char *)(uintptr_t)at + sizeof *record + PX_REDZONE,
+                        16);
+}
+
 /* H3 for the records: downwards, each inside the heap and below its mark. */
 static bool
 records_are_sound(const px_heap *heap)
@@ -53,7 +64,7 @@ records_are_sound(const px_heap *heap)
     uint64_t serial = heap->serial + 1;
     for (const px__record *r = heap->top; r; r = r->prev) {
         if ((const char *)r < heap->first || r->mark > above ||
-            r->mark <= (const char *)r || r->serial >= serial)
+            r->mark != record_end(heap, r) || r->serial >= serial)
             return false;
         above = (const char *)r;
         serial = r->serial;

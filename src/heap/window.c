@@ -101,10 +101,13 @@ run_init(px__run *run, char *lo)
     run->owned = unit_floor(lo);
 }
 
+/* Bytes that are resident, as far as we know: what was written, and all of a
+ * large page. The rest of the committed memory was never touched. */
 static size_t
 run_kept(const px__run *run)
 {
-    return (size_t)(run->committed - run->lo);
+    size_t touched = (size_t)(px__page_ceil(run->dirty) - run->lo);
+    return touched > run->large_granted ? touched : run->large_granted;
 }
 
 /* Whole chunks of [from, to), in bytes. */
@@ -120,10 +123,12 @@ static void
 shrink(px__run *run, char *end)
 {
     PX_ASSERT(end >= run->lo);
-    /* the first chunk is counted whole though its run starts inside it */
+    /* a chunk of which only a part goes is on small pages from now on */
+    size_t chunks = whole_chunks(px__chunk_floor(end), run->committed);
+    /* what lies below the start became resident with the large page */
     char *from = end == run->lo ? px__chunk_floor(end) : end;
-    size_t chunks = whole_chunks(from, run->committed);
-    px__vm_purge(end, (size_t)(run->committed - end), px__range.commit_later);
+    px__note_open(from, (size_t)(run->committed - from));
+    px__vm_purge(from, (size_t)(run->committed - from), px__range.commit_later);
     run->committed = end;
     if (run->dirty > end)
         run->dirty = end;
@@ -149,7 +154,7 @@ drop_run(px__run *run)
 }
 
 px__run *
-px__window_run(px__window *window, char *lo, char *hi)
+px__window_fit(px__window *window, char *lo, char *hi)
 {
     px__run *first = &window->run[0], *second = &window->run[1];
     if (lo < window->lo + PX_CHUNK) {
@@ -213,6 +218,8 @@ px__window_control(px__window *window, size_t bytes, uintptr_t flag)
         return NULL;
     }
     px__window_own(window, run);
+    if (run->dirty < control + bytes)
+        run->dirty = control + bytes;
     px__note_open(control, bytes);
     return control;
 }
@@ -222,7 +229,10 @@ px__window_control(px__window *window, size_t bytes, uintptr_t flag)
 static size_t
 window_kept(const px__window *window)
 {
-    return run_kept(&window->run[0]) + run_kept(&window->run[1]);
+    size_t kept = run_kept(&window->run[0]);
+    if (window->run[1].lo)
+        kept += run_kept(&window->run[1]);
+    return kept;
 }
 
 static void
@@ -230,17 +240,17 @@ window_purge(px__window *window)
 {
     px__window_shrink(&window->run[0], window->run[0].lo);
     drop_run(&window->run[1]);
+    window->kept = 0;
 }
 
 static void
-pool_put_locked(px__window *window, size_t kept)
+pool_put_locked(px__window *window)
 {
-    if (kept > px__range.cache_bytes - pool.charged) { /* W1 */
+    if (window->kept > px__range.cache_bytes - pool.charged) /* W1 */
         window_purge(window);
-        kept = 0;
-    }
-    pool.charged += kept;
-    push(kept ? &pool.warm[window->size_class] : &pool.cold[window->size_class],
+    pool.charged += window->kept;
+    push(window->kept ? &pool.warm[window->size_class]
+                      : &pool.cold[window->size_class],
          window);
 }
 
@@ -250,7 +260,7 @@ pool_get_locked(unsigned size_class)
     px__window *window = pop(&pool.warm[size_class]);
     if (!window)
         return pop(&pool.cold[size_class]);
-    pool.charged -= window_kept(window);
+    pool.charged -= window->kept;
     return window;
 }
 
@@ -261,7 +271,7 @@ pool_make_room_locked(size_t bytes)
     for (unsigned i = 0; i < PX_CLASSES; i++) {
         while (pool.charged + bytes > px__range.cache_bytes && pool.warm[i]) {
             px__window *window = pop(&pool.warm[i]);
-            pool.charged -= window_kept(window);
+            pool.charged -= window->kept;
             window_purge(window);
             push(&pool.cold[i], window);
         }
@@ -294,7 +304,7 @@ magazine_flush(void *arg)
         for (unsigned i = 0; i < PX_CLASSES; i++) {
             px__window *window;
             while ((window = pop(&magazine->list[i])))
-                pool_put_locked(window, window_kept(window));
+                pool_put_locked(window);
         }
         px__range_unlock();
     }
@@ -319,15 +329,15 @@ magazine_create(void)
 }
 
 static bool
-magazine_put(px__window *window, size_t kept)
+magazine_put(px__window *window)
 {
     struct magazine *magazine = mine;
     if (PX_UNLIKELY(!magazine) && !(magazine = magazine_create()))
         return false;
-    if (kept > magazine->budget - magazine->kept || /* W2 */
+    if (window->kept > magazine->budget - magazine->kept || /* W2 */
         magazine->count == MAGAZINE_WINDOWS)
         return false;
-    magazine->kept += kept;
+    magazine->kept += window->kept;
     magazine->count++;
     push(&magazine->list[window->size_class], window);
     return true;
@@ -339,7 +349,7 @@ magazine_get(unsigned size_class)
     struct magazine *magazine = mine;
     px__window *window = magazine ? pop(&magazine->list[size_class]) : NULL;
     if (window) {
-        magazine->kept -= window_kept(window);
+        magazine->kept -= window->kept;
         magazine->count--;
     }
     return window;
@@ -418,7 +428,7 @@ disown(px__run *run)
         return;
     px__range_own(from, run->owned, 0);
     run->owned = from;
-    px__note_close(run->lo, run_kept(run));
+    px__note_close(run->lo, (size_t)(run->committed - run->lo));
 }
 
 /* In a forked child the lock may be held by a thread that is not there. What
@@ -427,12 +437,13 @@ void
 px__window_release(px__window *window)
 {
     disown(&window->run[0]); /* W3 */
-    disown(&window->run[1]);
+    if (window->run[1].lo)
+        disown(&window->run[1]);
     window->owner = 0;
-    size_t kept = window_kept(window);
-    if (PX_LIKELY(magazine_put(window, kept)) || px__range_forked())
+    window->kept = window_kept(window);
+    if (PX_LIKELY(magazine_put(window)) || px__range_forked())
         return;
     px__range_lock();
-    pool_put_locked(window, kept);
+    pool_put_locked(window);
     px__range_unlock();
 }

@@ -19,7 +19,7 @@
 typedef struct px__run {
     char *lo;        /* multiple of a page */
     char *committed; /* multiple of a page */
-    char *dirty;     /* lo <= dirty <= committed */
+    char *dirty;     /* lo <= dirty <= committed, whatever the page size */
     char *owned;     /* owner words are set up to here; multiple of a unit */
     size_t large_wanted; /* bytes of whole chunks, ... */
     size_t large_granted;
@@ -33,6 +33,7 @@ enum { PX_RUNS = 2 };
 struct px__window {
     char *lo;
     px__window *next;    /* in a list of free windows */
+    size_t kept;         /* while free: its resident bytes, as far as known */
     uintptr_t owner;     /* what px_owner_word() answers; 0 while free */
     uint64_t serial;     /* of the latest snapshot taken in any of its lives */
     uint32_t size_class; /* log2 of its bytes */
@@ -42,13 +43,23 @@ struct px__window {
 
 /* The run for a heap over [@lo, @hi). Memory of earlier owners that does not
  * fit this layout is given back to the system. */
-px__run *px__window_run(px__window *window, char *lo, char *hi);
+px__run *px__window_fit(px__window *window, char *lo, char *hi);
 
 /* Make [run->committed, @end) usable and owned. 0 or PX_ENOMEM. */
 int px__window_extend(px__window *window, px__run *run, char *end);
 
 /* Give [@end, run->committed) back to the system. */
 void px__window_shrink(px__run *run, char *end);
+
+/* The same, when there is nothing to give back. */
+static inline px__run *
+px__window_run(px__window *window, char *lo, char *hi)
+{
+    px__run *first = &window->run[0];
+    if (PX_LIKELY(lo < window->lo + PX_CHUNK && first->committed <= hi))
+        return first;
+    return px__window_fit(window, lo, hi);
+}
 
 /* px__window_hi() for this room. */
 static inline char *

@@ -37,8 +37,9 @@ void *px__vm_reserve(size_t bytes, size_t align, bool commit_later);
  * PX_ENOMEM with nothing lost. */
 int px__vm_commit(void *lo, size_t bytes);
 
-/* Drop the contents and give the memory back to the system. With @decommit the
- * addresses must be committed again before use. */
+/* Drop the contents of usable memory and give it back to the system, as far as
+ * that allows. With @decommit the addresses must be committed again before use.
+ */
 void px__vm_purge(void *lo, size_t bytes, bool decommit);
 
 /* Give back what px__vm_reserve() returned. */

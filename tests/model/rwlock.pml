@@ -1,37 +1,38 @@
 /*
  * The protocol of src/lock/rwlock.c, for exhaustive search. Labels and comments
  * use the step names of the source: RL = read_lock, RU = read_unlock,
- * WL = write_lock, WU = write_unlock, U = px__rwlock_wake and wake_writer.
+ * WL = write_lock, WU = write_unlock, U = wake_waiters and wake_writer.
  *
  * Each process enters and leaves ROUNDS times and ends. Checked in every
  * interleaving: exclusion and the invariants W1, W4, W5 (assert); nobody sleeps
  * for ever (no invalid end state); at the end the state word is 0.
  *
  * One statement is one atomic access of the source. Memory is sequentially
- * consistent here; the weak orders are the business of test_model_lock.c.
+ * consistent here; the weak orders are the business of test_model_rwlock.c.
  * Parking never returns for no reason: that would hide a lost wake-up. Spinning
  * is one load, since a later load is just another interleaving.
  *
- * MUTATE selects one deliberate mistake; the search must then fail, or the model
- * proves nothing. tests/support/spin.sh runs what these lines say:
+ * MUTATE selects one deliberate mistake, or a situation that must be reachable;
+ * the search must then fail, or the model proves nothing.
  *
- * spin-cc: -DSAFETY -DCOLLAPSE
- * spin-pan: -m100000
- * spin-config: -DREADERS=2 -DWRITERS=2 -DROUNDS=1
- * spin-config: -DREADERS=1 -DWRITERS=3 -DROUNDS=1
- * spin-config: -DREADERS=1 -DWRITERS=1 -DROUNDS=4
- * spin-config: -DREADERS=2 -DWRITERS=1 -DROUNDS=2
- * spin-mutant: MUTATE=TRUST_WAKE
- * spin-mutant: MUTATE=DROP_OTHERS -DREADERS=1 -DWRITERS=3 -DROUNDS=1
- * spin-mutant: MUTATE=DROP_BITS
- * spin-mutant: MUTATE=NO_BUMP
- * spin-mutant: MUTATE=NO_SECOND_LOOK
- * spin-mutant: MUTATE=NO_READER_BIT
- * spin-mutant: MUTATE=READERS_PASS
- * spin-mutant: MUTATE=WAKE_ONE_READER
- * spin-mutant: MUTATE=REACH_SHARING
- * spin-mutant: MUTATE=REACH_BOTH_PARKED
- * spin-mutant: MUTATE=REACH_TWO_WRITERS_PARKED -DREADERS=1 -DWRITERS=3 -DROUNDS=1
+ * Run by tests/support/spin.sh, which reads:
+ *   spin-cc: -DSAFETY -DCOLLAPSE
+ *   spin-pan: -m100000
+ *   spin-config: -DREADERS=2 -DWRITERS=2 -DROUNDS=1
+ *   spin-config: -DREADERS=1 -DWRITERS=3 -DROUNDS=1
+ *   spin-config: -DREADERS=1 -DWRITERS=1 -DROUNDS=4
+ *   spin-config: -DREADERS=2 -DWRITERS=1 -DROUNDS=2
+ *   spin-mutant: MUTATE=TRUST_WAKE
+ *   spin-mutant: MUTATE=DROP_OTHERS -DREADERS=1 -DWRITERS=3 -DROUNDS=1
+ *   spin-mutant: MUTATE=DROP_BITS
+ *   spin-mutant: MUTATE=NO_BUMP
+ *   spin-mutant: MUTATE=NO_SECOND_LOOK
+ *   spin-mutant: MUTATE=NO_READER_BIT
+ *   spin-mutant: MUTATE=READERS_PASS
+ *   spin-mutant: MUTATE=WAKE_ONE_READER
+ *   spin-mutant: MUTATE=REACH_SHARING
+ *   spin-mutant: MUTATE=REACH_BOTH_PARKED
+ *   spin-mutant: MUTATE=REACH_TWO_WRITERS_PARKED -DREADERS=1 -DWRITERS=3 -DROUNDS=1
  */
 #ifndef READERS
 #define READERS 2

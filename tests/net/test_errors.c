@@ -24,6 +24,25 @@ static struct {
     int last_status;
 } seen;
 
+/* The place changes while a connection rests. */
+static enum place
+place_now(void)
+{
+    return __atomic_load_n(&seen.place, __ATOMIC_ACQUIRE);
+}
+
+static void
+set_place(enum place place)
+{
+    __atomic_store_n(&seen.place, place, __ATOMIC_RELEASE);
+}
+
+static int
+peek(int *value)
+{
+    return __atomic_load_n(value, __ATOMIC_ACQUIRE);
+}
+
 static int
 setup(void **state)
 {
@@ -35,7 +54,7 @@ setup(void **state)
 static int
 fail_at(px_context *cx, enum place place)
 {
-    if (seen.place != place)
+    if (place_now() != place)
         return 0;
     return px_fail(cx, -77, "failed at place %d", (int)place);
 }
@@ -58,7 +77,7 @@ static int
 on_received(px_context *cx, const char *data, size_t count)
 {
     int status = px_send(cx, data, count);
-    if (!status && seen.place == MESSAGE)
+    if (!status && place_now() == MESSAGE)
         status = px_post(cx, on_message, NULL, 0);
     return status ? status : fail_at(cx, RECEIVED);
 }
@@ -73,14 +92,14 @@ static void
 on_closed(px_context *cx, int status)
 {
     (void)cx;
-    seen.last_status = status;
+    __atomic_store_n(&seen.last_status, status, __ATOMIC_RELEASE);
     __atomic_fetch_add(&seen.closed, 1, __ATOMIC_ACQ_REL);
 }
 
 static int
 deal_with_it(px_context *cx, const px_error *error)
 {
-    seen.failed_calls++;
+    __atomic_fetch_add(&seen.failed_calls, 1, __ATOMIC_ACQ_REL);
     assert_int_equal(error->code, -77);
     return px_send(cx, "sorry", 5);
 }
@@ -88,7 +107,7 @@ deal_with_it(px_context *cx, const px_error *error)
 static int
 give_up(px_context *cx, const px_error *error)
 {
-    seen.failed_calls++;
+    __atomic_fetch_add(&seen.failed_calls, 1, __ATOMIC_ACQ_REL);
     return px_fail(cx, -78, "after %s", error->message);
 }
 
@@ -116,15 +135,15 @@ assert_fails(enum place place, int (*failed)(px_context *, const px_error *),
     served s;
     int fd;
     setup(NULL);
-    seen.place = place;
+    set_place(place);
     serve(&s, &p, NULL);
     fd = dial(&s);
     say_text(fd, "x");
     wait_until(&s, was_reported, &s);
     assert_int_equal(s.last_error, code);
-    assert_int_equal(seen.closed, 1);
-    assert_int_equal(seen.last_status, code);
-    assert_int_equal(seen.failed_calls, failed != NULL);
+    assert_int_equal(peek(&seen.closed), 1);
+    assert_int_equal(peek(&seen.last_status), code);
+    assert_int_equal(peek(&seen.failed_calls), failed != NULL);
     hang_up(fd);
     unserve(&s);
     assert_int_equal(s.errors, 1);
@@ -152,8 +171,8 @@ failure__of_failed__replaces_the_error(void **state)
 static int
 deal_with_it_once(px_context *cx, const px_error *error)
 {
-    if (seen.place == SENT)
-        seen.place = PLACES;
+    if (place_now() == SENT)
+        set_place(PLACES);
     return deal_with_it(cx, error);
 }
 
@@ -168,18 +187,18 @@ failure__that_is_dealt_with__lets_the_connection_live(void **state)
         served s;
         int fd;
         setup(NULL);
-        seen.place = place;
+        set_place(place);
         serve(&s, &p, NULL);
         fd = dial(&s);
         say_text(fd, "x");
         assert_true(hears(fd, expected[place]));
-        seen.place = PLACES;
+        set_place(PLACES);
         say_text(fd, "fine");
         assert_true(hears(fd, "fine"));
         hang_up(fd);
         wait_closed(&s, 1);
-        assert_int_equal(seen.failed_calls, 1);
-        assert_int_equal(seen.last_status, 0);
+        assert_int_equal(peek(&seen.failed_calls), 1);
+        assert_int_equal(peek(&seen.last_status), 0);
         unserve(&s);
         assert_int_equal(s.errors, 0);
     }

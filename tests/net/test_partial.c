@@ -185,7 +185,7 @@ static void
 note_closed(px_context *cx, int status)
 {
     (void)cx;
-    closed_status = status;
+    __atomic_store_n(&closed_status, status, __ATOMIC_RELEASE);
 }
 
 /* An error of the socket closes the connection, and nothing else. */
@@ -195,7 +195,7 @@ sends__that_fail__close_with_the_code(void **state)
     const px_protocol p = {
         .connected = connected, .received = received, .closed = note_closed};
     served s;
-    int fd;
+    int fd, status;
     (void)state;
     memset(&shim, 0, sizeof shim);
     shim.broken = true;
@@ -203,7 +203,8 @@ sends__that_fail__close_with_the_code(void **state)
     fd = dial(&s);
     say_text(fd, "600\n");
     wait_closed(&s, 1);
-    assert_string_equal(px_strerror(closed_status), "broken pipe");
+    status = __atomic_load_n(&closed_status, __ATOMIC_ACQUIRE);
+    assert_string_equal(px_strerror(status), "broken pipe");
     hang_up(fd);
     unserve(&s);
     assert_int_equal(s.errors, 0);

@@ -10,11 +10,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -70,6 +72,26 @@ FAULT_ERRNO(int, open, (const char *path, int flags, ...), (path, flags), -1,
             EMFILE)
 FAULT_ERRNO(ssize_t, read, (int fd, void *at, size_t n), (fd, at, n), -1, EIO)
 
+/* Sockets. */
+FAULT_ERRNO(int, socket, (int family, int type, int protocol),
+            (family, type, protocol), -1, EMFILE)
+FAULT_ERRNO(int, bind, (int fd, const struct sockaddr *at, socklen_t bytes),
+            (fd, at, bytes), -1, EADDRINUSE)
+FAULT_ERRNO(int, listen, (int fd, int backlog), (fd, backlog), -1, EADDRINUSE)
+FAULT_ERRNO(int, accept4,
+            (int fd, struct sockaddr *from, socklen_t *bytes, int flags),
+            (fd, from, bytes, flags), -1, EMFILE)
+FAULT_ERRNO(int, setsockopt,
+            (int fd, int level, int name, const void *value, socklen_t bytes),
+            (fd, level, name, value, bytes), -1, EINVAL)
+FAULT_ERRNO(int, getsockname, (int fd, struct sockaddr *at, socklen_t *bytes),
+            (fd, at, bytes), -1, ENOBUFS)
+FAULT_ERRNO(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
+            (fd, message, flags), -1, EPIPE)
+FAULT_ERRNO(int, shutdown, (int fd, int how), (fd, how), -1, ENOTCONN)
+FAULT_ERRNO(int, poll, (struct pollfd * fds, nfds_t count, int timeout_ms),
+            (fds, count, timeout_ms), -1, ENOMEM)
+
 /* libuv: loop and handles. */
 FAULT(int, uv_loop_init, (uv_loop_t * loop), (loop), UV_EMFILE)
 FAULT(int, uv_async_init, (uv_loop_t * loop, uv_async_t *async, uv_async_cb cb),
@@ -82,24 +104,10 @@ FAULT(int, uv_poll_start, (uv_poll_t * poll, int events, uv_poll_cb cb),
 /* libuv: streams. */
 FAULT(int, uv_tcp_init, (uv_loop_t * loop, uv_tcp_t *tcp), (loop, tcp),
       UV_ENOMEM)
-FAULT(int, uv_tcp_bind,
-      (uv_tcp_t * tcp, const struct sockaddr *address, unsigned flags),
-      (tcp, address, flags), UV_EADDRINUSE)
-FAULT(int, uv_tcp_connect,
-      (uv_connect_t * request, uv_tcp_t *tcp, const struct sockaddr *address,
-       uv_connect_cb cb),
-      (request, tcp, address, cb), UV_EADDRNOTAVAIL)
+FAULT(int, uv_tcp_open, (uv_tcp_t * tcp, uv_os_sock_t fd), (tcp, fd), UV_EBADF)
+FAULT(int, uv_tcp_close_reset, (uv_tcp_t * tcp, uv_close_cb cb), (tcp, cb),
+      UV_EINVAL)
 FAULT(int, uv_tcp_nodelay, (uv_tcp_t * tcp, int on), (tcp, on), UV_EINVAL)
-FAULT(int, uv_tcp_getsockname,
-      (const uv_tcp_t *tcp, struct sockaddr *address, int *bytes),
-      (tcp, address, bytes), UV_ENOBUFS)
-FAULT(int, uv_tcp_getpeername,
-      (const uv_tcp_t *tcp, struct sockaddr *address, int *bytes),
-      (tcp, address, bytes), UV_ENOTCONN)
-FAULT(int, uv_listen, (uv_stream_t * stream, int backlog, uv_connection_cb cb),
-      (stream, backlog, cb), UV_EADDRINUSE)
-FAULT(int, uv_accept, (uv_stream_t * server, uv_stream_t *client),
-      (server, client), UV_EMFILE)
 FAULT(int, uv_read_start,
       (uv_stream_t * stream, uv_alloc_cb alloc, uv_read_cb cb),
       (stream, alloc, cb), UV_ENOTCONN)
@@ -107,14 +115,6 @@ FAULT(int, uv_write,
       (uv_write_t * request, uv_stream_t *stream, const uv_buf_t buffers[],
        unsigned count, uv_write_cb cb),
       (request, stream, buffers, count, cb), UV_ENOMEM)
-FAULT(int, uv_try_write,
-      (uv_stream_t * stream, const uv_buf_t buffers[], unsigned count),
-      (stream, buffers, count), UV_EPIPE)
-FAULT(int, uv_shutdown,
-      (uv_shutdown_t * request, uv_stream_t *stream, uv_shutdown_cb cb),
-      (request, stream, cb), UV_ENOTCONN)
-FAULT(int, uv_fileno, (const uv_handle_t *handle, uv_os_fd_t *fd), (handle, fd),
-      UV_EBADF)
 
 /* The memory family also keeps the balance of blocks. */
 static void *

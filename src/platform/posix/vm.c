@@ -101,19 +101,23 @@ px__vm_commit(void *lo, size_t bytes)
     return 0;
 }
 
+/* The system refuses to drop locked memory, and may refuse for lack of memory
+ * of its own. The contents have to go all the same. */
+static void
+drop_contents(void *lo, size_t bytes)
+{
+    if (madvise(lo, bytes, MADV_DONTNEED) != 0)
+        memset(lo, 0, bytes);
+}
+
 /* A fresh mapping in place of the old one is the only way to also give back
  * what was charged to a strict overcommit limit. */
 void
 px__vm_purge(void *lo, size_t bytes, bool decommit)
 {
-    if (!decommit) {
-        madvise(lo, bytes, MADV_DONTNEED);
-        return;
-    }
-    void *at =
-        mmap(lo, bytes, PROT_NONE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-    PX_CHECK(at == lo, "the kernel refused to drop memory");
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    if (!decommit || mmap(lo, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED)
+        drop_contents(lo, bytes);
 }
 
 void

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Measure, and put the tables between the markers of the README.
+#     sh bench/update-readme.sh <path of pxbench> [options of pxbench]
+set -eu
+bench=$1
+shift
+readme=$(dirname "$0")/README.md
+tables=$(mktemp)
+trap 'rm -f "$tables"' EXIT
+"$bench" --markdown "$@" >"$tables"
+awk -v tables="$tables" '
+    /^<!-- results -->/ {
+        print ""
+        while ((getline line < tables) > 0) print line
+        print ""
+    }
+    /^<!-- results -->/, /^<!-- end of results -->/ {
+        if (/^<!--/) print
+        next
+    }
+    { print }' "$readme" >"$readme.new"
+mv "$readme.new" "$readme"
