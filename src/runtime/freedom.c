@@ -174,19 +174,32 @@ take_back(px_runtime *rt, px__strand *s)
     }
 }
 
+/* All that came back, from main itself and from others, as one list. */
+static void
+gather_back(px_runtime *rt, px__list *back)
+{
+    px_ilink *chain = px_ilist_reverse(px_ilist_flush(&rt->returned));
+    px__list_init(back);
+    px__list_splice(back, &rt->back);
+    while (chain) {
+        px__strand *s = PX_CONTAINER(chain, px__strand, link);
+        chain = chain->next;
+        px__list_push_back(back, &s->station);
+    }
+}
+
 /* Each context is moved once: what a station gives is taken by the next one in
  * the next call. */
 bool
 px__freedom_step(px_runtime *rt)
 {
+    px__list back;
     bool moved = free_purged(rt);
-    px_ilink *chain = px_ilist_reverse(px_ilist_flush(&rt->returned));
-    moved |= release_finished(rt);
-    for (; chain; moved = true) {
-        px__strand *s = PX_CONTAINER(chain, px__strand, link);
-        chain = chain->next;
-        take_back(rt, s);
-    }
+    gather_back(rt, &back);
+    moved |= release_finished(rt) || !px__list_empty(&back);
+    px__list *node;
+    while ((node = px__list_pop_front(&back)) != NULL)
+        take_back(rt, PX_CONTAINER(node, px__strand, station));
     return moved;
 }
 
@@ -222,19 +235,30 @@ px__freedom_bury_returned(px_runtime *rt)
     }
 }
 
-void
-px__freedom_return(px__strand *s)
+/* False: the runtime is gone, the strand is the caller's. */
+static bool
+return_from_thread(px_runtime *rt, px__strand *s)
 {
-    px_runtime *rt = s->rt;
     px_mutex_lock(&rt->fate);
     bool closed = rt->closed; /* F3 */
     if (!closed)
         px_ilist_push(&rt->returned, &s->link);
     px_mutex_unlock(&rt->fate);
-    if (closed) {
-        bury(s);
-        return;
-    }
+    if (closed)
+        return false;
     px__add_seqcst(&rt->main_word, 0); /* orders the push before the look */
     px__main_wake(rt, false);
+    return true;
+}
+
+/* Nearly every return is main's own; only main sets closed, so it needs no lock
+ * to read it. */
+void
+px__freedom_return(px__strand *s)
+{
+    px_runtime *rt = s->rt;
+    if (rt->main_thread == px__thread_self_id() && !rt->closed)
+        px__list_push_back(&rt->back, &s->station);
+    else if (!return_from_thread(rt, s))
+        bury(s);
 }

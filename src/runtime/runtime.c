@@ -129,6 +129,7 @@ init_lists(px_runtime *rt)
     px__queue_init(&rt->fresh);
     px__list_init(&rt->errors);
     px__list_init(&rt->finished);
+    px__list_init(&rt->back);
     px__list_init(&rt->purged);
 }
 

@@ -92,6 +92,7 @@ struct px_runtime {
     /* Main's own; counters are atomic, as any thread may read them. */
     _Alignas(PX_CACHE_LINE) px__list errors; /* in the order of posting */
     px__list finished;
+    px__list back; /* what main itself let go of, see freedom.c */
     px__list purged;
     size_t on_path; /* seen by main, not yet gone */
     size_t errors_listed;

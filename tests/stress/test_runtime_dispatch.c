@@ -72,11 +72,12 @@ run_counter(px__strand *s)
     counter *c = PX_CONTAINER(s, counter, strand);
     assert_int_equal(px__add_seqcst(&c->inside, 1), 0);
     assert_ptr_equal(px_current(), s->cx);
+    bool ending = px__load_seqcst(&c->ending); /* before wanted: it is final */
     c->seen = px__load_seqcst(&c->wanted);
     c->plain++;
     c->workers |= (uint64_t)1 << px_worker_id();
     px__sub_seqcst(&c->inside, 1);
-    if (px__load_seqcst(&c->ending))
+    if (ending)
         px__strand_over(s);
     else
         px__strand_rest(s);
