@@ -11,6 +11,8 @@
 #ifndef PXRT_LOCK_INLINE_H
 #define PXRT_LOCK_INLINE_H
 
+#include <pxrt/lock.h>
+
 #if defined(__GNUC__) && !defined(PXRT_DEBUG)
 
 PX_BEGIN_DECLS
@@ -77,12 +79,14 @@ px__inline_mutex_unlock(px_mutex *mutex)
         px__mutex_wake(mutex);
 }
 
+/** @cond The functions of <pxrt/lock.h>, documented there. */
 #define px_rwlock_read_lock(lock) px__inline_read_lock(lock)
 #define px_rwlock_read_unlock(lock) px__inline_read_unlock(lock)
 #define px_rwlock_write_lock(lock) px__inline_write_lock(lock)
 #define px_rwlock_write_unlock(lock) px__inline_write_unlock(lock)
 #define px_mutex_lock(mutex) px__inline_mutex_lock(mutex)
 #define px_mutex_unlock(mutex) px__inline_mutex_unlock(mutex)
+/** @endcond */
 
 PX_END_DECLS
 

@@ -33,7 +33,8 @@ enum {
     SUBMITS = PX_SANITIZED ? 30000 : 100000,
     WAKE_ROUNDS = 2000,
     RUNTIMES = PX_SANITIZED ? 60 : 200,
-    LATE_NS = 50 * PX_NS_PER_MS
+    LATE_NS = 50 * PX_NS_PER_MS,
+    LOST_NS = 2000 * PX_NS_PER_MS
 };
 
 static px_runtime *
@@ -171,16 +172,22 @@ note_begin(px_context *cx, void *arg)
     return 0;
 }
 
+typedef struct waits {
+    int64_t worst_ns;
+    int late;
+} waits;
+
 static void
-submit_and_measure(px_runtime *rt, int spin, int64_t *worst_ns)
+submit_and_measure(px_runtime *rt, int spin, waits *w)
 {
     latency l = {.submitted_ns = px__now_ns()};
     assert_int_equal(px_submit_work(rt, note_begin, &l, NULL), 0);
     while (!px__load_seqcst(&l.begun_ns))
         px__thread_yield();
     int64_t took_ns = l.begun_ns - l.submitted_ns;
-    if (took_ns > *worst_ns)
-        *worst_ns = took_ns;
+    if (took_ns > w->worst_ns)
+        w->worst_ns = took_ns;
+    w->late += took_ns > LATE_NS;
     for (int i = 0; i < spin; i++) /* hit every phase of going to sleep */
         px__pause();
 }
@@ -194,12 +201,13 @@ spin_for_long(px_context *cx, void *arg)
     return 0;
 }
 
-/* A watchdog of the machine, not of us: how late this thread itself gets. */
+/* A wake-up that is lost waits for ever; a busy machine may make a few of many
+ * thousand items late, but not more than that. */
 static void
 item__begins_soon__whatever_the_idle_worker_is_doing(void **state)
 {
     (void)state;
-    int64_t worst_ns = 0;
+    waits w = {0};
     uint32_t enough = 0;
     px_timer *t = NULL;
     px_runtime *rt = create(2);
@@ -211,15 +219,17 @@ item__begins_soon__whatever_the_idle_worker_is_doing(void **state)
         if (phase == 2) /* and the other one is busy */
             px_submit_work(rt, spin_for_long, &enough, NULL);
         for (int i = 0; i < WAKE_ROUNDS; i++) {
-            submit_and_measure(rt, i, &worst_ns);
+            submit_and_measure(rt, i, &w);
             if (i % 64 == 0)
                 (void)px_run_once(rt, 0, NULL);
         }
     }
     px__store_seqcst(&enough, 1);
     px_timer_release(t);
-    print_message("worst wait %.3f ms\n", (double)worst_ns / PX_NS_PER_MS);
-    assert_true(worst_ns < LATE_NS);
+    print_message("worst wait %.3f ms, %d over 50 ms\n",
+                  (double)w.worst_ns / PX_NS_PER_MS, w.late);
+    assert_true(w.worst_ns < LOST_NS);
+    assert_true(w.late <= 3 * WAKE_ROUNDS / 1000);
     assert_int_equal(px_runtime_release(rt), 0);
 }
 

@@ -295,7 +295,8 @@ validate__finds_damage__in_the_heap(void **state)
     px_heap *heap = heap_with(PX_HEAP_FREE_LISTS);
     (void)state;
     snapshot_of(heap);
-    char *block = px_heap_alloc(heap, 40), *freed = px_heap_alloc(heap, 40);
+    char *block = px_heap_calloc(heap, 1, 40);
+    char *freed = px_heap_alloc(heap, 40);
     assert_non_null(px_heap_alloc(heap, 40));
     assert_int_equal(px_heap_free(heap, freed), 0);
     uint64_t *words[] = {(uint64_t *)(void *)(block - 8),
