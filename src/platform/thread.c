@@ -7,8 +7,8 @@
  * systems free the latter before they announce the end of the thread.
  *
  * Invariants
- *   T1  the slot holds the first armed hook of its thread, NULL if there is
- * none T2  a hook is out of the list before it is called, so it may arm itself
+ *   T1  the slot holds the first armed hook of its thread, NULL if none is
+ *   T2  a hook is out of the list before it is called, so it may arm itself
  *
  * Thread rule: any thread; each touches only its own list.
  * Rejected: one registry of functions to run at every thread's end: it needs a

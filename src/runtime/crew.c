@@ -53,8 +53,7 @@ px_worker_id(void)
     return self ? self->id : 0;
 }
 
-/* --- waking ----------------------------------------------------------------
- */
+/* --- waking --------------------------------------------------------------- */
 
 static void
 give_tokens(px_runtime *rt, uint32_t count)
@@ -102,8 +101,7 @@ px__crew_wake_all(px_runtime *rt)
         (void)uv_async_send(&rt->kick);
 }
 
-/* --- resting ---------------------------------------------------------------
- */
+/* --- resting -------------------------------------------------------------- */
 
 static bool
 anything_waiting(const px_runtime *rt)

@@ -32,8 +32,7 @@
 
 enum { LOOP_TICKS = 61, FRESH_TICKS = 16 };
 
-/* --- the loop's life -------------------------------------------------------
- */
+/* --- the loop's life ------------------------------------------------------ */
 
 /* It only ends the poll. */
 static void
@@ -83,8 +82,7 @@ px__loop(px_runtime *rt)
     return &rt->loop;
 }
 
-/* --- the baton -------------------------------------------------------------
- */
+/* --- the baton ------------------------------------------------------------ */
 
 static bool
 baton_take(px_runtime *rt)
@@ -141,8 +139,7 @@ px__loop_waiting(const px_runtime *rt)
            (px__load_relaxed(&rt->loop_alive) || !px_ilist_empty(&rt->ops));
 }
 
-/* --- operations and wards --------------------------------------------------
- */
+/* --- operations and wards ------------------------------------------------- */
 
 void
 px__loop_call(px_runtime *rt, px__op *op)
@@ -183,8 +180,7 @@ px__ward_remove(px__ward *ward)
     px__list_remove(&ward->link);
 }
 
-/* --- collecting ------------------------------------------------------------
- */
+/* --- collecting ----------------------------------------------------------- */
 
 static void
 append_collected(px__strand *s)
@@ -235,8 +231,7 @@ queue_all(px__strand *chain)
     }
 }
 
-/* --- one turn of the loop --------------------------------------------------
- */
+/* --- one turn of the loop ------------------------------------------------- */
 
 /* On the baton. The poll blocks only if nothing was collected already. */
 static void
@@ -269,8 +264,7 @@ serve_loop(px__worker *w, bool may_block)
         px__crew_notify(rt); /* B2: this worker is going to run a callback */
 }
 
-/* --- the worker ------------------------------------------------------------
- */
+/* --- the worker ----------------------------------------------------------- */
 
 /* Work begins only while main keeps up with what is over. */
 bool

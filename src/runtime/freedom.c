@@ -6,8 +6,7 @@
  *   FAILED   --> [posted] --> errors --> given to the host              |
  *                                            | px_error_release()       |
  *                                            v                          v
- *                     finished <-- FAILED [returned] RELEASED --PURGED-->
- * purged
+ *                finished <-- FAILED [returned] RELEASED --PURGED--> purged
  *                                                                         |
  *                                                                FREED, gone
  *
@@ -15,12 +14,12 @@
  * `returned`; an error that the host holds is off it in the same way.
  *
  * Invariants
- *   F1  a strand is in one place: posted, a list of main's, given away,
- * returned F2  the load word counts a strand as over before it is pushed to
- * posted, and until main has taken it from there. So a count above 0 with an
- * empty list means: about to come F3  what main gives away after `closed` is
- * set never comes back to a list: who returns it walks it to its end (bury).
- * `fate` decides the order
+ *   F1  a strand is in one place: posted, a list of main's, given away or back
+ *   F2  the load word counts a strand as over before it is pushed to posted,
+ *       and until main has taken it from there. So a count above 0 with an empty
+ *       list means: about to come
+ *   F3  what main gives away after `closed` is set never comes back to a list:
+ *       who returns it walks it to its end (bury). `fate` decides the order
  *
  * Thread rule: post and return from any thread; the rest on main.
  */
@@ -31,8 +30,7 @@
 /* Ticks of the monitor after which a main that did not come is away. */
 enum { ABSENCE_TICKS = 2 };
 
-/* --- main's doorbell -------------------------------------------------------
- */
+/* --- main's doorbell ------------------------------------------------------ */
 
 void
 px__main_wake(px_runtime *rt, bool urgent)
@@ -52,8 +50,7 @@ px__freedom_urgent(const px_runtime *rt, uint64_t load)
            px__load_seqcst(&rt->urgent_errors) > 0;
 }
 
-/* --- coming in -------------------------------------------------------------
- */
+/* --- coming in ------------------------------------------------------------ */
 
 void
 px__freedom_post(px__strand *s, bool failed)
@@ -119,8 +116,7 @@ px__freedom_collect(px_runtime *rt)
         px__crew_notify(rt); /* it may have waited for this */
 }
 
-/* --- going out -------------------------------------------------------------
- */
+/* --- going out ------------------------------------------------------------ */
 
 static void
 let_go(px_runtime *rt, px__strand *s)
@@ -203,8 +199,7 @@ px__freedom_step(px_runtime *rt)
     return moved;
 }
 
-/* --- after the end of the runtime ------------------------------------------
- */
+/* --- after the end of the runtime ----------------------------------------- */
 
 static void
 bury(px__strand *s)

@@ -200,8 +200,7 @@ void px__main_wake(px_runtime *rt, bool urgent);
 void px__runtime_ref(px_runtime *rt);
 void px__runtime_unref(px_runtime *rt, uint32_t count);
 
-/* --- run_once.c ------------------------------------------------------------
- */
+/* --- run_once.c ----------------------------------------------------------- */
 
 /* Turn, dropping all errors, until nothing is active or left on the path. */
 void px__main_drain(px_runtime *rt);

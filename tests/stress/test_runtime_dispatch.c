@@ -50,8 +50,7 @@ create(unsigned workers)
     return rt;
 }
 
-/* --- ownership: strands woken from everywhere ------------------------------
- */
+/* --- ownership: strands woken from everywhere ----------------------------- */
 
 /* A strand that only counts. `inside` catches a second owner; `plain` is not
  * atomic on purpose: ThreadSanitizer checks that runs are ordered. */
@@ -157,8 +156,7 @@ strand__has_one_owner_and_many_workers__when_two_threads_wake(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
-/* --- the wake oracle -------------------------------------------------------
- */
+/* --- the wake oracle ------------------------------------------------------ */
 
 typedef struct latency {
     int64_t submitted_ns;
@@ -234,8 +232,7 @@ item__begins_soon__whatever_the_idle_worker_is_doing(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
-/* --- many submits ----------------------------------------------------------
- */
+/* --- many submits --------------------------------------------------------- */
 
 static px_runtime *shared_runtime;
 static uint32_t done_count;
@@ -298,8 +295,7 @@ submit__loses_nothing__with_errors_and_nesting(void **state)
     assert_int_equal(px_runtime_release(shared_runtime), 0);
 }
 
-/* --- beginnings and ends ---------------------------------------------------
- */
+/* --- beginnings and ends -------------------------------------------------- */
 
 static int
 do_little(px_context *cx, void *arg)
@@ -362,8 +358,7 @@ runtime__is_released__with_much_under_way(void **state)
     }
 }
 
-/* --- memory ----------------------------------------------------------------
- */
+/* --- memory --------------------------------------------------------------- */
 
 static size_t
 resident_bytes(void)

@@ -55,8 +55,7 @@ wait_at_the_gate(px_context *cx, void *arg)
     return px_event_wait(&gate, -1);
 }
 
-/* --- options and input -----------------------------------------------------
- */
+/* --- options and input ---------------------------------------------------- */
 
 static void
 create__refuses__what_makes_no_sense(void **state)
@@ -125,8 +124,7 @@ strerror__knows_the_codes_of_libuv__once_there_is_a_runtime(void **state)
     assert_string_equal(px_strerror(-77777), "unknown status");
 }
 
-/* --- roles of threads ------------------------------------------------------
- */
+/* --- roles of threads ----------------------------------------------------- */
 
 typedef struct answers {
     px_runtime *rt;
@@ -232,8 +230,7 @@ worker_id__is_0_on_main__and_a_number_on_workers(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
-/* --- the path to freedom, step by step -------------------------------------
- */
+/* --- the path to freedom, step by step ------------------------------------ */
 
 typedef struct path {
     px_mutex lock;
@@ -348,8 +345,7 @@ context__rests_between__when_it_is_a_timer(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
-/* --- waiting and stopping --------------------------------------------------
- */
+/* --- waiting and stopping ------------------------------------------------- */
 
 static void
 run_once__waits_its_time__when_nothing_happens(void **state)
@@ -471,8 +467,7 @@ child__is_told__that_it_has_no_runtime(void **state)
 }
 #endif
 
-/* --- counters --------------------------------------------------------------
- */
+/* --- counters ------------------------------------------------------------- */
 
 static void
 wait_until_parked(px_runtime *rt, unsigned workers)
