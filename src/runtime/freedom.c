@@ -16,8 +16,8 @@
  * Invariants
  *   F1  a strand is in one place: posted, a list of main's, given away or back
  *   F2  the load word counts a strand as over before it is pushed to posted,
- *       and until main has taken it from there. So a count above 0 with an empty
- *       list means: about to come
+ *       and until main has taken it from there. So a count above 0 with an
+ *       empty list means: about to come
  *   F3  what main gives away after `closed` is set never comes back to a list:
  *       who returns it walks it to its end (bury). `fate` decides the order
  *
