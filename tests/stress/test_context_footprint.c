@@ -15,18 +15,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "sanitized.h"
+
 enum {
     CONTEXTS = 10000,
     IDLE_LIMIT_BYTES = 24 * 1024,
     FLAT_LIMIT_BYTES = 4 << 20,
 };
-
-/* Sanitizers keep shadows and quarantines of their own. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { RSS_MEANS_SOMETHING = 0 };
-#else
-enum { RSS_MEANS_SOMETHING = 1 };
-#endif
 
 static size_t
 resident_bytes(void)
@@ -69,8 +64,7 @@ idle_contexts__keep_a_few_kilobytes_each(void **state)
     for (int i = 0; i < CONTEXTS; i++)
         px_context_release(all[i]);
     free(all);
-    if (RSS_MEANS_SOMETHING)
-        assert_true(each <= IDLE_LIMIT_BYTES);
+    assert_true(PX_SANITIZED || each <= IDLE_LIMIT_BYTES);
 }
 
 /* One context's life, with more or less memory and with cleanups. */
@@ -101,8 +95,7 @@ churn__of_contexts__leaves_resident_memory_flat(void **state)
     grown = resident_bytes() > warm ? resident_bytes() - warm : 0;
     print_message("%d contexts came and went: %zu bytes more\n", CONTEXTS,
                   grown);
-    if (RSS_MEANS_SOMETHING)
-        assert_true(grown <= FLAT_LIMIT_BYTES);
+    assert_true(PX_SANITIZED || grown <= FLAT_LIMIT_BYTES);
 }
 
 int
