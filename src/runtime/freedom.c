@@ -222,19 +222,25 @@ px__freedom_bury_returned(px_runtime *rt)
     }
 }
 
+/* Main is told under the lock: once a strand that came back is out of our hands
+ * main may end the runtime, but not before it has had `fate` itself. */
+static bool
+try_give_back(px_runtime *rt, px__strand *s)
+{
+    px_mutex_lock(&rt->fate);
+    bool closed = rt->closed; /* F3 */
+    if (!closed) {
+        px_ilist_push(&rt->returned, &s->link);
+        px__add_seqcst(&rt->main_word, 0); /* orders the push before the look */
+        px__main_wake(rt, false);
+    }
+    px_mutex_unlock(&rt->fate);
+    return !closed;
+}
+
 void
 px__freedom_return(px__strand *s)
 {
-    px_runtime *rt = s->rt;
-    px_mutex_lock(&rt->fate);
-    bool closed = rt->closed; /* F3 */
-    if (!closed)
-        px_ilist_push(&rt->returned, &s->link);
-    px_mutex_unlock(&rt->fate);
-    if (closed) {
+    if (!try_give_back(s->rt, s))
         bury(s);
-        return;
-    }
-    px__add_seqcst(&rt->main_word, 0); /* orders the push before the look */
-    px__main_wake(rt, false);
 }
