@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/assert.h"
 #include "base/status.h"
 #include "platform/clock.h"
 #include "platform/fork.h"
@@ -312,7 +311,6 @@ px_runtime_release(px_runtime *rt)
     px__crew_notify(rt); /* work held back by max_finished may go on */
     close_wards(rt);
     px__main_drain(rt);
-    PX_ASSERT(px__load_seqcst(&rt->load) == 0);
     join_threads(rt, rt->worker_count);
     px__loop_close(rt);
     settle_fate(rt);
