@@ -70,6 +70,7 @@ px__loop_open(px_runtime *rt)
 void
 px__loop_close(px_runtime *rt)
 {
+    px__crew_await_kickers(rt);
     uv_close((uv_handle_t *)&rt->kick, NULL);
     (void)uv_run(&rt->loop, UV_RUN_DEFAULT);
     int status = uv_loop_close(&rt->loop);
@@ -278,7 +279,7 @@ px__work_may_begin(const px_runtime *rt)
 {
     return px__load_over(px__load_seqcst(&rt->load)) <
                px__load_seqcst(&rt->over_limit) ||
-           px__load_relaxed(&rt->closing);
+           px__load_seqcst(&rt->closing);
 }
 
 bool
