@@ -266,8 +266,10 @@ serve_loop(px__worker *w, bool may_block)
     PX_ASSERT(!w->next);
     w->next = chain;
     queue_all(others);
-    if (!px_ilist_empty(&rt->ops))
-        px__crew_notify(rt); /* B2: this worker is going to run a callback */
+    /* This worker is going to run a callback. What waits may do so unnoticed:
+     * an operation (B2), or a strand that px__strand_rest() left to it. */
+    if (!px_ilist_empty(&rt->ops) || px__strand_waiting(rt))
+        px__crew_notify(rt);
 }
 
 /* --- the worker ------------------------------------------------------------
