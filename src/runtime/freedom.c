@@ -241,6 +241,8 @@ try_give_back(px_runtime *rt, px__strand *s)
 void
 px__freedom_return(px__strand *s)
 {
+    if (px__runtime_check(s->rt)) /* in the child of a fork: see release */
+        return;
     if (!try_give_back(s->rt, s))
         bury(s);
 }

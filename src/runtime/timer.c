@@ -262,10 +262,10 @@ px_submit_timer(px_runtime *rt, uint64_t first_ms, uint64_t period_ms,
 int
 px_timer_cancel(px_timer *t)
 {
-    if (!t)
-        return PX_EINVAL;
-    finish(t);
-    return 0;
+    int status = t ? px__runtime_check(t->strand.rt) : PX_EINVAL;
+    if (!status)
+        finish(t);
+    return status;
 }
 
 void
