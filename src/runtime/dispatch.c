@@ -69,6 +69,7 @@ px__loop_open(px_runtime *rt)
 void
 px__loop_close(px_runtime *rt)
 {
+    px__crew_await_kickers(rt);
     uv_close((uv_handle_t *)&rt->kick, NULL);
     (void)uv_run(&rt->loop, UV_RUN_DEFAULT);
     int status = uv_loop_close(&rt->loop);
@@ -260,8 +261,10 @@ serve_loop(px__worker *w, bool may_block)
     PX_ASSERT(!w->next);
     w->next = chain;
     queue_all(others);
-    if (!px_ilist_empty(&rt->ops))
-        px__crew_notify(rt); /* B2: this worker is going to run a callback */
+    /* This worker is going to run a callback. What waits may do so unnoticed:
+     * an operation (B2), or a strand that px__strand_rest() left to it. */
+    if (!px_ilist_empty(&rt->ops) || px__strand_waiting(rt))
+        px__crew_notify(rt);
 }
 
 /* --- the worker ----------------------------------------------------------- */
@@ -272,7 +275,7 @@ px__work_may_begin(const px_runtime *rt)
 {
     return px__load_over(px__load_seqcst(&rt->load)) <
                px__load_seqcst(&rt->over_limit) ||
-           px__load_relaxed(&rt->closing);
+           px__load_seqcst(&rt->closing);
 }
 
 bool

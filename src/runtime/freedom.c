@@ -230,20 +230,21 @@ px__freedom_bury_returned(px_runtime *rt)
     }
 }
 
-/* False: the runtime is gone, the strand is the caller's. */
+/* False: the runtime is gone, the strand is the caller's. Main is told under the
+ * lock: once a strand that came back is out of our hands main may end the
+ * runtime, but not before it has had `fate` itself. */
 static bool
 return_from_thread(px_runtime *rt, px__strand *s)
 {
     px_mutex_lock(&rt->fate);
     bool closed = rt->closed; /* F3 */
-    if (!closed)
+    if (!closed) {
         px_ilist_push(&rt->returned, &s->link);
+        px__add_seqcst(&rt->main_word, 0); /* orders the push before the look */
+        px__main_wake(rt, false);
+    }
     px_mutex_unlock(&rt->fate);
-    if (closed)
-        return false;
-    px__add_seqcst(&rt->main_word, 0); /* orders the push before the look */
-    px__main_wake(rt, false);
-    return true;
+    return !closed;
 }
 
 /* Nearly every return is main's own; only main sets closed, so it needs no lock
@@ -252,6 +253,8 @@ void
 px__freedom_return(px__strand *s)
 {
     px_runtime *rt = s->rt;
+    if (px__runtime_check(rt)) /* in the child of a fork: see release */
+        return;
     if (rt->main_thread == px__thread_self_id() && !rt->closed)
         px__list_push_back(&rt->back, &s->station);
     else if (!return_from_thread(rt, s))

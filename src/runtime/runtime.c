@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/assert.h"
 #include "base/status.h"
 #include "platform/clock.h"
 #include "platform/fork.h"
@@ -171,6 +170,7 @@ make_runtime(const px_runtime_options *o)
     set_limits(rt, o->max_finished);
     rt->stall_ns = (int64_t)o->stall_ms * PX_NS_PER_MS;
     rt->context = o->context;
+    px_quota_retain(rt->context.quota);
     rt->references = 1;
     init_lists(rt);
     init_workers(rt);
@@ -186,8 +186,10 @@ px__runtime_ref(px_runtime *rt)
 void
 px__runtime_unref(px_runtime *rt, uint32_t count)
 {
-    if (px__sub_acqrel(&rt->references, count) == count)
-        px_shared_free(rt->block);
+    if (px__sub_acqrel(&rt->references, count) != count)
+        return;
+    px_quota_release(rt->context.quota);
+    px_shared_free(rt->block);
 }
 
 /* End the first @count workers, and the monitor. */
@@ -294,13 +296,22 @@ settle_fate(px_runtime *rt)
     px__freedom_bury_returned(rt);
 }
 
+/* In the child of a fork there is no thread that would move anything along, and
+ * locks may be held for ever. What is out at this moment keeps the memory. */
+static void
+release_in_child(px_runtime *rt)
+{
+    if (px__load_relaxed(&rt->load) == 0 && rt->on_path == 0)
+        px__runtime_unref(rt, 1);
+}
+
 int
 px_runtime_release(px_runtime *rt)
 {
     if (!rt)
         return 0;
     if (px__runtime_check(rt) == PX_EFORKED) {
-        px_shared_free(rt->block);
+        release_in_child(rt);
         return 0;
     }
     if (!is_main(rt))
@@ -309,7 +320,6 @@ px_runtime_release(px_runtime *rt)
     px__crew_notify(rt); /* work held back by max_finished may go on */
     close_wards(rt);
     px__main_drain(rt);
-    PX_ASSERT(px__load_seqcst(&rt->load) == 0);
     join_threads(rt, rt->worker_count);
     px__loop_close(rt);
     settle_fate(rt);

@@ -17,8 +17,15 @@
  *   bit  0..15  SLEEPERS  workers that sleep, or are about to
  *   bit  16     LOOKING   a worker was woken, or searches before it sleeps: no
  *                         push needs to wake another
- *   bit  17     POLLING   the holder of the baton may be blocked in the loop */
-enum { PX__SLEEPERS = 0xffff, PX__LOOKING = 1 << 16, PX__POLLING = 1 << 17 };
+ *   bit  17     POLLING   the holder of the baton may be blocked in the loop
+ *   bit 18..31  KICKERS   threads that are sending the kick which ends a poll
+ */
+enum {
+    PX__SLEEPERS = 0xffff,
+    PX__LOOKING = 1 << 16,
+    PX__POLLING = 1 << 17,
+    PX__KICKER = 1 << 18
+};
 
 /* One worker. The monitor's fields are on a line of their own. */
 typedef struct px__worker {
@@ -120,6 +127,10 @@ void px__crew_notify(px_runtime *rt);
 
 /* Interrupt the poll of the holder of the baton, if it polls. Any thread. */
 void px__crew_kick(px_runtime *rt);
+
+/* Wait for the kicks that are being sent; then none comes any more. Main, when
+ * there are no workers. */
+void px__crew_await_kickers(px_runtime *rt);
 
 /* Announce that the holder of the baton is going to block in the loop; false:
  * it must not, there is something to do. Then, in any case, that it is back. */

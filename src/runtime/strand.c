@@ -4,7 +4,8 @@
  * Invariants
  *   R1  from its open to its end a strand counts as active; the count is taken
  *       before `closing` is looked at, so a release that has set closing and
- *       then sees 0 knows that nobody is on the way in
+ *       then sees 0 knows that nobody is on the way in. Who is refused counts
+ *       for a moment all the same, even after that
  *   R2  after one of the four ends the strand belongs to somebody else: the
  *       functions here touch nothing of it after the move or the push
  *

@@ -78,10 +78,21 @@ on_due(uv_timer_t *handle)
     set_and_collect(handle->data, DUE);
 }
 
+/* A message may have the timer run on another worker meanwhile. That run ends
+ * the strand when it sees CLOSED (T1), which is before we have collected it:
+ * the reference to the context keeps both in place. */
+static void
+tell_closed(px_timer *t)
+{
+    px_context *cx = px_context_retain(t->strand.cx);
+    set_and_collect(t, CLOSED);
+    px_context_release(cx);
+}
+
 static void
 on_closed(uv_handle_t *handle)
 {
-    set_and_collect(handle->data, CLOSED);
+    tell_closed(handle->data);
 }
 
 static void
@@ -109,7 +120,7 @@ start_timer(px__op *op)
     px_timer *t = PX_CONTAINER(op, px_timer, start);
     px_runtime *rt = t->strand.rt;
     if (!px__ward_add(rt, &t->ward)) {
-        set_and_collect(t, CLOSED);
+        tell_closed(t);
         return;
     }
     uv_update_time(px__loop(rt));
@@ -247,10 +258,10 @@ px_submit_timer(px_runtime *rt, uint64_t first_ms, uint64_t period_ms,
 int
 px_timer_cancel(px_timer *t)
 {
-    if (!t)
-        return PX_EINVAL;
-    finish(t);
-    return 0;
+    int status = t ? px__runtime_check(t->strand.rt) : PX_EINVAL;
+    if (!status)
+        finish(t);
+    return status;
 }
 
 void

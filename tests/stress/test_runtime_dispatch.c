@@ -247,6 +247,85 @@ item__begins_soon__whatever_the_idle_worker_is_doing(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
+/* --- a strand that waits behind the one the loop has brought -------------- */
+
+/* One strand has itself run again and again; now and then the loop brings its
+ * worker another one, which blocks until the first has run once more. The loop
+ * is not alive then, so the monitor sees no reason to wake anybody. */
+enum { BEHIND_ROUNDS = 200 };
+
+static struct {
+    px__strand busy, blocker;
+    px__op bring;
+    uint32_t runs;    /* atomic: of busy */
+    uint32_t brought; /* atomic: operations posted */
+    uint32_t blocked; /* atomic: runs of blocker */
+    uint32_t late;    /* atomic */
+} behind;
+
+static void
+run_busy(px__strand *s)
+{
+    uint32_t blocked = px__load_seqcst(&behind.blocked);
+    px__add_seqcst(&behind.runs, 1);
+    if (blocked >= BEHIND_ROUNDS) {
+        px__strand_over(s);
+        return;
+    }
+    if (px__load_seqcst(&behind.brought) == blocked) {
+        px__add_seqcst(&behind.brought, 1);
+        px__loop_call(s->rt, &behind.bring);
+    }
+    px__strand_wake(s);
+    px__strand_rest(s);
+}
+
+static void
+bring_blocker(px__op *op)
+{
+    (void)op;
+    px__strand_collect(&behind.blocker);
+}
+
+static void
+run_blocker(px__strand *s)
+{
+    uint32_t seen = px__load_seqcst(&behind.runs);
+    int64_t start_ns = px__now_ns();
+    while (px__load_seqcst(&behind.runs) == seen &&
+           !px__load_seqcst(&behind.late)) {
+        px__thread_yield();
+        if (px__now_ns() - start_ns > 2 * (int64_t)PX_NS_PER_SEC)
+            px__store_seqcst(&behind.late, 1);
+    }
+    if (px__add_seqcst(&behind.blocked, 1) + 1 < BEHIND_ROUNDS)
+        px__strand_rest(s);
+    else
+        px__strand_over(s);
+}
+
+static void
+nothing_gone(px__strand *s)
+{
+    (void)s;
+}
+
+static void
+strand__does_not_wait__behind_the_one_that_the_loop_brought(void **state)
+{
+    static const px__strand_kind busy = {run_busy, nothing_gone};
+    static const px__strand_kind blocker = {run_blocker, nothing_gone};
+    (void)state;
+    px_runtime *rt = create(2);
+    behind.bring.fn = bring_blocker;
+    assert_int_equal(px__strand_open(rt, &behind.blocker, &blocker, NULL), 0);
+    assert_int_equal(px__strand_open(rt, &behind.busy, &busy, NULL), 0);
+    px__strand_wake(&behind.busy);
+    assert_int_equal(px_run(rt, NULL), 0);
+    assert_int_equal(behind.late, 0);
+    assert_int_equal(px_runtime_release(rt), 0);
+}
+
 /* --- many submits --------------------------------------------------------- */
 
 static px_runtime *shared_runtime;
@@ -419,6 +498,8 @@ main(void)
         cmocka_unit_test(
             strand__has_one_owner_and_many_workers__when_two_threads_wake),
         cmocka_unit_test(item__begins_soon__whatever_the_idle_worker_is_doing),
+        cmocka_unit_test(
+            strand__does_not_wait__behind_the_one_that_the_loop_brought),
         cmocka_unit_test(submit__loses_nothing__with_errors_and_nesting),
         cmocka_unit_test(runtime__comes_and_goes__at_random_moments),
         cmocka_unit_test(runtime__is_released__with_much_under_way),
