@@ -86,7 +86,7 @@ fail__without_a_format__uses_the_code_s_text(void **state)
 {
     px_context *cx = *state;
     const char *volatile none = NULL;
-    px_fail_at(cx, PX_ENOMEM, NULL, 0, none);
+    px_fail_at(cx, PX_ENOMEM, NULL, 0, none, "not used");
     assert_string_equal(px_context_error(cx)->message, px_strerror(PX_ENOMEM));
     assert_null(px_context_error(cx)->file);
 }
