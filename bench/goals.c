@@ -14,7 +14,9 @@ static const struct bench_goal goals[] = {
     /* heaps */
     {"heap.headline", "pxrt", "floor", AT_MOST, 1.1},
     {"heap.headline", "pxrt-exported", "floor", AT_MOST, 1.3},
+    {"heap.headline", "pxrt-exported", "floor-call", AT_MOST, 1.3},
     {"heap.rollback", "pxrt", NULL, AT_MOST, 2},
+    {"heap.rollback", "pxrt", "floor-call", AT_MOST, 2},
     {"heap.create", "pxrt", NULL, AT_MOST, 25},
     {"heap.reuse", "pxrt", NULL, AT_MOST, 10},
     {"heap.destroy", "pxrt-1m", "pxrt-10", AT_MOST, 1.5},

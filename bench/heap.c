@@ -31,6 +31,8 @@ enum {
 
 static const struct heap_entry entries[] = {
     {"floor", &heap_peer_floor, NO_PRELOAD, 0, 0, HEADLINE | CREATE | MANY},
+    {"floor-call", &heap_peer_floor_call, NO_PRELOAD, 0, 0,
+     HEADLINE | ROLLBACK},
     {"pxrt", &heap_peer_px, NO_PRELOAD, 0, 0, ARENA | ROLLBACK},
     {"pxrt-exported", &heap_peer_px_exported, NO_PRELOAD, 0, 0, HEADLINE},
     {"pxrt-sized", &heap_peer_px, NO_PRELOAD, 0, PX_HEAP_SIZED, HEADLINE},

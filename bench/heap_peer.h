@@ -77,8 +77,9 @@ void heap_run_pages(void *state, char *text);
 struct bench_subject *heap_add_subject(struct bench *bench,
                                        const struct heap_entry *entry);
 
-extern const struct heap_peer heap_peer_floor, heap_peer_px,
-    heap_peer_px_exported, heap_peer_bump, heap_peer_obstack, heap_peer_apr,
-    heap_peer_malloc, heap_peer_mi_heap, heap_peer_talloc, heap_peer_context;
+extern const struct heap_peer heap_peer_floor, heap_peer_floor_call,
+    heap_peer_px, heap_peer_px_exported, heap_peer_bump, heap_peer_obstack,
+    heap_peer_apr, heap_peer_malloc, heap_peer_mi_heap, heap_peer_talloc,
+    heap_peer_context;
 
 #endif

@@ -6,6 +6,8 @@
  */
 #include "../heap_peer.h"
 
+#include <pxrt/heap.h>
+
 enum { FLOOR_BYTES = 1 << 20, COLOUR_BYTES = 3072, MANY_BLOCK = 48 };
 
 struct floor {
@@ -67,6 +69,45 @@ loop_many(void *state, uint64_t count)
             for (unsigned i = 0; i < areas->count; i++)
                 bench_touch(areas->base[i] + (size_t)turn * MANY_BLOCK, turn);
 }
+
+/* The same with a call of the shared library for each block, one that does
+ * nothing: what no exported function can be faster than. */
+static void
+loop_headline_call(void *state, uint64_t count)
+{
+    char *base = ((struct floor *)state)->base[0];
+    while (count--)
+        for (uint32_t i = 0; i < HEAP_BLOCKS; i++) {
+            bench_use(px_quota_used(NULL));
+            bench_touch(base + heap_offsets[i], i);
+        }
+}
+
+static void
+loop_undo_each(void *state, uint64_t count)
+{
+    char *base = ((struct floor *)state)->base[0];
+    while (count--) {
+        bench_touch(base, 1);
+        bench_use(px_quota_used(NULL));
+    }
+}
+
+static void
+loop_undo_batch(void *state, uint64_t count)
+{
+    char *base = ((struct floor *)state)->base[0];
+    while (count--) {
+        for (uint32_t i = 0; i < HEAP_BATCH; i++)
+            bench_touch(base + (size_t)i * 64, i);
+        bench_use(px_quota_used(NULL));
+    }
+}
+
+const struct heap_peer heap_peer_floor_call = {.setup_one = setup_one,
+                                               .headline = loop_headline_call,
+                                               .undo_each = loop_undo_each,
+                                               .undo_batch = loop_undo_batch};
 
 const struct heap_peer heap_peer_floor = {.setup_one = setup_one,
                                           .setup_many = setup_many,

@@ -199,11 +199,12 @@ px_heap_alloc(px_heap *heap, size_t bytes)
     px_cursor *cursor = (px_cursor *)(void *)heap;
     char *block = cursor->next;
     /* next and end are multiples of 16, so comparing the unrounded size is
-     * enough, and cannot overflow. */
-    bytes += bytes == 0;
-    if (PX_UNLIKELY(bytes > (size_t)(cursor->end - block)))
+     * enough, and cannot overflow. Of the last byte's offset, not of the size:
+     * 0 then wraps round, and the slow path makes it 1. */
+    size_t last = bytes - 1;
+    if (PX_UNLIKELY(last >= (size_t)(cursor->end - block)))
         return px_heap_alloc_slow(heap, bytes);
-    cursor->next = block + ((bytes + 15) & ~(size_t)15);
+    cursor->next = block + (last | 15) + 1;
     return block;
 }
 
@@ -380,14 +381,16 @@ PX_API void px_range_options_init(px_range_options *options);
  *  @thread any */
 PX_API int px_range_configure(const px_range_options *options);
 
+/** The grain of ownership: an owner word stands for 16 MB of addresses. */
+enum { PX_OWNER_SHIFT = 24 };
+
 /** The reserved range and its table of owners. Read only by the inline
  *  functions below. An owner word is a heap's address, with bit 0 set when the
  *  heap is a context's. */
 struct px_range_view {
     uintptr_t base;          /**< First address. */
     size_t bytes;            /**< Length; 0 before the first use. */
-    const uintptr_t *owners; /**< One word for each unit of addresses. */
-    unsigned unit_shift;     /**< log2 of the bytes of a unit. */
+    const uintptr_t *owners; /**< One word for each 16 MB. */
 };
 /** The one range of this process. Read only. */
 extern PX_API struct px_range_view px_range_view;
@@ -406,14 +409,13 @@ px_owner_word(const void *ptr)
     size_t offset = (uintptr_t)ptr - base;
     if (offset >= bytes)
         return 0;
-    return __atomic_load_n(
-        &px_range_view.owners[offset >> px_range_view.unit_shift],
-        __ATOMIC_RELAXED);
+    return __atomic_load_n(&px_range_view.owners[offset >> PX_OWNER_SHIFT],
+                           __ATOMIC_RELAXED);
 #else
     size_t offset = (uintptr_t)ptr - px_range_view.base;
     if (offset >= px_range_view.bytes)
         return 0;
-    return px_range_view.owners[offset >> px_range_view.unit_shift];
+    return px_range_view.owners[offset >> PX_OWNER_SHIFT];
 #endif
 }
 

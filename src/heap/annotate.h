@@ -8,6 +8,11 @@
  *   px__note_drop    close, and in debug builds overwrite first
  *
  * In a plain build all of them are nothing.
+ *
+ * Valgrind is told of addresses, not of pools: its MEMPOOL requests remember
+ * every block and search them at each trim, so a rollback would cost O(blocks),
+ * and all they add is the stack of the allocation in a report. Closing and
+ * opening addresses finds the same errors.
  */
 #ifndef PX_HEAP_ANNOTATE_H
 #define PX_HEAP_ANNOTATE_H

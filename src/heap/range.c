@@ -146,7 +146,6 @@ static void
 publish(char *base, size_t bytes, uintptr_t *owners,
         const px_range_options *options)
 {
-    unsigned shift = (unsigned)__builtin_ctzll(PX_UNIT);
     px__range.fork_generation = px__fork_generation();
     px__range.page_bytes = px__vm_page_bytes();
     px__range.on_valgrind = px__note_valgrind();
@@ -157,7 +156,6 @@ publish(char *base, size_t bytes, uintptr_t *owners,
     carve.next = base;
     px__store_relaxed(&px_range_view.base, (uintptr_t)base);
     px__store_relaxed(&px_range_view.owners, owners);
-    px__store_relaxed(&px_range_view.unit_shift, shift);
     px__store_release(&px_range_view.bytes, bytes); /* R2 */
     px__store_release(&px__range.ready, 1);         /* R1 */
 }

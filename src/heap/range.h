@@ -5,7 +5,8 @@
  *       | window | window |  window          | not carved yet ...        |
  *       | unit | unit | unit | ...     one owner word each
  *
- * A unit is 8 chunks, the smallest window.
+ * A unit is the smallest window: 8 chunks, or more where chunks are made small
+ * to test their bounds.
  */
 #ifndef PX_HEAP_RANGE_H
 #define PX_HEAP_RANGE_H
@@ -21,11 +22,13 @@
 
 enum {
     PX_CHUNK = PX_CHUNK_BYTES,
-    PX_UNIT = 8 * PX_CHUNK,
+    PX_UNIT = 1 << PX_OWNER_SHIFT,
     /* Classes of window sizes are powers of two below 2^48. */
     PX_CLASSES = 48,
     PX_DESCRIPTOR_BYTES = 256
 };
+
+_Static_assert(PX_UNIT >= 8 * PX_CHUNK, "a window has room for two heaps");
 
 /* Written once, when the range is set up; read only afterwards. */
 struct px__range {

@@ -112,17 +112,23 @@ enum { ROLLBACK_IS_PLAIN = 0 };
 enum { ROLLBACK_IS_PLAIN = 1 };
 #endif
 
+static inline bool
+is_plain(const px_heap *heap, const px__record *top,
+         const px_snapshot *snapshot)
+{
+    return ROLLBACK_IS_PLAIN && heap->mode == 0 && top &&
+           snapshot->record == top && snapshot->serial == top->serial &&
+           heap->cleanups == top->cleanups;
+}
+
 int
 px_heap_rollback(px_heap *heap, const px_snapshot *snapshot)
 {
     if (PX_UNLIKELY(!heap || !snapshot))
         return PX_EINVAL;
-    px__record *record = heap->top;
-    if (!ROLLBACK_IS_PLAIN || heap->mode != 0 || !record ||
-        snapshot->record != record || snapshot->serial != record->serial ||
-        heap->cleanups != record->cleanups)
+    if (!is_plain(heap, heap->top, snapshot))
         return rollback_slow(heap, snapshot);
-    cut_back(heap, record);
+    cut_back(heap, heap->top);
     return 0;
 }
 

@@ -268,6 +268,27 @@ blocks__are_poisoned_around_and_after__address_sanitizer(void **state)
 }
 #endif
 
+/* Else a loop of these three would eat up the heap. */
+static void
+drop__takes_the_record_back__right_after_a_rollback(void **state)
+{
+    px_heap *heap = heap_with(0);
+    (void)state;
+    px_snapshot outer = snapshot_of(heap);
+    size_t used = stats_of(heap).used_bytes;
+    for (int i = 0; i < 3; i++) {
+        px_snapshot inner = snapshot_of(heap);
+        assert_non_null(px_heap_alloc(heap, 100));
+        assert_int_equal(px_heap_rollback(heap, &inner), 0);
+        assert_int_equal(px_heap_snapshot_drop(heap, &inner), 0);
+        assert_int_equal(stats_of(heap).used_bytes, used);
+        assert_int_equal(px_heap_rollback(heap, &inner), PX_ESTALE);
+        assert_int_equal(px_heap_validate(heap), 0);
+    }
+    assert_int_equal(px_heap_rollback(heap, &outer), 0);
+    px_heap_release(heap);
+}
+
 int
 main(void)
 {
@@ -288,6 +309,7 @@ main(void)
 #elif defined(PXRT_DEBUG)
         cmocka_unit_test(rollback__overwrites_what_is_dropped__debug_build),
 #endif
+        cmocka_unit_test(drop__takes_the_record_back__right_after_a_rollback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -335,6 +335,79 @@ two_heaps__find_clean_memory__after_other_layouts(void **state)
     }
 }
 
+/* ---- a default heap where another one was (window.c, W5) ---- */
+
+/* As new in all that its user can see, whatever the last life did. */
+static void
+assert_fresh(px_heap *heap)
+{
+    px_heap_stats now = stats_of(heap);
+    assert_int_equal(now.used_bytes, 0);
+    assert_int_equal(now.snapshot_count, 0);
+    assert_int_equal(now.cleanup_count, 0);
+    assert_int_equal(now.peak_used_bytes, 0);
+    assert_int_equal(now.rollback_count, 0);
+    assert_int_equal(now.rolled_back_bytes, 0);
+    assert_int_equal(now.failed_count, 0);
+    assert_int_equal(px_heap_validate(heap), 0);
+    assert_ptr_equal(px_heap_of(heap), heap);
+}
+
+/* Leave traces of every kind; answers the last snapshot. */
+static px_snapshot
+live_fully(px_heap *heap)
+{
+    px_snapshot here = snapshot_of(heap);
+    memset(px_heap_alloc(heap, MB), 0xff, MB);
+    assert_int_equal(px_heap_rollback(heap, &here), 0);
+    memset(px_heap_alloc(heap, 1000), 0xff, 1000);
+    assert_null(px_heap_alloc(heap, SIZE_MAX / 2));
+    return here;
+}
+
+static void
+create__is_as_new__where_a_default_heap_was(void **state)
+{
+    px_heap *heap;
+    static const char zeros[1000];
+    (void)state;
+    assert_int_equal(px_heap_create(NULL, &heap), 0);
+    for (int life = 0; life < 3; life++) {
+        px_heap *before = heap;
+        assert_fresh(heap);
+        px_snapshot stale = live_fully(heap);
+        px_heap_release(heap);
+        assert_int_equal(px_owner_word(before), 0); /* W3 */
+        assert_int_equal(px_heap_create(NULL, &heap), 0);
+        assert_ptr_equal(heap, before);
+        (void)snapshot_of(heap); /* lies where the stale one lay */
+        assert_int_equal(px_heap_rollback(heap, &stale), PX_ESTALE);
+        assert_memory_equal(px_heap_calloc(heap, 1, 1000), zeros, 1000);
+        px_heap_release(heap);
+        assert_int_equal(px_heap_create(NULL, &heap), 0);
+    }
+    px_heap_release(heap);
+}
+
+/* An owner of another kind in between leaves nothing to revive. */
+static void
+create__is_as_new__after_other_owners(void **state)
+{
+    px_heap *heap;
+    (void)state;
+    for (size_t i = 0; i < sizeof heap_kinds / sizeof *heap_kinds; i++) {
+        assert_int_equal(px_heap_create(NULL, &heap), 0);
+        live_fully(heap);
+        px_heap_release(heap);
+        px_heap *other = heap_with(heap_kinds[i]);
+        live_fully(other);
+        px_heap_release(other);
+        assert_int_equal(px_heap_create(NULL, &heap), 0);
+        assert_fresh(heap);
+        px_heap_release(heap);
+    }
+}
+
 int
 main(void)
 {
@@ -352,6 +425,8 @@ main(void)
         cmocka_unit_test(live_heaps__do_not_share__their_cache_sets),
         cmocka_unit_test(two_heaps__are_apart__in_one_window),
         cmocka_unit_test(two_heaps__find_clean_memory__after_other_layouts),
+        cmocka_unit_test(create__is_as_new__where_a_default_heap_was),
+        cmocka_unit_test(create__is_as_new__after_other_owners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
