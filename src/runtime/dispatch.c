@@ -32,8 +32,7 @@
 
 enum { LOOP_TICKS = 61, FRESH_TICKS = 16 };
 
-/* --- the loop's life -------------------------------------------------------
- */
+/* --- the loop's life ------------------------------------------------------ */
 
 /* It only ends the poll. */
 static void
@@ -84,8 +83,7 @@ px__loop(px_runtime *rt)
     return &rt->loop;
 }
 
-/* --- the baton -------------------------------------------------------------
- */
+/* --- the baton ------------------------------------------------------------ */
 
 static bool
 baton_take(px_runtime *rt)
@@ -142,8 +140,7 @@ px__loop_waiting(const px_runtime *rt)
            (px__load_relaxed(&rt->loop_alive) || !px_ilist_empty(&rt->ops));
 }
 
-/* --- operations and wards --------------------------------------------------
- */
+/* --- operations and wards ------------------------------------------------- */
 
 void
 px__loop_call(px_runtime *rt, px__op *op)
@@ -184,8 +181,7 @@ px__ward_remove(px__ward *ward)
     px__list_remove(&ward->link);
 }
 
-/* --- collecting ------------------------------------------------------------
- */
+/* --- collecting ----------------------------------------------------------- */
 
 static void
 append_collected(px__strand *s)
@@ -236,8 +232,7 @@ queue_all(px__strand *chain)
     }
 }
 
-/* --- one turn of the loop --------------------------------------------------
- */
+/* --- one turn of the loop ------------------------------------------------- */
 
 /* On the baton. The poll blocks only if nothing was collected already. */
 static void
@@ -272,8 +267,7 @@ serve_loop(px__worker *w, bool may_block)
         px__crew_notify(rt);
 }
 
-/* --- the worker ------------------------------------------------------------
- */
+/* --- the worker ----------------------------------------------------------- */
 
 /* Work begins only while main keeps up with what is over. */
 bool

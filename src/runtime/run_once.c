@@ -20,8 +20,7 @@
 
 enum { NAP_NS = PX_NS_PER_MS };
 
-/* --- errors ----------------------------------------------------------------
- */
+/* --- errors --------------------------------------------------------------- */
 
 static px__strand *
 strand_of_error(const px_error *error)
@@ -34,8 +33,11 @@ strand_of_error(const px_error *error)
 void
 px_error_release(const px_error *error)
 {
-    if (error)
-        px__freedom_return(strand_of_error(error));
+    if (!error)
+        return;
+    px__strand *s = strand_of_error(error);
+    if (px__runtime_check(s->rt) == 0) /* in a forked child nothing is freed */
+        px__freedom_return(s);
 }
 
 /* Hand the oldest error out. It is off the path until it is released. */
@@ -55,8 +57,7 @@ report(px_runtime *rt, const px_error **out)
     return code;
 }
 
-/* --- waiting ---------------------------------------------------------------
- */
+/* --- waiting -------------------------------------------------------------- */
 
 /* Whether nothing will ever come without somebody submitting it. */
 static bool
@@ -117,8 +118,7 @@ pause_main(px_runtime *rt, int64_t left_ns, bool stoppable)
     return some_over;
 }
 
-/* --- turns -----------------------------------------------------------------
- */
+/* --- turns ---------------------------------------------------------------- */
 
 static int64_t
 timeout_ns_of(int64_t timeout_ms)

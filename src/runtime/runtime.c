@@ -30,8 +30,7 @@
 
 enum { MAX_WORKERS = 1024, MAX_FINISHED = 1 << 20, CLOSE_FINISHED = 256 };
 
-/* --- checks ----------------------------------------------------------------
- */
+/* --- checks --------------------------------------------------------------- */
 
 int
 px__runtime_check(const px_runtime *rt)
@@ -72,8 +71,7 @@ uv_message(int status)
     }
 }
 
-/* --- options ---------------------------------------------------------------
- */
+/* --- options -------------------------------------------------------------- */
 
 void
 px_runtime_options_init(px_runtime_options *options)
@@ -118,8 +116,7 @@ try_context(const px_context_options *options)
     return status;
 }
 
-/* --- create ----------------------------------------------------------------
- */
+/* --- create --------------------------------------------------------------- */
 
 static void
 init_lists(px_runtime *rt)
@@ -128,6 +125,7 @@ init_lists(px_runtime *rt)
     px__queue_init(&rt->fresh);
     px__list_init(&rt->errors);
     px__list_init(&rt->finished);
+    px__list_init(&rt->back);
     px__list_init(&rt->purged);
 }
 
@@ -265,8 +263,7 @@ px_runtime_create(const px_runtime_options *options, px_runtime **out)
     return 0;
 }
 
-/* --- release ---------------------------------------------------------------
- */
+/* --- release -------------------------------------------------------------- */
 
 static void
 close_wards(px_runtime *rt)
@@ -330,8 +327,7 @@ px_runtime_release(px_runtime *rt)
     return 0;
 }
 
-/* --- counters --------------------------------------------------------------
- */
+/* --- counters ------------------------------------------------------------- */
 
 static uint64_t
 count_callbacks(const px_runtime *rt)

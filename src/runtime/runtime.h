@@ -99,6 +99,7 @@ struct px_runtime {
     /* Main's own; counters are atomic, as any thread may read them. */
     _Alignas(PX_CACHE_LINE) px__list errors; /* in the order of posting */
     px__list finished;
+    px__list back; /* what main itself let go of, see freedom.c */
     px__list purged;
     size_t on_path; /* seen by main, not yet gone */
     size_t errors_listed;
@@ -210,15 +211,14 @@ void px__main_wake(px_runtime *rt, bool urgent);
 void px__runtime_ref(px_runtime *rt);
 void px__runtime_unref(px_runtime *rt, uint32_t count);
 
-/* --- run_once.c ------------------------------------------------------------
- */
+/* --- run_once.c ----------------------------------------------------------- */
 
 /* Turn, dropping all errors, until nothing is active or left on the path. */
 void px__main_drain(px_runtime *rt);
 
 /* --- monitor.c ------------------------------------------------------------ */
 
-void px__monitor_main(void *rt);
+void px__monitor_main(void *runtime);
 void px__monitor_wake(px_runtime *rt);
 
 /* --- halves of the load word ---------------------------------------------- */

@@ -14,8 +14,7 @@
 #include "base/assert.h"
 #include "runtime/runtime.h"
 
-/* --- activity --------------------------------------------------------------
- */
+/* --- activity ------------------------------------------------------------- */
 
 void
 px__activity_add(px_runtime *rt)
@@ -46,8 +45,7 @@ px_active_count(const px_runtime *rt)
     return rt ? px__load_active(px__load_seqcst(&rt->load)) : 0;
 }
 
-/* --- opening and queueing --------------------------------------------------
- */
+/* --- opening and queueing ------------------------------------------------- */
 
 static px__strand *
 strand_of(px_context *cx)
@@ -121,8 +119,7 @@ px__strand_wake(px__strand *s)
     px__strand_queue(s);
 }
 
-/* --- the ends of a run -----------------------------------------------------
- */
+/* --- the ends of a run ---------------------------------------------------- */
 
 /* Queued without waking anybody: this very worker looks next. */
 void
@@ -165,8 +162,7 @@ px__strand_over(px__strand *s)
     px__freedom_post(s, failed);
 }
 
-/* --- errors ----------------------------------------------------------------
- */
+/* --- errors --------------------------------------------------------------- */
 
 /* Run @failed with the error put aside, so that it may record another. */
 static int

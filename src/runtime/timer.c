@@ -16,8 +16,7 @@
  *   T2  references: the runtime's until the context is freed, the handle's, and
  *       that of an end operation that is posted; the record holds one of the
  *       runtime, so that cancelling after the release is harmless
- *   T3  `open` is the baton's: only it knows whether there is something to
- * close
+ *   T3  `open` is the baton's: only it knows if there is something to close
  *
  * A shot that falls due while the one before it runs finds DUE set, or sets it
  * once: that is how late shots are merged. No snapshot is dropped: the first
@@ -64,8 +63,7 @@ unref(px_timer *t)
     px__runtime_unref(rt, 1);
 }
 
-/* --- on the baton ----------------------------------------------------------
- */
+/* --- on the baton --------------------------------------------------------- */
 
 static void
 set_and_collect(px_timer *t, uint32_t bit)
@@ -143,8 +141,7 @@ end_timer(px__op *op)
     px__activity_end(rt);
 }
 
-/* --- in the context --------------------------------------------------------
- */
+/* --- in the context ------------------------------------------------------- */
 
 /* Post the end once; who sets OVER first posts it. While the runtime is being
  * released the ward does this. Any thread. */
@@ -213,8 +210,7 @@ timer_gone(px__strand *s)
 
 static const px__strand_kind timer_kind = {run_timer, timer_gone};
 
-/* --- public ----------------------------------------------------------------
- */
+/* --- public --------------------------------------------------------------- */
 
 static px_timer *
 make_timer(uint64_t first_ms, uint64_t period_ms, px_run_fn shot,

@@ -18,13 +18,9 @@
 #include "platform/clock.h"
 #include "platform/thread.h"
 #include "runtime/dispatch.h"
+#include "sanitized.h"
 
 /* Sanitizers are slow, and keep memory of their own. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { PX_SANITIZED = 1 };
-#else
-enum { PX_SANITIZED = 0 };
-#endif
 
 enum {
     WORKERS = 4,
@@ -33,8 +29,11 @@ enum {
     SUBMITS = PX_SANITIZED ? 30000 : 100000,
     WAKE_ROUNDS = 2000,
     RUNTIMES = PX_SANITIZED ? 60 : 200,
-    LATE_NS = 50 * PX_NS_PER_MS
+    LATE_NS = 50 * PX_NS_PER_MS,
+    LOST_NS = 2000 * PX_NS_PER_MS
 };
+
+#define PATIENCE_NS ((int64_t)60 * 1000 * PX_NS_PER_MS)
 
 static px_runtime *
 create(unsigned workers)
@@ -49,8 +48,7 @@ create(unsigned workers)
     return rt;
 }
 
-/* --- ownership: strands woken from everywhere ------------------------------
- */
+/* --- ownership: strands woken from everywhere ----------------------------- */
 
 /* A strand that only counts. `inside` catches a second owner; `plain` is not
  * atomic on purpose: ThreadSanitizer checks that runs are ordered. */
@@ -60,7 +58,7 @@ typedef struct counter {
     uint32_t wanted;  /* atomic: wake-ups */
     uint32_t seen;    /* the owner's: wake-ups seen */
     uint64_t plain;   /* the owner's */
-    uint64_t workers; /* the owner's: a bit for each worker it ran on */
+    uint64_t workers; /* atomic: a bit for each worker it ran on */
     bool ending;      /* atomic */
     bool gone;
 } counter;
@@ -71,11 +69,12 @@ run_counter(px__strand *s)
     counter *c = PX_CONTAINER(s, counter, strand);
     assert_int_equal(px__add_seqcst(&c->inside, 1), 0);
     assert_ptr_equal(px_current(), s->cx);
+    bool ending = px__load_seqcst(&c->ending); /* before wanted: it is final */
     c->seen = px__load_seqcst(&c->wanted);
     c->plain++;
-    c->workers |= (uint64_t)1 << px_worker_id();
+    px__or_relaxed(&c->workers, (uint64_t)1 << px_worker_id());
     px__sub_seqcst(&c->inside, 1);
-    if (px__load_seqcst(&c->ending))
+    if (ending)
         px__strand_over(s);
     else
         px__strand_rest(s);
@@ -92,14 +91,20 @@ static const px__strand_kind counter_kind = {run_counter, counter_gone};
 static counter counters[STRANDS];
 
 static void
+wake_all(void)
+{
+    for (int k = 0; k < STRANDS; k++) {
+        px__add_seqcst(&counters[k].wanted, 1);
+        px__strand_wake(&counters[k].strand);
+    }
+}
+
+static void
 wake_all_in_turn(void *arg)
 {
     (void)arg;
     for (int i = 0; i < TURNS; i++)
-        for (int k = 0; k < STRANDS; k++) {
-            px__add_seqcst(&counters[k].wanted, 1);
-            px__strand_wake(&counters[k].strand);
-        }
+        wake_all();
 }
 
 static int
@@ -109,6 +114,16 @@ count_workers(uint64_t bits)
     for (; bits; bits &= bits - 1)
         count++;
     return count;
+}
+
+/* How many strands have been seen on two workers at least. */
+static int
+count_travelled(void)
+{
+    int travelled = 0;
+    for (int i = 0; i < STRANDS; i++)
+        travelled += count_workers(px__load_relaxed(&counters[i].workers)) >= 2;
+    return travelled;
 }
 
 static void
@@ -143,20 +158,20 @@ strand__has_one_owner_and_many_workers__when_two_threads_wake(void **state)
             px__thread_create(&wakers[i], "waker", wake_all_in_turn, NULL), 0);
     for (int i = 0; i < 2; i++)
         px__thread_join(&wakers[i]);
+    int64_t start_ns = px__now_ns();
+    while (count_travelled() < STRANDS && px__now_ns() - start_ns < PATIENCE_NS)
+        wake_all();
+    assert_int_equal(count_travelled(), STRANDS);
     end_counters(); /* who wakes a strand must know that it lives */
     assert_int_equal(px_run(rt, NULL), 0);
-    int travelled = 0;
     for (int i = 0; i < STRANDS; i++) {
         assert_true(counters[i].gone);
-        assert_int_equal(counters[i].seen, 2 * TURNS);
-        travelled += count_workers(counters[i].workers) >= 2;
+        assert_int_equal(counters[i].seen, counters[i].wanted);
     }
-    assert_true(travelled > STRANDS / 2);
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
-/* --- the wake oracle -------------------------------------------------------
- */
+/* --- the wake oracle ------------------------------------------------------ */
 
 typedef struct latency {
     int64_t submitted_ns;
@@ -171,16 +186,22 @@ note_begin(px_context *cx, void *arg)
     return 0;
 }
 
+typedef struct waits {
+    int64_t worst_ns;
+    int late;
+} waits;
+
 static void
-submit_and_measure(px_runtime *rt, int spin, int64_t *worst_ns)
+submit_and_measure(px_runtime *rt, int spin, waits *w)
 {
     latency l = {.submitted_ns = px__now_ns()};
     assert_int_equal(px_submit_work(rt, note_begin, &l, NULL), 0);
     while (!px__load_seqcst(&l.begun_ns))
         px__thread_yield();
     int64_t took_ns = l.begun_ns - l.submitted_ns;
-    if (took_ns > *worst_ns)
-        *worst_ns = took_ns;
+    if (took_ns > w->worst_ns)
+        w->worst_ns = took_ns;
+    w->late += took_ns > LATE_NS;
     for (int i = 0; i < spin; i++) /* hit every phase of going to sleep */
         px__pause();
 }
@@ -194,12 +215,13 @@ spin_for_long(px_context *cx, void *arg)
     return 0;
 }
 
-/* A watchdog of the machine, not of us: how late this thread itself gets. */
+/* A wake-up that is lost waits for ever; a busy machine may make a few of many
+ * thousand items late, but not more than that. */
 static void
 item__begins_soon__whatever_the_idle_worker_is_doing(void **state)
 {
     (void)state;
-    int64_t worst_ns = 0;
+    waits w = {0};
     uint32_t enough = 0;
     px_timer *t = NULL;
     px_runtime *rt = create(2);
@@ -211,20 +233,21 @@ item__begins_soon__whatever_the_idle_worker_is_doing(void **state)
         if (phase == 2) /* and the other one is busy */
             px_submit_work(rt, spin_for_long, &enough, NULL);
         for (int i = 0; i < WAKE_ROUNDS; i++) {
-            submit_and_measure(rt, i, &worst_ns);
+            submit_and_measure(rt, i, &w);
             if (i % 64 == 0)
                 (void)px_run_once(rt, 0, NULL);
         }
     }
     px__store_seqcst(&enough, 1);
     px_timer_release(t);
-    print_message("worst wait %.3f ms\n", (double)worst_ns / PX_NS_PER_MS);
-    assert_true(worst_ns < LATE_NS);
+    print_message("worst wait %.3f ms, %d over 50 ms\n",
+                  (double)w.worst_ns / PX_NS_PER_MS, w.late);
+    assert_true(w.worst_ns < LOST_NS);
+    assert_true(w.late <= 3 * WAKE_ROUNDS / 1000);
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
-/* --- a strand that waits behind the one the loop has brought ---------------
- */
+/* --- a strand that waits behind the one the loop has brought -------------- */
 
 /* One strand has itself run again and again; now and then the loop brings its
  * worker another one, which blocks until the first has run once more. The loop
@@ -303,8 +326,7 @@ strand__does_not_wait__behind_the_one_that_the_loop_brought(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
-/* --- many submits ----------------------------------------------------------
- */
+/* --- many submits --------------------------------------------------------- */
 
 static px_runtime *shared_runtime;
 static uint32_t done_count;
@@ -367,8 +389,7 @@ submit__loses_nothing__with_errors_and_nesting(void **state)
     assert_int_equal(px_runtime_release(shared_runtime), 0);
 }
 
-/* --- beginnings and ends ---------------------------------------------------
- */
+/* --- beginnings and ends -------------------------------------------------- */
 
 static int
 do_little(px_context *cx, void *arg)
@@ -431,8 +452,7 @@ runtime__is_released__with_much_under_way(void **state)
     }
 }
 
-/* --- memory ----------------------------------------------------------------
- */
+/* --- memory --------------------------------------------------------------- */
 
 static size_t
 resident_bytes(void)
