@@ -60,7 +60,8 @@ typedef struct px_context_options {
     /** Bytes each of the two heaps may commit; 0 (default): its part of the
      *  window. */
     size_t quota_bytes;
-    /** A shared budget; NULL (default): none. Retained by the context. */
+    /** A shared budget; NULL (default): none. Retained by the context, or by
+     *  the runtime or server that these options were given to. */
     px_quota *quota;
     /** Committed bytes that a rollback may keep; default 2 MB. */
     size_t retain_bytes;

@@ -90,8 +90,8 @@ typedef struct px_server_options {
     unsigned max_sync_send_attempts;
     /** Roll the callback heap back after each callback; default true. */
     bool rollback;
-    /** Options of the connections' contexts; size 0 (default): the defaults of
-     *  px_context_options_init(). Its data field is the host's own pointer:
+    /** Options of the connections' contexts; size 0 (default): those of the
+     *  runtime's contexts. Its data field is the host's own pointer:
      *  every connection begins with it. */
     px_context_options context;
 } px_server_options;

@@ -128,6 +128,8 @@ px_deliver(px_context *cx)
         status = px__mailbox_run_one(cx);
         if (status < 0)
             return status;
+        if (status == 0)
+            break; /* a handler has delivered the rest */
     }
     return handled > INT32_MAX ? INT32_MAX : (int)handled;
 }

@@ -113,6 +113,7 @@ px__server_release(px_server *server)
     if (px__sub_acqrel(&server->references, 1) != 1)
         return;
     px__slots_destroy(&server->slots);
+    px_quota_release(server->options.context.quota);
     px_shared_free(server);
 }
 
@@ -217,6 +218,7 @@ create_record(px_runtime *rt, const px_protocol *protocol,
     server->protocol = *protocol;
     server->options = *options;
     server->options.host = NULL;
+    px_quota_retain(server->options.context.quota);
     server->max_connections = options->max_connections
                                   ? options->max_connections
                                   : connections_allowed();

@@ -20,8 +20,8 @@
  *
  * The throttle is LOOKING: between a wake-up and the moment when that worker
  * stands in front of the queues, pushes wake nobody. Without it each push costs
- * a system call, and a pool of no-op work runs at a fraction
- * of its speed.
+ * a system call, and a pool of no-op work runs at a fraction of its
+ * speed.
  *
  * Thread rule: as said for each function in runtime.h.
  * Rejected: a park word per worker and a stack of sleepers (warmer caches, but

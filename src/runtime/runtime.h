@@ -167,9 +167,6 @@ void px__loop_close(px_runtime *rt);
 void px__strand_queue(px__strand *strand);
 void px__strand_queue_fresh(px__strand *strand);
 
-/* Count as active without asking whether the runtime is closing. */
-void px__activity_add(px_runtime *rt);
-
 /* Where contexts of this runtime report to. */
 extern const px__host px__strand_host;
 

@@ -16,16 +16,10 @@
 
 /* --- activity ------------------------------------------------------------- */
 
-void
-px__activity_add(px_runtime *rt)
-{
-    px__add_seqcst(&rt->load, 1);
-}
-
 bool
 px__activity_begin(px_runtime *rt)
 {
-    px__activity_add(rt); /* R1 */
+    px__add_seqcst(&rt->load, 1); /* R1 */
     if (!px__load_seqcst(&rt->closing))
         return true;
     px__activity_end(rt);

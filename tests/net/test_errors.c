@@ -502,6 +502,28 @@ memory__that_runs_out__turns_away_a_connection(void **state)
     px_quota_release(quota);
 }
 
+static void
+open__keeps_the_quota__of_its_connections(void **state)
+{
+    px_server_options options;
+    px_quota *quota = NULL;
+    served s;
+    int fd;
+    (void)state;
+    assert_int_equal(px_quota_create((size_t)64 << 20, NULL, &quota), 0);
+    px_server_options_init(&options);
+    px_context_options_init(&options.context);
+    options.context.quota = quota;
+    serve(&s, &echoing, &options);
+    px_quota_release(quota);
+    fd = dial(&s);
+    assert_true(say_text(fd, "charged"));
+    assert_true(hears(fd, "charged"));
+    hang_up(fd);
+    wait_closed(&s, 1);
+    unserve(&s);
+}
+
 #define TEST(fn) cmocka_unit_test_setup(fn, setup)
 
 int
@@ -516,6 +538,7 @@ main(void)
         TEST(functions__refuse_what_is_no_connection),
         TEST(stats__fill_no_more__than_the_caller_knows),
         TEST(open__tells_when_the_port_is_in_use),
+        TEST(open__keeps_the_quota__of_its_connections),
         TEST(max_connections__pauses_accepting__until_one_closes),
         TEST(descriptors__that_run_out__pause_accepting),
         TEST(memory__that_runs_out__turns_away_a_connection),

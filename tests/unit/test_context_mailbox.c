@@ -122,6 +122,29 @@ mailbox__delivers_what_waits__not_what_handlers_post(void **state)
     destroy(cx);
 }
 
+static int
+deliver_the_rest(px_context *cx, void *bytes, size_t count)
+{
+    (void)bytes;
+    assert_int_equal(count, 0);
+    assert_int_equal(px_deliver(cx), 2);
+    return 0;
+}
+
+static void
+deliver__counts_each_message_once__when_a_handler_delivers(void **state)
+{
+    journal log;
+    px_context *cx = create_with(&log);
+    (void)state;
+    assert_int_equal(px_post(cx, deliver_the_rest, NULL, 0), 0);
+    post_int(cx, 1);
+    post_int(cx, 2);
+    assert_int_equal(px_deliver(cx), 1);
+    assert_int_equal(log.count, 2);
+    destroy(cx);
+}
+
 static void
 mailbox__carries_an_empty_message(void **state)
 {
@@ -245,6 +268,8 @@ main(void)
         cmocka_unit_test(mailbox__keeps_the_order__of_one_poster),
         cmocka_unit_test(mailbox__stops_at_a_failure__and_goes_on_later),
         cmocka_unit_test(mailbox__delivers_what_waits__not_what_handlers_post),
+        cmocka_unit_test(
+            deliver__counts_each_message_once__when_a_handler_delivers),
         cmocka_unit_test(mailbox__carries_an_empty_message),
         cmocka_unit_test(mailbox__drops_unread_messages__with_the_context),
         cmocka_unit_test(post__refuses_bad_input),
