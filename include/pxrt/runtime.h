@@ -50,7 +50,9 @@ typedef struct px_runtime_options {
      *  1 to 1024. */
     unsigned workers;
     /** Contexts of finished work that may wait for px_run_once() before no new
-     *  work is begun; default 4096, 1 to 2^20. */
+     *  work is begun; default 4096, 1 to 2^20. While main calls px_run_once()
+     *  or px_run() at least each millisecond, the bound is 256: so few contexts
+     *  make the round that they stay in the caches. */
     unsigned max_finished;
     /** Options of the contexts made for work and timers; size 0 (default): the
      *  defaults of px_context_options_init(). */

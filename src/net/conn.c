@@ -5,6 +5,8 @@
  *   accept --> px__conn_open --> turns (turn.c) --> px__strand_closing
  *                                                     | baton
  *        gone <-- main <-- px__strand_over <-- closed <-- uv_close
+ *                                                     ^ lingering, if the peer
+ *                                                       is still talking
  *
  * The record lies outside of the context, since the uv handle in it must stay
  * in place until libuv has let go of it; it goes when the context is freed, so
@@ -20,6 +22,7 @@
 
 #include <pxrt/shared.h>
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,13 +48,60 @@ on_closed(uv_handle_t *handle)
 /* A connection that is cut off is reset, so that the peer does not take what it
  * has got for all there was. */
 static void
-begin_close(px__op *op)
+close_socket(px__conn *conn)
 {
-    px__conn *conn = PX_CONTAINER(op, px__conn, close_op);
+    conn->server->lingering -= conn->lingering;
+    conn->lingering = false;
     if (px__load_relaxed(&conn->signals) & PX__SIGNAL_HARD &&
         uv_tcp_close_reset(&conn->tcp, on_closed) == 0)
         return;
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
+}
+
+void
+px__conn_end_linger(px__conn *conn)
+{
+    if (conn->lingering)
+        close_socket(conn);
+}
+
+/* Whether the peer is still talking, as far as we know. */
+static bool
+is_spoken_to(px__conn *conn)
+{
+    int unread = 0;
+    if (px__load_relaxed(&conn->signals) & (PX__SIGNAL_HARD | PX__SIGNAL_EOF))
+        return false;
+    if (px__load_relaxed(&conn->ahead))
+        return true;
+    return ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
+/* To close a socket with unread bytes resets it, and takes from the peer what
+ * it was sent last, such as the reason for closing. So say that we are done,
+ * and listen for a while to nothing in particular. */
+static void
+linger(px__conn *conn)
+{
+    conn->lingering = true;
+    conn->server->lingering++;
+    conn->linger_end_ms = uv_now(conn->tcp.loop) + PX__LINGER_MS;
+    shutdown(conn->fd, SHUT_WR);
+    uv_read_stop((uv_stream_t *)&conn->tcp);
+    if (px__receive_start(conn))
+        close_socket(conn);
+    else
+        px__deadlines_arm(conn->server);
+}
+
+static void
+begin_close(px__op *op)
+{
+    px__conn *conn = PX_CONTAINER(op, px__conn, close_op);
+    if (is_spoken_to(conn))
+        linger(conn);
+    else
+        close_socket(conn);
 }
 
 static void
@@ -129,7 +179,7 @@ px__conn_open(px_server *server, int fd, const px__address *address)
     px__list_push_back(&server->conns, &conn->link); /* V3 */
     px__store_relaxed(&server->connections, server->connections + 1);
     PX__COUNT(server, accepted);
-    px__deadlines_watch(server);
+    px__deadlines_arm(server);
     px__strand_collect(&conn->strand);
     return 0;
 }
@@ -138,8 +188,10 @@ void
 px__conn_raise(px__conn *conn, uint32_t signals)
 {
     px__or_acqrel(&conn->signals, signals); /* N3; pairs with turn.c */
-    if (signals & PX__SIGNAL_HARD)
+    if (signals & PX__SIGNAL_HARD) {
         px__send_abort(conn);
+        px__conn_end_linger(conn);
+    }
     px__strand_collect(&conn->strand);
 }
 

@@ -75,7 +75,9 @@ struct px__conn {
     px__list link; /* in server->conns */
     uint64_t quiet_since_ms;
     uint64_t write_began_ms;
+    uint64_t linger_end_ms;
     bool writing;
+    bool lingering; /* CLOSING: what arrives is dropped until the peer ends */
     px__op write_op;
     px__op close_op;
     px__op resume_op;
@@ -112,6 +114,10 @@ struct px__conn {
 /* conn.c. Make a connection of the accepted socket @fd, which it closes in any
  * case. 0 or a code. On the baton. */
 int px__conn_open(px_server *server, int fd, const px__address *address);
+
+/* Close the socket of a connection that lingers, if it does. On the baton. */
+enum { PX__LINGER_MS = 1000 };
+void px__conn_end_linger(px__conn *conn);
 
 /* Set signals and have the connection look. On the baton. */
 void px__conn_raise(px__conn *conn, uint32_t signals);

@@ -54,7 +54,10 @@ static void
 check(px__conn *conn, uint64_t now_ms)
 {
     const px_server_options *options = &conn->server->options;
-    if (conn->writing) {
+    if (conn->lingering) {
+        if (now_ms >= conn->linger_end_ms)
+            px__conn_end_linger(conn);
+    } else if (conn->writing) {
         if (options->send_timeout_ms &&
             now_ms - conn->write_began_ms >= options->send_timeout_ms)
             expire(conn);
@@ -101,39 +104,46 @@ time_until(uint64_t moment_ms, uint64_t now_ms)
     return moment_ms > now_ms ? moment_ms - now_ms : 0;
 }
 
+/* The shortest deadline that a connection may be under; UINT64_MAX: none. */
+static uint64_t
+shortest_ms(const px_server *server)
+{
+    uint64_t shortest = UINT64_MAX;
+    if (px__list_empty(&server->conns))
+        return shortest;
+    if (server->options.idle_timeout_ms)
+        shortest = smaller(shortest, server->options.idle_timeout_ms);
+    if (server->options.send_timeout_ms)
+        shortest = smaller(shortest, server->options.send_timeout_ms);
+    if (server->lingering)
+        shortest = smaller(shortest, PX__LINGER_MS);
+    return shortest;
+}
+
 static uint64_t
 tick_ms(const px_server *server)
 {
-    uint64_t idle = server->options.idle_timeout_ms;
-    uint64_t send = server->options.send_timeout_ms;
-    uint64_t tick;
-    if (px__list_empty(&server->conns) || (!idle && !send))
+    uint64_t shortest = shortest_ms(server);
+    uint64_t tick = smaller(shortest / TICKS_EACH, TICK_MAX_MS);
+    if (shortest == UINT64_MAX)
         return UINT64_MAX;
-    tick = smaller(idle ? idle : send, send ? send : idle) / TICKS_EACH;
-    tick = smaller(tick, TICK_MAX_MS);
     return tick > TICK_MIN_MS ? tick : TICK_MIN_MS;
 }
 
+/* A running timer is only ever brought forward: were each call to begin its
+ * time anew, a busy server would never tick. */
 void
 px__deadlines_arm(px_server *server)
 {
     uint64_t now_ms = uv_now(server->timer.loop);
     uint64_t due = tick_ms(server);
-    if (server->timer_closing)
-        return;
     due = smaller(due, time_until(server->retry_ms, now_ms));
     due = smaller(due, time_until(server->drain_end_ms, now_ms));
-    if (due == UINT64_MAX)
-        uv_timer_stop(&server->timer);
-    else
+    if (due == UINT64_MAX || server->timer_closing)
+        return;
+    if (!uv_is_active((uv_handle_t *)&server->timer) ||
+        uv_timer_get_due_in(&server->timer) > due)
         uv_timer_start(&server->timer, on_tick, due, 0);
-}
-
-void
-px__deadlines_watch(px_server *server)
-{
-    if (!uv_is_active((uv_handle_t *)&server->timer))
-        px__deadlines_arm(server);
 }
 
 void

@@ -89,6 +89,7 @@ end_of_input(px__conn *conn, int status)
     uv_read_stop((uv_stream_t *)&conn->tcp);
     conn->peer_status = status == UV_EOF ? 0 : status;
     px__conn_raise(conn, PX__SIGNAL_EOF);
+    px__conn_end_linger(conn);
 }
 
 static void
@@ -97,7 +98,7 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
     px__conn *conn = stream->data;
     px__slot *slot =
         buf->base ? PX_CONTAINER(buf->base, px__slot, bytes) : NULL;
-    if (count > 0) {
+    if (count > 0 && !conn->lingering) {
         take_bytes(conn, slot, (size_t)count);
         return;
     }

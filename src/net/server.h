@@ -79,6 +79,7 @@ struct px_server {
     uint64_t retry_ms;     /* when to accept again; 0: no need to */
     uint64_t drain_end_ms; /* when to reset what is left; 0: never */
     px__list conns;        /* V3 */
+    size_t lingering;      /* how many of them do */
 
     size_t connections; /* written by the baton; atomic */
     px__slots slots;
@@ -101,11 +102,10 @@ int px__listener_start(px_server *server);
 void px__listener_resume(px_server *server);
 void px__listener_close(px_server *server);
 
-/* deadlines.c, on the baton. Arm sets the timer anew for whatever must be
- * watched; watch does so when it is not running. */
+/* deadlines.c, on the baton. Arm has the timer run for whatever must be watched
+ * now; called whenever that is more than before. */
 void px__deadlines_init(px_server *server);
 void px__deadlines_arm(px_server *server);
-void px__deadlines_watch(px_server *server);
 
 /* server.c, on the baton. The socket of a connection is closed, which is out of
  * `conns`; and: reset whoever is left. */

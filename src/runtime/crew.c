@@ -18,11 +18,12 @@
  *
  * The throttle is LOOKING: between a wake-up and the moment when that worker
  * stands in front of the queues, pushes wake nobody. Without it each push costs
- * a system call, and a pool runs at a fifth of its speed.
+ * a system call, and a pool of no-op work runs at a fraction
+ * of its speed.
  *
  * Thread rule: as said for each function in runtime.h.
  * Rejected: a park word per worker and a stack of sleepers (warmer caches, but
- * the stack needs a lock or tags; not measurably better at two CPUs).
+ * the stack needs a lock, or tags against ABA).
  */
 #include "base/assert.h"
 #include "platform/park.h"

@@ -34,8 +34,11 @@ strand_of_error(const px_error *error)
 void
 px_error_release(const px_error *error)
 {
-    if (error)
-        px__freedom_return(strand_of_error(error));
+    if (!error)
+        return;
+    px__strand *s = strand_of_error(error);
+    if (px__runtime_check(s->rt) == 0) /* in a forked child nothing is freed */
+        px__freedom_return(s);
 }
 
 /* Hand the oldest error out. It is off the path until it is released. */

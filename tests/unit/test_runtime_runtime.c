@@ -1,5 +1,5 @@
-/* The runtime itself: life cycle, roles of threads, waiting, stop, release in
- * every state, counters. */
+/* The runtime itself: input, roles of threads, the path to freedom, waiting,
+ * stop, counters. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -471,94 +471,6 @@ child__is_told__that_it_has_no_runtime(void **state)
 }
 #endif
 
-/* --- release in every state ------------------------------------------------
- */
-
-static int
-count_canceled(px_context *cx, const px_error *error, void *arg)
-{
-    (void)cx;
-    assert_int_equal(error->code, PX_ECANCELED);
-    px__add_seqcst((uint32_t *)arg, 1);
-    return 0;
-}
-
-static void
-release_gate_later(void *arg)
-{
-    (void)arg;
-    px_event_wait(&at_the_gate, -1);
-    for (int64_t until_ns = px__now_ns() + 5 * (int64_t)PX_NS_PER_MS;
-         px__now_ns() < until_ns;)
-        px__thread_yield(); /* let the release begin, as a rule */
-    px_event_set(&gate);
-}
-
-static void
-release__cancels_what_waits__and_lets_the_running_finish(void **state)
-{
-    (void)state;
-    enum { WAITING = 500 };
-    uint32_t canceled = 0, run = 0;
-    px__thread thread;
-    px_work_options o;
-    px_runtime *rt = create(1);
-    px_work_options_init(&o);
-    o.failed = count_canceled;
-    px_submit_work(rt, wait_at_the_gate, NULL, NULL);
-    px_event_wait(&at_the_gate, -1);
-    for (int i = 0; i < WAITING; i++) {
-        px_submit_work(rt, count_up, i % 2 ? &canceled : &run,
-                       i % 2 ? &o : NULL);
-    }
-    px_event_set(&at_the_gate);
-    assert_int_equal(
-        px__thread_create(&thread, "opener", release_gate_later, NULL), 0);
-    assert_int_equal(px_runtime_release(rt), 0);
-    px__thread_join(&thread);
-    assert_int_equal(canceled, WAITING / 2); /* run, or cancelled */
-}
-
-static int
-submit_more(px_context *cx, void *arg)
-{
-    (void)cx;
-    px_event_set(&at_the_gate);
-    while (px_submit_work(arg, one_shot, NULL, NULL) == 0)
-        px__thread_yield();
-    return px_submit_work(arg, one_shot, NULL, NULL) == PX_ECLOSED
-               ? 0
-               : px_fail(cx, PX_ESTATE, "refused in another way");
-}
-
-static void
-release__refuses_new_work__from_callbacks_that_still_run(void **state)
-{
-    (void)state;
-    for (int i = 0; i < 20; i++) {
-        px_runtime *rt = create(2);
-        px_submit_work(rt, submit_more, rt, NULL);
-        px_event_wait(&at_the_gate, -1);
-        assert_int_equal(px_runtime_release(rt), 0);
-    }
-}
-
-static void
-release__drops__errors_and_contexts_on_the_path(void **state)
-{
-    (void)state;
-    for (int turns = 0; turns < 6; turns++) {
-        uint32_t count = 0;
-        px_runtime *rt = create(2);
-        for (int i = 0; i < 50; i++)
-            px_submit_work(rt, i % 2 ? fail_plainly : count_up, &count, NULL);
-        wait_until_idle(rt);
-        for (int i = 0; i < turns; i++)
-            (void)px_run_once(rt, 0, NULL);
-        assert_int_equal(px_runtime_release(rt), 0);
-    }
-}
-
 /* --- counters --------------------------------------------------------------
  */
 
@@ -645,11 +557,6 @@ main(void)
         cmocka_unit_test(stop__is_safe__in_a_signal_handler),
         cmocka_unit_test(child__is_told__that_it_has_no_runtime),
 #endif
-        cmocka_unit_test(
-            release__cancels_what_waits__and_lets_the_running_finish),
-        cmocka_unit_test(
-            release__refuses_new_work__from_callbacks_that_still_run),
-        cmocka_unit_test(release__drops__errors_and_contexts_on_the_path),
         cmocka_unit_test(stats__count__what_happened),
         cmocka_unit_test(stats__count_a_stall_once__for_a_long_callback),
     };
