@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -413,8 +414,7 @@ static px_context *
 wait_for_context(px_context **shown)
 {
     while (!px__load_acquire(shown) && px_active_count(house.rt) > 0)
-        if (px_run_once(house.rt, 1, NULL) < 0)
-            break;
+        note(px_run_once(house.rt, 1, NULL));
     return px__load_acquire(shown);
 }
 
@@ -623,5 +623,6 @@ main(void)
         cmocka_unit_test(release__survives_each_failure__in_the_middle),
         cmocka_unit_test(points__are_as_many_as_ever),
     };
+    if (getenv("ONLY")) cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, ask_always, NULL);
 }
