@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -623,6 +622,5 @@ main(void)
         cmocka_unit_test(release__survives_each_failure__in_the_middle),
         cmocka_unit_test(points__are_as_many_as_ever),
     };
-    if (getenv("ONLY")) cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, ask_always, NULL);
 }

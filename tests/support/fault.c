@@ -18,6 +18,7 @@
 
 #include "base/atomic.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +26,8 @@
 
 enum {
     MAX_POINTS = 100000, /* a scenario that makes more calls does not end */
-    PATIENCE_S = 60      /* a run that takes longer hangs */
+    PATIENCE_S = 60,     /* a run that takes longer hangs */
+    MOST_FUNCTIONS = 64  /* more than wrapped.txt has */
 };
 
 static size_t calls;
@@ -34,6 +36,10 @@ static bool permanent_failure;
 static const char *fired;
 static long live_blocks;
 static size_t total_points;
+static struct tally {
+    const char *function;
+    size_t points;
+} tallies[MOST_FUNCTIONS];
 static _Thread_local unsigned spared;
 
 void
@@ -86,6 +92,31 @@ size_t
 fault_total_points(void)
 {
     return total_points;
+}
+
+/* Its tally, or a free one. Names are literals, but not always the same ones.
+ */
+static struct tally *
+tally_of(const char *function)
+{
+    struct tally *at = tallies;
+    while (at->function && strcmp(at->function, function) != 0)
+        at++;
+    return at;
+}
+
+size_t
+fault_points_of(const char *function)
+{
+    return tally_of(function)->points;
+}
+
+static void
+count_point(const char *function)
+{
+    struct tally *tally = tally_of(function);
+    tally->function = function;
+    tally->points++;
 }
 
 long
@@ -168,6 +199,7 @@ run_watched(fault_scenario *scenario)
 struct torture {
     fault_scenario *scenario;
     long baseline; /* blocks that a clean run leaves behind (caches) */
+    long files;    /* and open files */
     size_t points;
     size_t most; /* calls that a clean run has made */
     bool permanent;
@@ -185,11 +217,27 @@ complain(struct torture *t, size_t k, const char *what, long detail)
     return false;
 }
 
+/* Where the system does not tell, always 0. */
+static long
+open_files(void)
+{
+    DIR *list = opendir("/proc/self/fd");
+    long count = 0;
+    while (list && readdir(list))
+        count++;
+    if (list)
+        closedir(list);
+    return count;
+}
+
 static bool
 leaves_nothing(struct torture *t, size_t k)
 {
-    long more = fault_live_blocks() - t->baseline;
-    return more <= 0 || complain(t, k, "blocks leaked", more);
+    long blocks = fault_live_blocks() - t->baseline;
+    long files = open_files() - t->files;
+    if (blocks > 0)
+        return complain(t, k, "blocks leaked", blocks);
+    return files <= 0 || complain(t, k, "files left open", files);
 }
 
 /* Run with every call going through. It must have made good what a failure
@@ -229,9 +277,12 @@ fail_each(struct torture *t, bool permanent)
     for (size_t k = 1; k <= MAX_POINTS; k++) {
         if (!fail_one(t, k))
             return false;
-        t->points += t->function != NULL;
-        if (!t->function && k > t->most)
+        if (t->function) {
+            t->points++;
+            count_point(t->function);
+        } else if (k > t->most) {
             return true;
+        }
     }
     return complain(t, MAX_POINTS, "no end in sight", 0);
 }
@@ -241,6 +292,7 @@ set_baseline(struct torture *t)
 {
     bool well = run_clean(t, 0);
     t->baseline = fault_live_blocks();
+    t->files = open_files();
     return well;
 }
 

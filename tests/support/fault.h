@@ -57,7 +57,8 @@ void fault_unspare(void);
 long fault_live_blocks(void);
 
 /* Run @scenario with each of its calls failing, once and for good. After each
- * it must leave no more blocks than a clean run does, and run clean again.
+ * it must leave no more blocks and open files than a clean run does, and run
+ * clean again.
  * Returns NULL when all is well, else what is wrong (a static buffer);
  * @points gets the number of failures tried. A scenario that hangs ends the
  * program, with a word about the call. */
@@ -76,6 +77,9 @@ const char *fault_torture(fault_scenario *scenario, size_t *points);
 /* Failures tried by all tortures of this program. A program asserts a floor, so
  * that it cannot lose its points without anybody noticing. */
 size_t fault_total_points(void);
+
+/* Those of them that hit this function. */
+size_t fault_points_of(const char *function);
 
 /* For the wrappers: one of several codes that a call may fail with; each in its
  * turn as the calls go by. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -26,12 +27,6 @@ static struct {
     int clients[MOST_CLIENTS];
     int client_count;
 } now;
-
-px_runtime *
-site_runtime(void)
-{
-    return now.rt;
-}
 
 px_server_stats
 site_stats(void)
@@ -183,6 +178,15 @@ site_hang_up(int fd)
     close(fd);
 }
 
+void
+site_widen(int fd)
+{
+    int bytes = 1 << 20;
+    fault_spare();
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    fault_unspare();
+}
+
 static void
 all_hang_up(void)
 {
@@ -236,6 +240,15 @@ site_hear(int fd, const void *bytes, size_t count)
     return 0;
 }
 
+const char site_line[32] = "something to be said and heard\n";
+
+int
+site_say_and_hear(int fd)
+{
+    int status = site_say(fd, site_line, sizeof site_line);
+    return status ? status : site_hear(fd, site_line, sizeof site_line);
+}
+
 int
 site_hear_end(int fd)
 {
@@ -272,7 +285,7 @@ open_site(const site *plan)
 
 /* Let the clients come, and come again to see whether the server is well. */
 static int
-visit(const site *plan)
+let_visit(const site *plan)
 {
     int status = plan->visit ? plan->visit() : 0;
     if (status > 0 || !fault_fired())
@@ -329,7 +342,37 @@ site_live(const site *plan)
     int status = open_site(plan);
     if (status)
         return status;
-    status = visit(plan);
+    status = let_visit(plan);
     int end = close_site(plan);
     return end > 0 || !status ? end : status;
+}
+
+/* ---- torture ------------------------------------------------------------- */
+
+void
+site_plan(site *plan, const px_protocol *protocol, int (*visit)(void))
+{
+    memset(plan, 0, sizeof *plan);
+    px_server_options_init(&plan->options);
+    plan->protocol = protocol;
+    plan->visit = visit;
+    plan->workers = 2;
+}
+
+static const site *tortured;
+
+static int
+live_tortured(void)
+{
+    return site_live(tortured);
+}
+
+const char *
+site_torture(const site *plan, const char *name)
+{
+    size_t points = 0;
+    tortured = plan;
+    const char *wrong = fault_torture(live_tortured, &points);
+    printf("fault: %s: %zu points\n", name, points);
+    return wrong;
 }

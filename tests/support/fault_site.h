@@ -17,13 +17,12 @@
 /* What a visit answers besides 0. LOST may come with a failure, the others are
  * never excused. */
 enum {
-    SITE_LOST = -1,       /* the connection was closed or reset */
-    SITE_HUNG = 1,        /* nothing happened for too long */
-    SITE_WRONG_BYTES,     /* others than were to come */
-    SITE_NO_SERVICE,      /* the server does not serve after the failure */
-    SITE_UNEVEN,          /* a connection greeted, and not closed */
-    SITE_NO_RELEASE,      /* the runtime refuses to be released */
-    SITE_MISSED_ITS_POINT /* a visit did not do what it is there for */
+    SITE_LOST = -1,   /* the connection was closed or reset */
+    SITE_HUNG = 1,    /* nothing happened for too long */
+    SITE_WRONG_BYTES, /* others than were to come */
+    SITE_NO_SERVICE,  /* the server does not serve after the failure */
+    SITE_UNEVEN,      /* a connection greeted, and not closed */
+    SITE_NO_RELEASE   /* the runtime refuses to be released */
 };
 
 /* How a scenario ends. */
@@ -44,8 +43,14 @@ typedef struct site {
  * code of what could not be opened, LOST, or worse. */
 int site_live(const site *plan);
 
+/* A plan with the defaults: two workers, closed at once. */
+void site_plan(site *plan, const px_protocol *protocol, int (*visit)(void));
+
+/* Let each call of site_live() fail, and print the number of points under this
+ * name. Returns what is wrong, or NULL. */
+const char *site_torture(const site *plan, const char *name);
+
 /* While it lives. */
-px_runtime *site_runtime(void);
 px_server_stats site_stats(void);
 
 /* Callbacks that count, for every protocol. */
@@ -56,6 +61,13 @@ void site_closed(px_context *cx, int status);
  * is closed when the visit is over. */
 int site_dial(int receive_bytes);
 void site_hang_up(int fd);
+
+/* End the smallness of a client's receive buffer. */
+void site_widen(int fd);
+
+/* A client says a line, and hears it: for servers that echo. */
+extern const char site_line[32];
+int site_say_and_hear(int fd);
 
 /* Send, or receive what must be these bytes: 0 or as above. */
 int site_say(int fd, const void *bytes, size_t count);
