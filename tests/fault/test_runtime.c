@@ -19,99 +19,10 @@
 
 #include "base/atomic.h"
 #include "fault.h"
+#include "fault_house.h"
 
 /* Fewer points than this mean that calls have gone past the wrappers. */
-enum { FLOOR = 600 };
-
-/* What scenarios answer that no failure excuses. */
-enum { LOST_SOMETHING = 1, STILL_ACTIVE, NO_RELEASE };
-
-/* The code of work that fails on purpose. */
-enum { ON_PURPOSE = -77 };
-
-/* How the next scenario is to be varied. */
-static struct {
-    unsigned workers;
-    bool eager; /* heaps start large: contexts fail when they are made */
-} plan;
-
-/* The runtime of a scenario, and how everything that it accepted has ended. */
-static struct house {
-    px_runtime *rt;
-    unsigned accepted; /* atomic, as are the next three */
-    unsigned done;
-    unsigned handled;
-    unsigned children_refused;
-    unsigned reported;
-    int status; /* the first code that was not on purpose */
-} house;
-
-static void
-note(int status)
-{
-    if (status < 0 && status != ON_PURPOSE && !house.status)
-        house.status = status;
-}
-
-static int
-open_house(void)
-{
-    px_runtime_options options;
-    memset(&house, 0, sizeof house);
-    px_runtime_options_init(&options);
-    px_context_options_init(&options.context);
-    options.workers = plan.workers;
-    if (plan.eager)
-        options.context.flags = 0;
-    note(px_runtime_create(&options, &house.rt));
-    return house.status;
-}
-
-/* Run to the end; main gets what nobody dealt with. */
-static void
-run_house(void)
-{
-    const px_error *error = NULL;
-    int status;
-    while ((status = px_run(house.rt, &error)) < 0) {
-        note(status);
-        house.reported++;
-        px_error_release(error);
-    }
-}
-
-static int
-close_house(void)
-{
-    return px_runtime_release(house.rt) ? NO_RELEASE : house.status;
-}
-
-/* After run_house(): nothing was lost and nothing is left. */
-static bool
-adds_up(void)
-{
-    return house.accepted == house.done + house.handled + house.reported;
-}
-
-static int
-run_and_close(void)
-{
-    run_house();
-    if (px_active_count(house.rt) != 0)
-        return STILL_ACTIVE;
-    bool well = adds_up();
-    int status = close_house();
-    return well ? status : LOST_SOMETHING;
-}
-
-static void
-accepted(int status)
-{
-    if (status == 0)
-        px__add_relaxed(&house.accepted, 1u);
-    else
-        note(status);
-}
+enum { FLOOR = 900 };
 
 /* ---- callbacks ----------------------------------------------------------- */
 
@@ -171,7 +82,7 @@ submit(px_run_fn run, px_run_fn done, px_failed_fn failed)
     px_work_options_init(&options);
     options.done = done;
     options.failed = failed;
-    accepted(px_submit_work(house.rt, run, "a test", &options));
+    house_submitted(px_submit_work(house.rt, run, "a test", &options));
 }
 
 /* ---- creating ------------------------------------------------------------ */
@@ -179,7 +90,7 @@ submit(px_run_fn run, px_run_fn done, px_failed_fn failed)
 static int
 create_and_release(void)
 {
-    return open_house() ? house.status : close_house();
+    return house_open() ? house.status : house_close();
 }
 
 /* ---- work ---------------------------------------------------------------- */
@@ -193,7 +104,7 @@ submit_and_cancel(void)
     options.done = finish;
     options.failed = deal_with;
     options.handle = &work;
-    accepted(px_submit_work(house.rt, fill, NULL, &options));
+    house_submitted(px_submit_work(house.rt, fill, NULL, &options));
     if (work)
         (void)px_work_cancel(work);
     px_work_release(work);
@@ -202,7 +113,7 @@ submit_and_cancel(void)
 static int
 work_of_all_kinds(void)
 {
-    if (open_house())
+    if (house_open())
         return house.status;
     submit(fill, finish, NULL);
     submit(fill_and_finish, NULL, deal_with);
@@ -211,7 +122,7 @@ work_of_all_kinds(void)
     submit(misbehave, NULL, NULL);
     submit(fill, misbehave, NULL);
     submit_and_cancel();
-    return run_and_close();
+    return house_run_and_close();
 }
 
 /* Each makes two more, to a depth that comes with the argument. A child that is
@@ -231,10 +142,10 @@ branch(px_context *cx, void *arg)
 static int
 nested_work(void)
 {
-    if (open_house())
+    if (house_open())
         return house.status;
-    accepted(px_submit_work(house.rt, branch, (void *)4, NULL));
-    int status = run_and_close();
+    house_submitted(px_submit_work(house.rt, branch, (void *)4, NULL));
+    int status = house_run_and_close();
     return status || !house.children_refused ? status : PX_ENOMEM;
 }
 
@@ -251,7 +162,7 @@ hold_errors(const px_error **held)
         int status = px_run(house.rt, &held[count]);
         if (status == 0)
             break;
-        note(status);
+        house_note(status);
         house.reported++;
         count++;
     }
@@ -273,7 +184,7 @@ static int
 errors_held(bool beyond_release)
 {
     const px_error *held[HELD];
-    if (open_house())
+    if (house_open())
         return house.status;
     for (int i = 0; i < HELD; i++)
         submit(misbehave, NULL, NULL);
@@ -281,7 +192,7 @@ errors_held(bool beyond_release)
     bool well = errors_make_sense(held, count);
     for (unsigned i = 0; i < count && !beyond_release; i++)
         px_error_release(held[i]);
-    int status = beyond_release ? close_house() : run_and_close();
+    int status = beyond_release ? house_close() : house_run_and_close();
     well = well && (!beyond_release || errors_make_sense(held, count));
     for (unsigned i = 0; i < count && beyond_release; i++)
         px_error_release(held[i]);
@@ -300,155 +211,12 @@ errors_held_beyond_release(void)
     return errors_held(true);
 }
 
-/* ---- timers -------------------------------------------------------------- */
-
-static int
-shoot(px_context *cx, void *arg)
-{
-    (void)arg;
-    return px_alloc(cx, 500000) ? 0 : PX_ENOMEM;
-}
-
-/* A timer that stops itself at its third shot; the handle was put here before
- * its first could begin, which waits for `set`. */
-static struct {
-    px_timer *timer;
-    unsigned shots;
-} self_stopping;
-
-static int
-shoot_three_times(px_context *cx, void *arg)
-{
-    px_timer *timer = px__load_acquire(&self_stopping.timer);
-    if (timer && ++self_stopping.shots >= 3)
-        (void)px_timer_cancel(timer);
-    return shoot(cx, arg);
-}
-
-static px_timer *
-arm(uint64_t first_ms, uint64_t period_ms, px_run_fn shot)
-{
-    px_timer *timer = NULL;
-    note(px_submit_timer(house.rt, first_ms, period_ms, shot, NULL, NULL,
-                         &timer));
-    return timer;
-}
-
-static int
-timers(void)
-{
-    if (open_house())
-        return house.status;
-    self_stopping.shots = 0;
-    px__store_release(&self_stopping.timer, (px_timer *)NULL);
-    px_timer *own = arm(1, 1, shoot_three_times);
-    px__store_release(&self_stopping.timer, own);
-    px_timer_release(arm(1, 0, shoot));
-    px_timer_release(arm(2, 0, misbehave));
-    px_timer *long_one = arm(100000, 0, shoot);
-    if (long_one)
-        note(px_timer_cancel(long_one));
-    px_timer_release(long_one);
-    run_house();
-    int active = px_active_count(house.rt) != 0;
-    px_timer_release(own);
-    int status = close_house();
-    return active ? STILL_ACTIVE : status;
-}
-
-static int
-release_with_timers_armed(void)
-{
-    if (open_house())
-        return house.status;
-    px_timer *kept = arm(100000, 0, shoot);
-    px_timer_release(arm(1, 1, shoot));
-    px_timer_release(arm(0, 100000, misbehave));
-    note(px_run_once(house.rt, 2, NULL));
-    int status = close_house();
-    if (kept)
-        (void)px_timer_cancel(kept); /* harmless after the release */
-    px_timer_release(kept);
-    return status;
-}
-
-/* ---- posts --------------------------------------------------------------- */
-
-enum { MESSAGES = 5, MESSAGE_BYTES = 3000 };
-
-static int
-take_message(px_context *cx, void *bytes, size_t count)
-{
-    px__add_relaxed(&house.done, 1u);
-    return px_heap_memdup(px_context_heap(cx), bytes, count) ? 0 : PX_ENOMEM;
-}
-
-/* Work posts to itself; the messages are part of it. A refused one is told by
- * the code. */
-static int
-post_to_itself(px_context *cx, void *arg)
-{
-    static const char text[MESSAGE_BYTES] = "to myself";
-    (void)arg;
-    for (int i = 0; i < MESSAGES; i++) {
-        int status = px_post(cx, take_message, text, sizeof text);
-        if (status)
-            return status;
-    }
-    return 0;
-}
-
-/* Shows main the context of a timer, which then gets posts. */
-static int
-show_context(px_context *cx, void *arg)
-{
-    px_context **shown = arg;
-    px_context *none = NULL;
-    if (!px__load_acquire(shown))
-        (void)px__cas_acqrel(shown, &none, px_context_retain(cx));
-    return 0;
-}
-
-static px_context *
-wait_for_context(px_context **shown)
-{
-    while (!px__load_acquire(shown) && px_active_count(house.rt) > 0)
-        note(px_run_once(house.rt, 1, NULL));
-    return px__load_acquire(shown);
-}
-
-static int
-posts(void)
-{
-    static const char text[MESSAGE_BYTES] = "from main";
-    static px_context *shown;
-    px_timer *timer = NULL;
-    if (open_house())
-        return house.status;
-    px__store_release(&shown, (px_context *)NULL);
-    for (int i = 0; i < 3; i++)
-        note(px_submit_work(house.rt, post_to_itself, NULL, NULL));
-    note(px_submit_timer(house.rt, 0, 100000, show_context, NULL, &shown,
-                         &timer));
-    px_context *cx = wait_for_context(&shown);
-    for (int i = 0; cx && i < MESSAGES; i++)
-        note(px_post(cx, take_message, text, sizeof text));
-    px_timer_cancel(timer);
-    px_timer_release(timer);
-    if (cx)
-        px_context_release(cx);
-    run_house();
-    int active = px_active_count(house.rt) != 0;
-    int status = close_house();
-    return active ? STILL_ACTIVE : status;
-}
-
 /* ---- ends in the middle -------------------------------------------------- */
 
 static int
 stop_it(px_context *cx, void *arg)
 {
-    note(px_stop(house.rt));
+    house_note(px_stop(house.rt));
     return finish(cx, arg);
 }
 
@@ -456,33 +224,33 @@ stop_it(px_context *cx, void *arg)
 static int
 stop_and_release(void)
 {
-    if (open_house())
+    if (house_open())
         return house.status;
     for (int i = 0; i < 10; i++)
         submit(i == 5 ? stop_it : fill_and_finish, NULL, deal_with);
-    px_timer_release(arm(100000, 0, shoot));
+    house_note(px_submit_timer(house.rt, 100000, 0, fill, NULL, NULL, NULL));
     if (house.accepted < 10)
-        note(px_stop(house.rt)); /* that work may be the one refused */
+        house_note(px_stop(house.rt)); /* that work may be the one refused */
     const px_error *error = NULL;
     int status = px_run(house.rt, &error);
-    note(status);
+    house_note(status);
     if (status < 0)
         px_error_release(error);
-    return close_house();
+    return house_close();
 }
 
 static int
 release_with_work_pending(void)
 {
-    if (open_house())
+    if (house_open())
         return house.status;
     for (int i = 0; i < 8; i++) {
         submit(fill, finish, i % 2 ? deal_with : NULL);
         submit(misbehave, NULL, NULL);
         submit_and_cancel();
     }
-    note(px_run_once(house.rt, 0, NULL));
-    return close_house();
+    house_note(px_run_once(house.rt, 0, NULL));
+    return house_close();
 }
 
 /* ---- limits -------------------------------------------------------------- */
@@ -492,27 +260,18 @@ release_with_work_pending(void)
 static int
 work_under_a_quota(void)
 {
-    px_runtime_options options;
-    px_quota *quota;
-    int status = px_quota_create((size_t)32 << 20, NULL, &quota);
+    int status = px_quota_create((size_t)32 << 20, NULL, &house_plan.quota);
     if (status)
         return status;
-    memset(&house, 0, sizeof house);
-    px_runtime_options_init(&options);
-    px_context_options_init(&options.context);
-    options.workers = plan.workers;
-    options.context.quota = quota;
-    note(px_runtime_create(&options, &house.rt));
-    if (house.status) {
-        px_quota_release(quota);
-        return house.status;
-    }
-    for (int i = 0; i < 6; i++)
+    status = house_open();
+    for (int i = 0; i < 6 && !status; i++)
         submit(fill, finish, deal_with);
-    status = run_and_close();
-    if (px_quota_used(quota) != 0)
+    if (!status)
+        status = house_run_and_close();
+    if (px_quota_used(house_plan.quota) != 0)
         status = LOST_SOMETHING;
-    px_quota_release(quota);
+    px_quota_release(house_plan.quota);
+    house_plan.quota = NULL;
     return status;
 }
 
@@ -521,8 +280,8 @@ work_under_a_quota(void)
 static void
 with(unsigned workers, bool eager)
 {
-    plan.workers = workers;
-    plan.eager = eager;
+    house_plan.workers = workers;
+    house_plan.eager = eager;
     print_message("%u workers%s:\n", workers, eager ? ", eager" : "");
 }
 
@@ -557,25 +316,6 @@ errors__reach_main__whatever_fails(void **state)
     assert_fault_torture(errors_to_main);
     with(1, true);
     assert_fault_torture(errors_held_beyond_release);
-}
-
-static void
-timers__end__whatever_fails(void **state)
-{
-    (void)state;
-    with(1, false);
-    assert_fault_torture(timers);
-    with(2, true);
-    assert_fault_torture(timers);
-    assert_fault_torture(release_with_timers_armed);
-}
-
-static void
-posts__survive_each_failure(void **state)
-{
-    (void)state;
-    with(2, false);
-    assert_fault_torture(posts);
 }
 
 static void
@@ -617,8 +357,6 @@ main(void)
         cmocka_unit_test(runtime__survives_each_failure__when_created),
         cmocka_unit_test(work__ends_once__whatever_fails),
         cmocka_unit_test(errors__reach_main__whatever_fails),
-        cmocka_unit_test(timers__end__whatever_fails),
-        cmocka_unit_test(posts__survive_each_failure),
         cmocka_unit_test(release__survives_each_failure__in_the_middle),
         cmocka_unit_test(points__are_as_many_as_ever),
     };
