@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The room is shared by all contexts, so it has a lock. */
 enum { MAX_GUESTS = 1000 };
-static px_mutex room_lock;
+static px_mutex room_lock; /* the room is shared by all contexts */
 static px_context *guests[MAX_GUESTS];
 static int guest_count;
 static px_runtime *runtime;

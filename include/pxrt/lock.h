@@ -18,7 +18,8 @@
  *    - px_rwlock_biased  read nearly always: readers on different CPUs do not
  *                        touch a common cache line. A write may cost a
  *                        microsecond, and up to a millisecond more when a
- * reader was interrupted inside;
+ *                        reader was interrupted inside. Not with more threads
+ *                        than CPUs and some writes: there px_rwlock is better;
  *    - px_once           something to initialise exactly once;
  *    - px_event          one thread tells another that something happened.
  *

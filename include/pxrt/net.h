@@ -166,9 +166,11 @@ PX_API int px_server_get_stats(const px_server *server, px_server_stats *stats);
  *  @cost   a few stores; the system call comes after the callback. */
 PX_API int px_send(px_context *cx, const void *bytes, size_t count);
 
-/** Close the connection @p cx once what it has sent has left. In its own
- *  callback: no further one but @c sent and @c closed. From elsewhere: messages
- *  that this thread posted to it before are still handled.
+/** Close the connection @p cx once what it has sent has left. If the peer is
+ *  still talking, its bytes are dropped for a second at most, so that it can
+ *  read what it was sent; @c closed runs after that. In its own callback: no
+ *  further one but @c sent and @c closed. From elsewhere: messages that this
+ *  thread posted to it before are still handled.
  *  @return 0; PX_EINVAL (not a connection); PX_ECLOSED (closing already).
  *  @thread any that holds a reference */
 PX_API int px_close(px_context *cx);

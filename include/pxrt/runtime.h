@@ -157,7 +157,7 @@ PX_API int px_submit_timer(px_runtime *rt, uint64_t first_ms,
 
 /** Stop a timer: no shot begins once this has returned 0 from the timer's own
  *  callback; from elsewhere one may be under way. Stopping twice is allowed.
- *  @return 0; PX_EINVAL (NULL).
+ *  @return 0; PX_EINVAL (NULL); PX_EFORKED.
  *  @thread any that holds the handle */
 PX_API int px_timer_cancel(px_timer *timer);
 
@@ -188,7 +188,7 @@ PX_API int px_run_once(px_runtime *rt, int64_t timeout_ms,
 PX_API int px_run(px_runtime *rt, const px_error **error);
 
 /** Make px_run(), now or the next time, return 0 soon. Running work goes on.
- *  @return 0; PX_EINVAL.
+ *  @return 0; PX_EINVAL (NULL); PX_EFORKED.
  *  @thread any; also safe in a signal handler */
 PX_API int px_stop(px_runtime *rt);
 

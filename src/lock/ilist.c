@@ -5,9 +5,10 @@
  *
  * Invariants
  *   I1  a node's link is written only before the node is published, so a
- * flushed chain does not change any more I2  head is the only shared word. A
- * push compares it with a value it read; that the node there was flushed and
- * pushed again meanwhile does not matter, as the push never looks into it
+ *       flushed chain does not change any more
+ *   I2  head is the only shared word. A push compares it with a value it read;
+ *       that the node there was flushed and pushed again meanwhile does not
+ *       matter, as the push never looks into it
  *
  * Thread rule: push, flush, empty: any thread; a flushed chain: its caller.
  * Rejected: taking single nodes, which needs a tag against ABA, or hazard

@@ -12,8 +12,9 @@
  * Invariants
  *   M1  a thread parks only while the state is CROWDED
  *   M2  a thread that waited takes the mutex as CROWDED: others may still
- * sleep. The price is one unpark too many at the end of a crowd M3  unlock does
- * not touch the mutex after its exchange, so the next owner may free it
+ *       sleep. The price is one unpark too many at the end of a crowd
+ *   M3  unlock does not touch the mutex after its exchange, so the next owner
+ *       may free it
  *
  * Thread rule: any thread; unlocked by the one that locked.
  * Rejected: fairness by hand-over: the mutex would stand idle for as long as it

@@ -23,7 +23,7 @@
  *   W5  whoever clears WRITERS_WAIT then bumps notify and unparks one; the
  *       waiting bits are cleared only while the lock is free
  *   W6  a writer that waited sets WRITERS_WAIT again as it enters: the wake
- * that it took had cleared the bit for all of them, and others may still sleep
+ *       it took had cleared the bit for all of them; others may still sleep
  *   W7  nobody relies on a wake having woken somebody (P3 of platform/park.h):
  *       after a writer was perhaps woken, waiting readers are woken as well. A
  *       writer that is really there competes with them, and wins often enough

@@ -52,7 +52,7 @@ parse_address(const px_server_options *options, px__address *out,
 static int
 port_of(int fd)
 {
-    px__address address;
+    px__address address = {.v4 = {.sin_family = AF_UNSPEC}};
     socklen_t size = sizeof address;
     if (getsockname(fd, &address.any, &size))
         return uv_translate_sys_error(errno);

@@ -36,6 +36,8 @@ conn_of_strand(px__strand *strand)
 
 /* ---- the end ------------------------------------------------------------- */
 
+/* The descriptor is gone; nothing of the loop points to the record any more but
+ * the strand's last run, which this calls for. */
 static void
 on_closed(uv_handle_t *handle)
 {
@@ -151,6 +153,7 @@ open_socket(px__conn *conn, int fd)
     uv_tcp_nodelay(&conn->tcp, 1);
 }
 
+/* Options of size 0 stand for those of the runtime's contexts. */
 static int
 open_strand(px__conn *conn)
 {
@@ -205,6 +208,8 @@ px__conn_of(const px_context *cx)
                                                       : NULL;
 }
 
+/* A callback that closes is served by a flag of the owner's, which be_quiet()
+ * sees when all has left; anyone else by a signal. */
 int
 px_close(px_context *cx)
 {

@@ -98,7 +98,7 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
     px__conn *conn = stream->data;
     px__slot *slot =
         buf->base ? PX_CONTAINER(buf->base, px__slot, bytes) : NULL;
-    if (count > 0 && !conn->lingering) {
+    if (count > 0 && slot && !conn->lingering) {
         take_bytes(conn, slot, (size_t)count);
         return;
     }

@@ -7,8 +7,20 @@
  * uv callbacks. Both ends of a server, px_server_close() and the release of the
  * runtime, are one function: begin_end().
  *
+ *   reference          taken by                  dropped by
+ *   the user's handle  px_server_open()          px_server_close(), release
+ *   the listener       start()                   its close callback
+ *   the timer          start()                   its close callback
+ *   a connection       its record, at accept     its record, when it is gone
+ *
+ * So the record may outlive the runtime, in the hands of a context that the
+ * host has retained; from then on nothing of it but the reference is touched.
+ *
+ * Threads: as said for each function; on_* and what they call have the baton.
+ *
  * Rejected: a lock around the connections for px_server_close() (the baton
- * is that lock), and statistics gathered by visiting connections.
+ * is that lock), and statistics gathered by visiting connections (that needs
+ * the baton, and px_server_get_stats() is for any thread).
  */
 #include "net/conn.h"
 
@@ -104,6 +116,8 @@ px__server_release(px_server *server)
     px_shared_free(server);
 }
 
+/* Workers beyond the number of shards share one, which costs them speed only;
+ * main and the monitor share that of id 0. */
 px__counts *
 px__server_counts(px_server *server)
 {
@@ -178,6 +192,8 @@ on_release(px__ward *ward)
         px__server_release(server);
 }
 
+/* A descriptor and a place below the cap are free: whoever waits in the
+ * system's queue may have them. */
 void
 px__server_conn_closed(px_server *server)
 {
@@ -188,6 +204,8 @@ px__server_conn_closed(px_server *server)
 
 /* ---- the beginning ------------------------------------------------------- */
 
+/* Everything but sockets and handles. The caller's host string is not kept:
+ * it is needed for binding only. */
 static px_server *
 create_record(px_runtime *rt, const px_protocol *protocol,
               const px_server_options *options)
@@ -229,6 +247,8 @@ start(px_server *server)
     return 0;
 }
 
+/* The server counts as active by itself, so that px_run() waits for those who
+ * may still dial. */
 static int
 start_with_baton(px_server *server)
 {

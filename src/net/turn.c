@@ -131,6 +131,8 @@ greet(px__conn *conn)
     return after_callback(conn, connected(cx));
 }
 
+/* The slot stays with the connection until QUIET, since its bytes may be sent
+ * back without a copy. */
 static verdict
 hand_over(px__conn *conn, px__slot *slot)
 {
@@ -191,6 +193,7 @@ next_event(px__conn *conn, uint32_t signals)
 
 /* ---- the other stages ---------------------------------------------------- */
 
+/* The callback, and all that it sent, is over. */
 static verdict
 be_quiet(px__conn *conn)
 {
@@ -210,6 +213,7 @@ transmit(px__conn *conn)
     return answer == PX__SEND_REST ? SEND : GO_ON;
 }
 
+/* The loop has given the connection back: its write is done, or failed. */
 static verdict
 land(px__conn *conn)
 {
@@ -231,6 +235,8 @@ tell_sent(px__conn *conn)
     return GO_ON;
 }
 
+/* From any stage, with or without pieces under way (there are none: a write of
+ * the loop has been ended by who raised the signal). */
 static verdict
 cut_off(px__conn *conn, uint32_t signals)
 {
@@ -262,6 +268,8 @@ step(px__conn *conn)
 
 /* ---- the ends of a run --------------------------------------------------- */
 
+/* Once for each run rather than for each callback, and before its end: the
+ * counters are up to date for whoever has seen what the run did. */
 static void
 add_counts(px__conn *conn)
 {
@@ -275,6 +283,8 @@ add_counts(px__conn *conn)
     *mine = (px__counts){0};
 }
 
+/* What a broken-off callback has gathered does not leave: half an answer is
+ * worse than none. */
 static void
 begin_closing(px__conn *conn)
 {

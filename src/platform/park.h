@@ -11,9 +11,9 @@
  *       wakes the waiter or the waiter's park sees the change and returns
  *   P2  park may return for no reason; the caller re-reads the word in a loop
  *   P3  unpark tells nobody whether somebody was woken. Linux knows, Windows
- *       and condition variables do not, and an algorithm that believes a
- * made-up answer loses wake-ups; so nobody gets one (tests/model shows the
- * loss) P4  unpark never reads the word: the object may already be gone by then
+ *       and condition variables do not, and an algorithm that believes an
+ *       invented answer loses wake-ups; so nobody gets one (see tests/model)
+ *   P4  unpark never reads the word: the object may already be gone by then
  *   P5  neither orders memory; the caller's atomics on the word do
  *
  * Words are private to the process. In the child of a fork no parked thread

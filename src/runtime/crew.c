@@ -15,6 +15,8 @@
  *   W3  who clears LOOKING looks into the queues afterwards, or has just found
  *       something and asks whether there is more. So a pusher that leaves the
  *       waking to it is served
+ *   W4  the kick is sent as a KICKER, and the loop stays open while there is
+ *       one: a thread that is no worker may be late by any time
  *
  * The throttle is LOOKING: between a wake-up and the moment when that worker
  * stands in front of the queues, pushes wake nobody. Without it each push costs
@@ -53,8 +55,7 @@ px_worker_id(void)
     return self ? self->id : 0;
 }
 
-/* --- waking ----------------------------------------------------------------
- */
+/* --- waking --------------------------------------------------------------- */
 
 static void
 give_tokens(px_runtime *rt, uint32_t count)
@@ -67,14 +68,28 @@ give_tokens(px_runtime *rt, uint32_t count)
         px__unpark_all(&rt->tokens);
 }
 
+/* Clearing POLLING is what coalesces: one send for each poll. The exchange also
+ * orders, whatever it finds: what the caller did before is seen after
+ * poll_begin(). Who posts to a context or cancels a timer may be held up before
+ * the send until the runtime is being released, hence W4. */
 void
 px__crew_kick(px_runtime *rt)
 {
-    /* Clearing the bit is what coalesces: one send for each poll. It also
-     * orders: what the caller did before is seen after poll_begin(). */
-    uint32_t seen = px__and_seqcst(&rt->crew, ~(uint32_t)PX__POLLING);
-    if (seen & PX__POLLING)
+    uint32_t seen = px__load_relaxed(&rt->crew), kicked;
+    do
+        kicked = seen & PX__POLLING ? seen - PX__POLLING + PX__KICKER : seen;
+    while (!px__cas_seqcst(&rt->crew, &seen, kicked));
+    if (seen & PX__POLLING) {
         (void)uv_async_send(&rt->kick);
+        px__sub_release(&rt->crew, PX__KICKER); /* pairs with await_kickers() */
+    }
+}
+
+void
+px__crew_await_kickers(px_runtime *rt)
+{
+    while (px__load_acquire(&rt->crew) >= PX__KICKER) /* W4 */
+        px__thread_yield();
 }
 
 void
@@ -102,8 +117,7 @@ px__crew_wake_all(px_runtime *rt)
         (void)uv_async_send(&rt->kick);
 }
 
-/* --- resting ---------------------------------------------------------------
- */
+/* --- resting -------------------------------------------------------------- */
 
 static bool
 anything_waiting(const px_runtime *rt)

@@ -32,8 +32,7 @@
 
 enum { LOOP_TICKS = 61, FRESH_TICKS = 16 };
 
-/* --- the loop's life -------------------------------------------------------
- */
+/* --- the loop's life ------------------------------------------------------ */
 
 /* It only ends the poll. */
 static void
@@ -70,6 +69,7 @@ px__loop_open(px_runtime *rt)
 void
 px__loop_close(px_runtime *rt)
 {
+    px__crew_await_kickers(rt);
     uv_close((uv_handle_t *)&rt->kick, NULL);
     (void)uv_run(&rt->loop, UV_RUN_DEFAULT);
     int status = uv_loop_close(&rt->loop);
@@ -83,8 +83,7 @@ px__loop(px_runtime *rt)
     return &rt->loop;
 }
 
-/* --- the baton -------------------------------------------------------------
- */
+/* --- the baton ------------------------------------------------------------ */
 
 static bool
 baton_take(px_runtime *rt)
@@ -141,8 +140,7 @@ px__loop_waiting(const px_runtime *rt)
            (px__load_relaxed(&rt->loop_alive) || !px_ilist_empty(&rt->ops));
 }
 
-/* --- operations and wards --------------------------------------------------
- */
+/* --- operations and wards ------------------------------------------------- */
 
 void
 px__loop_call(px_runtime *rt, px__op *op)
@@ -183,8 +181,7 @@ px__ward_remove(px__ward *ward)
     px__list_remove(&ward->link);
 }
 
-/* --- collecting ------------------------------------------------------------
- */
+/* --- collecting ----------------------------------------------------------- */
 
 static void
 append_collected(px__strand *s)
@@ -237,8 +234,7 @@ queue_all(px__strand *chain)
     }
 }
 
-/* --- one turn of the loop --------------------------------------------------
- */
+/* --- one turn of the loop ------------------------------------------------- */
 
 /* On the baton. The poll blocks only if nothing was collected already: by the
  * operations, or by timers that were due when uv_run() began. To stop a loop
@@ -271,12 +267,13 @@ serve_loop(px__worker *w, bool may_block)
     PX_ASSERT(!w->next);
     w->next = chain;
     queue_all(others);
-    if (!px_ilist_empty(&rt->ops))
-        px__crew_notify(rt); /* B2: this worker is going to run a callback */
+    /* This worker is going to run a callback. What waits may do so unnoticed:
+     * an operation (B2), or a strand that px__strand_rest() left to it. */
+    if (!px_ilist_empty(&rt->ops) || px__strand_waiting(rt))
+        px__crew_notify(rt);
 }
 
-/* --- the worker ------------------------------------------------------------
- */
+/* --- the worker ----------------------------------------------------------- */
 
 /* Work begins only while main keeps up with what is over. */
 bool
@@ -284,7 +281,7 @@ px__work_may_begin(const px_runtime *rt)
 {
     return px__load_over(px__load_seqcst(&rt->load)) <
                px__load_seqcst(&rt->over_limit) ||
-           px__load_relaxed(&rt->closing);
+           px__load_seqcst(&rt->closing);
 }
 
 bool

@@ -28,16 +28,16 @@
  *   D3  what both sides touch is handed over with the state of the context, or
  *       by an operation, or is a list or flag with its own protocol
  *   D4  a context that is at rest (CREATED, IDLE) is moved only by who wakes
- * it: set a flag in the record ("the peer has closed"), then px__strand_wake()
- *       or, on the baton, px__strand_collect(). Its run looks at all flags. So
- *       also closing begins in run, never from outside
+ *       it: set a flag in the record ("the peer has closed"), then
+ *       px__strand_wake() or, on the baton, px__strand_collect(). Its run
+ *       looks at all flags. So also closing begins in run, never from outside
  *   D5  SENDING and CLOSING are owned by the loop side from the call that says
  *       so, until px__strand_return() gives the context to a worker again
  *   D6  a strand counts as active from px__strand_open() to px__strand_over();
  *       who posts operations or touches the loop does so for an active strand,
  *       or holds an activity of its own. So the loop outlives every operation
  *   D7  an open uv handle belongs to a ward (or to something a ward closes);
- * the runtime's release closes all wards, then waits until nothing is active
+ *       the runtime's release closes all, then waits until nothing is active
  *
  * Rejected: one loop per worker (a client that blocks stalls its neighbours:
  * p99 7x); a loop thread that hands over to a pool (0.2-0.8 of the throughput);

@@ -6,8 +6,7 @@
  *   FAILED   --> [posted] --> errors --> given to the host              |
  *                                            | px_error_release()       |
  *                                            v                          v
- *                     finished <-- FAILED [returned] RELEASED --PURGED-->
- * purged
+ *                finished <-- FAILED [returned] RELEASED --PURGED--> purged
  *                                                                         |
  *                                                                FREED, gone
  *
@@ -15,12 +14,12 @@
  * `returned`; an error that the host holds is off it in the same way.
  *
  * Invariants
- *   F1  a strand is in one place: posted, a list of main's, given away,
- * returned F2  the load word counts a strand as over before it is pushed to
- * posted, and until main has taken it from there. So a count above 0 with an
- * empty list means: about to come F3  what main gives away after `closed` is
- * set never comes back to a list: who returns it walks it to its end (bury).
- * `fate` decides the order
+ *   F1  a strand is in one place: posted, a list of main's, given away or back
+ *   F2  the load word counts a strand as over before it is pushed to posted,
+ *       and until main has taken it from there. So a count above 0 with an
+ *       empty list means: about to come
+ *   F3  what main gives away after `closed` is set never comes back to a list:
+ *       who returns it walks it to its end (bury). `fate` decides the order
  *
  * Thread rule: post and return from any thread; the rest on main.
  */
@@ -31,8 +30,7 @@
 /* Ticks of the monitor after which a main that did not come is away. */
 enum { ABSENCE_TICKS = 2 };
 
-/* --- main's doorbell -------------------------------------------------------
- */
+/* --- main's doorbell ------------------------------------------------------ */
 
 void
 px__main_wake(px_runtime *rt, bool urgent)
@@ -52,8 +50,7 @@ px__freedom_urgent(const px_runtime *rt, uint64_t load)
            px__load_seqcst(&rt->urgent_errors) > 0;
 }
 
-/* --- coming in -------------------------------------------------------------
- */
+/* --- coming in ------------------------------------------------------------ */
 
 void
 px__freedom_post(px__strand *s, bool failed)
@@ -119,8 +116,7 @@ px__freedom_collect(px_runtime *rt)
         px__crew_notify(rt); /* it may have waited for this */
 }
 
-/* --- going out -------------------------------------------------------------
- */
+/* --- going out ------------------------------------------------------------ */
 
 static void
 let_go(px_runtime *rt, px__strand *s)
@@ -174,24 +170,36 @@ take_back(px_runtime *rt, px__strand *s)
     }
 }
 
+/* All that came back, from main itself and from others, as one list. */
+static void
+gather_back(px_runtime *rt, px__list *back)
+{
+    px_ilink *chain = px_ilist_reverse(px_ilist_flush(&rt->returned));
+    px__list_init(back);
+    px__list_splice(back, &rt->back);
+    while (chain) {
+        px__strand *s = PX_CONTAINER(chain, px__strand, link);
+        chain = chain->next;
+        px__list_push_back(back, &s->station);
+    }
+}
+
 /* Each context is moved once: what a station gives is taken by the next one in
  * the next call. */
 bool
 px__freedom_step(px_runtime *rt)
 {
+    px__list back;
     bool moved = free_purged(rt);
-    px_ilink *chain = px_ilist_reverse(px_ilist_flush(&rt->returned));
-    moved |= release_finished(rt);
-    for (; chain; moved = true) {
-        px__strand *s = PX_CONTAINER(chain, px__strand, link);
-        chain = chain->next;
-        take_back(rt, s);
-    }
+    gather_back(rt, &back);
+    moved |= release_finished(rt) || !px__list_empty(&back);
+    px__list *node;
+    while ((node = px__list_pop_front(&back)) != NULL)
+        take_back(rt, PX_CONTAINER(node, px__strand, station));
     return moved;
 }
 
-/* --- after the end of the runtime ------------------------------------------
- */
+/* --- after the end of the runtime ----------------------------------------- */
 
 static void
 bury(px__strand *s)
@@ -222,19 +230,33 @@ px__freedom_bury_returned(px_runtime *rt)
     }
 }
 
+/* False: the runtime is gone, the strand is the caller's. Main is told under the
+ * lock: once a strand that came back is out of our hands main may end the
+ * runtime, but not before it has had `fate` itself. */
+static bool
+return_from_thread(px_runtime *rt, px__strand *s)
+{
+    px_mutex_lock(&rt->fate);
+    bool closed = rt->closed; /* F3 */
+    if (!closed) {
+        px_ilist_push(&rt->returned, &s->link);
+        px__add_seqcst(&rt->main_word, 0); /* orders the push before the look */
+        px__main_wake(rt, false);
+    }
+    px_mutex_unlock(&rt->fate);
+    return !closed;
+}
+
+/* Nearly every return is main's own; only main sets closed, so it needs no lock
+ * to read it. */
 void
 px__freedom_return(px__strand *s)
 {
     px_runtime *rt = s->rt;
-    px_mutex_lock(&rt->fate);
-    bool closed = rt->closed; /* F3 */
-    if (!closed)
-        px_ilist_push(&rt->returned, &s->link);
-    px_mutex_unlock(&rt->fate);
-    if (closed) {
-        bury(s);
+    if (px__runtime_check(rt)) /* in the child of a fork: see release */
         return;
-    }
-    px__add_seqcst(&rt->main_word, 0); /* orders the push before the look */
-    px__main_wake(rt, false);
+    if (rt->main_thread == px__thread_self_id() && !rt->closed)
+        px__list_push_back(&rt->back, &s->station);
+    else if (!return_from_thread(rt, s))
+        bury(s);
 }

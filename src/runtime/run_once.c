@@ -20,8 +20,7 @@
 
 enum { NAP_NS = PX_NS_PER_MS };
 
-/* --- errors ----------------------------------------------------------------
- */
+/* --- errors --------------------------------------------------------------- */
 
 static px__strand *
 strand_of_error(const px_error *error)
@@ -58,8 +57,7 @@ report(px_runtime *rt, const px_error **out)
     return code;
 }
 
-/* --- waiting ---------------------------------------------------------------
- */
+/* --- waiting -------------------------------------------------------------- */
 
 /* Whether nothing will ever come without somebody submitting it. */
 static bool
@@ -120,8 +118,7 @@ pause_main(px_runtime *rt, int64_t left_ns, bool stoppable)
     return some_over;
 }
 
-/* --- turns -----------------------------------------------------------------
- */
+/* --- turns ---------------------------------------------------------------- */
 
 static int64_t
 timeout_ns_of(int64_t timeout_ms)

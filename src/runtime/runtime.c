@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/assert.h"
 #include "base/status.h"
 #include "platform/clock.h"
 #include "platform/fork.h"
@@ -31,8 +30,7 @@
 
 enum { MAX_WORKERS = 1024, MAX_FINISHED = 1 << 20, CLOSE_FINISHED = 256 };
 
-/* --- checks ----------------------------------------------------------------
- */
+/* --- checks --------------------------------------------------------------- */
 
 int
 px__runtime_check(const px_runtime *rt)
@@ -73,8 +71,7 @@ uv_message(int status)
     }
 }
 
-/* --- options ---------------------------------------------------------------
- */
+/* --- options -------------------------------------------------------------- */
 
 void
 px_runtime_options_init(px_runtime_options *options)
@@ -119,8 +116,7 @@ try_context(const px_context_options *options)
     return status;
 }
 
-/* --- create ----------------------------------------------------------------
- */
+/* --- create --------------------------------------------------------------- */
 
 static void
 init_lists(px_runtime *rt)
@@ -129,6 +125,7 @@ init_lists(px_runtime *rt)
     px__queue_init(&rt->fresh);
     px__list_init(&rt->errors);
     px__list_init(&rt->finished);
+    px__list_init(&rt->back);
     px__list_init(&rt->purged);
 }
 
@@ -173,6 +170,7 @@ make_runtime(const px_runtime_options *o)
     set_limits(rt, o->max_finished);
     rt->stall_ns = (int64_t)o->stall_ms * PX_NS_PER_MS;
     rt->context = o->context;
+    px_quota_retain(rt->context.quota);
     rt->references = 1;
     init_lists(rt);
     init_workers(rt);
@@ -188,8 +186,10 @@ px__runtime_ref(px_runtime *rt)
 void
 px__runtime_unref(px_runtime *rt, uint32_t count)
 {
-    if (px__sub_acqrel(&rt->references, count) == count)
-        px_shared_free(rt->block);
+    if (px__sub_acqrel(&rt->references, count) != count)
+        return;
+    px_quota_release(rt->context.quota);
+    px_shared_free(rt->block);
 }
 
 /* End the first @count workers, and the monitor. */
@@ -263,8 +263,7 @@ px_runtime_create(const px_runtime_options *options, px_runtime **out)
     return 0;
 }
 
-/* --- release ---------------------------------------------------------------
- */
+/* --- release -------------------------------------------------------------- */
 
 static void
 close_wards(px_runtime *rt)
@@ -297,13 +296,22 @@ settle_fate(px_runtime *rt)
     px__freedom_bury_returned(rt);
 }
 
+/* In the child of a fork there is no thread that would move anything along, and
+ * locks may be held for ever. What is out at this moment keeps the memory. */
+static void
+release_in_child(px_runtime *rt)
+{
+    if (px__load_relaxed(&rt->load) == 0 && rt->on_path == 0)
+        px__runtime_unref(rt, 1);
+}
+
 int
 px_runtime_release(px_runtime *rt)
 {
     if (!rt)
         return 0;
     if (px__runtime_check(rt) == PX_EFORKED) {
-        px_shared_free(rt->block);
+        release_in_child(rt);
         return 0;
     }
     if (!is_main(rt))
@@ -312,7 +320,6 @@ px_runtime_release(px_runtime *rt)
     px__crew_notify(rt); /* work held back by max_finished may go on */
     close_wards(rt);
     px__main_drain(rt);
-    PX_ASSERT(px__load_seqcst(&rt->load) == 0);
     join_threads(rt, rt->worker_count);
     px__loop_close(rt);
     settle_fate(rt);
@@ -320,8 +327,7 @@ px_runtime_release(px_runtime *rt)
     return 0;
 }
 
-/* --- counters --------------------------------------------------------------
- */
+/* --- counters ------------------------------------------------------------- */
 
 static uint64_t
 count_callbacks(const px_runtime *rt)

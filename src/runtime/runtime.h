@@ -17,8 +17,15 @@
  *   bit  0..15  SLEEPERS  workers that sleep, or are about to
  *   bit  16     LOOKING   a worker was woken, or searches before it sleeps: no
  *                         push needs to wake another
- *   bit  17     POLLING   the holder of the baton may be blocked in the loop */
-enum { PX__SLEEPERS = 0xffff, PX__LOOKING = 1 << 16, PX__POLLING = 1 << 17 };
+ *   bit  17     POLLING   the holder of the baton may be blocked in the loop
+ *   bit 18..31  KICKERS   threads that are sending the kick which ends a poll
+ */
+enum {
+    PX__SLEEPERS = 0xffff,
+    PX__LOOKING = 1 << 16,
+    PX__POLLING = 1 << 17,
+    PX__KICKER = 1 << 18
+};
 
 /* One worker. The monitor's fields are on a line of their own. */
 typedef struct px__worker {
@@ -93,6 +100,7 @@ struct px_runtime {
     /* Main's own; counters are atomic, as any thread may read them. */
     _Alignas(PX_CACHE_LINE) px__list errors; /* in the order of posting */
     px__list finished;
+    px__list back; /* what main itself let go of, see freedom.c */
     px__list purged;
     size_t on_path; /* seen by main, not yet gone */
     size_t errors_listed;
@@ -120,6 +128,10 @@ void px__crew_notify(px_runtime *rt);
 
 /* Interrupt the poll of the holder of the baton, if it polls. Any thread. */
 void px__crew_kick(px_runtime *rt);
+
+/* Wait for the kicks that are being sent; then none comes any more. Main, when
+ * there are no workers. */
+void px__crew_await_kickers(px_runtime *rt);
 
 /* Announce that the holder of the baton is going to block in the loop; false:
  * it must not, there is something to do. Then, in any case, that it is back. */
@@ -200,15 +212,14 @@ void px__main_wake(px_runtime *rt, bool urgent);
 void px__runtime_ref(px_runtime *rt);
 void px__runtime_unref(px_runtime *rt, uint32_t count);
 
-/* --- run_once.c ------------------------------------------------------------
- */
+/* --- run_once.c ----------------------------------------------------------- */
 
 /* Turn, dropping all errors, until nothing is active or left on the path. */
 void px__main_drain(px_runtime *rt);
 
 /* --- monitor.c ------------------------------------------------------------ */
 
-void px__monitor_main(void *rt);
+void px__monitor_main(void *runtime);
 void px__monitor_wake(px_runtime *rt);
 
 /* --- halves of the load word ---------------------------------------------- */

@@ -4,7 +4,8 @@
  * Invariants
  *   R1  from its open to its end a strand counts as active; the count is taken
  *       before `closing` is looked at, so a release that has set closing and
- *       then sees 0 knows that nobody is on the way in
+ *       then sees 0 knows that nobody is on the way in. Who is refused counts
+ *       for a moment all the same, even after that
  *   R2  after one of the four ends the strand belongs to somebody else: the
  *       functions here touch nothing of it after the move or the push
  *
@@ -13,8 +14,7 @@
 #include "base/assert.h"
 #include "runtime/runtime.h"
 
-/* --- activity --------------------------------------------------------------
- */
+/* --- activity ------------------------------------------------------------- */
 
 void
 px__activity_add(px_runtime *rt)
@@ -45,8 +45,7 @@ px_active_count(const px_runtime *rt)
     return rt ? px__load_active(px__load_seqcst(&rt->load)) : 0;
 }
 
-/* --- opening and queueing --------------------------------------------------
- */
+/* --- opening and queueing ------------------------------------------------- */
 
 static px__strand *
 strand_of(px_context *cx)
@@ -120,8 +119,7 @@ px__strand_wake(px__strand *s)
     px__strand_queue(s);
 }
 
-/* --- the ends of a run -----------------------------------------------------
- */
+/* --- the ends of a run ---------------------------------------------------- */
 
 /* Queued without waking anybody: this very worker looks next. */
 void
@@ -164,8 +162,7 @@ px__strand_over(px__strand *s)
     px__freedom_post(s, failed);
 }
 
-/* --- errors ----------------------------------------------------------------
- */
+/* --- errors --------------------------------------------------------------- */
 
 /* Run @failed with the error put aside, so that it may record another. */
 static int

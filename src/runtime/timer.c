@@ -16,8 +16,7 @@
  *   T2  references: the runtime's until the context is freed, the handle's, and
  *       that of an end operation that is posted; the record holds one of the
  *       runtime, so that cancelling after the release is harmless
- *   T3  `open` is the baton's: only it knows whether there is something to
- * close
+ *   T3  `open` is the baton's: only it knows if there is something to close
  *
  * A shot that falls due while the one before it runs finds DUE set, or sets it
  * once: that is how late shots are merged. No snapshot is dropped: the first
@@ -64,8 +63,7 @@ unref(px_timer *t)
     px__runtime_unref(rt, 1);
 }
 
-/* --- on the baton ----------------------------------------------------------
- */
+/* --- on the baton --------------------------------------------------------- */
 
 static void
 set_and_collect(px_timer *t, uint32_t bit)
@@ -80,10 +78,21 @@ on_due(uv_timer_t *handle)
     set_and_collect(handle->data, DUE);
 }
 
+/* A message may have the timer run on another worker meanwhile. That run ends
+ * the strand when it sees CLOSED (T1), which is before we have collected it:
+ * the reference to the context keeps both in place. */
+static void
+tell_closed(px_timer *t)
+{
+    px_context *cx = px_context_retain(t->strand.cx);
+    set_and_collect(t, CLOSED);
+    px_context_release(cx);
+}
+
 static void
 on_closed(uv_handle_t *handle)
 {
-    set_and_collect(handle->data, CLOSED);
+    tell_closed(handle->data);
 }
 
 static void
@@ -111,7 +120,7 @@ start_timer(px__op *op)
     px_timer *t = PX_CONTAINER(op, px_timer, start);
     px_runtime *rt = t->strand.rt;
     if (!px__ward_add(rt, &t->ward)) {
-        set_and_collect(t, CLOSED);
+        tell_closed(t);
         return;
     }
     uv_update_time(px__loop(rt));
@@ -132,8 +141,7 @@ end_timer(px__op *op)
     px__activity_end(rt);
 }
 
-/* --- in the context --------------------------------------------------------
- */
+/* --- in the context ------------------------------------------------------- */
 
 /* Post the end once; who sets OVER first posts it. While the runtime is being
  * released the ward does this. Any thread. */
@@ -202,8 +210,7 @@ timer_gone(px__strand *s)
 
 static const px__strand_kind timer_kind = {run_timer, timer_gone};
 
-/* --- public ----------------------------------------------------------------
- */
+/* --- public --------------------------------------------------------------- */
 
 static px_timer *
 make_timer(uint64_t first_ms, uint64_t period_ms, px_run_fn shot,
@@ -251,10 +258,10 @@ px_submit_timer(px_runtime *rt, uint64_t first_ms, uint64_t period_ms,
 int
 px_timer_cancel(px_timer *t)
 {
-    if (!t)
-        return PX_EINVAL;
-    finish(t);
-    return 0;
+    int status = t ? px__runtime_check(t->strand.rt) : PX_EINVAL;
+    if (!status)
+        finish(t);
+    return status;
 }
 
 void

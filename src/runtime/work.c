@@ -56,8 +56,7 @@ px__strand_of_stillborn(const px_error *error)
     return &PX_CONTAINER(mine, px_work, stillborn)->strand;
 }
 
-/* --- running ---------------------------------------------------------------
- */
+/* --- running -------------------------------------------------------------- */
 
 /* Make the context and enter it, as the worker that runs it. */
 static int
@@ -137,8 +136,7 @@ work_gone(px__strand *s)
 
 static const px__strand_kind work_kind = {run_work, work_gone};
 
-/* --- submitting ------------------------------------------------------------
- */
+/* --- submitting ----------------------------------------------------------- */
 
 void
 px_work_options_init(px_work_options *options)
@@ -197,8 +195,7 @@ px_submit_work(px_runtime *rt, px_run_fn run, void *arg,
     return 0;
 }
 
-/* --- the handle ------------------------------------------------------------
- */
+/* --- the handle ----------------------------------------------------------- */
 
 int
 px_work_cancel(px_work *w)

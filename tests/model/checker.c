@@ -77,8 +77,7 @@ static struct {
 static ucontext_t main_context, contexts[MODEL_THREADS];
 static char stacks[MODEL_THREADS][STACK_BYTES];
 
-/* --- decisions -------------------------------------------------------------
- */
+/* --- decisions ------------------------------------------------------------ */
 
 static int
 decide(int options)
@@ -111,8 +110,7 @@ next_decisions(void)
     return false;
 }
 
-/* --- threads ----------------------------------------------------------------
- */
+/* --- threads -------------------------------------------------------------- */
 
 static bool
 may_run(int t)
@@ -197,8 +195,7 @@ thread_main(void)
     give_way();
 }
 
-/* --- memory -----------------------------------------------------------------
- */
+/* --- memory --------------------------------------------------------------- */
 
 static uintptr_t
 read_memory(const void *address, size_t bytes)
@@ -401,8 +398,7 @@ model_plain_write(struct model_plain *p)
     p->write_stamp = run.clocks[run.current].at[run.current];
 }
 
-/* --- parking -----------------------------------------------------------------
- */
+/* --- parking -------------------------------------------------------------- */
 
 /* The operating system compares and queues in one step with the newest value.
  * It never wakes for no reason: that would hide a lost wake-up. */

@@ -21,8 +21,7 @@
 
 enum { MODEL_THREADS = 4 };
 
-/* --- what the sources call (shim/base/atomic.h, platform/park.h) ------------
- */
+/* --- what the sources call (shim/base/atomic.h, platform/park.h) ---------- */
 
 uintptr_t model_load(const void *word, size_t bytes, int order);
 void model_store(void *word, size_t bytes, uintptr_t value, int order);
@@ -31,8 +30,7 @@ uintptr_t model_rmw(void *word, size_t bytes, char op, uintptr_t value,
 bool model_cas(void *word, void *expected, size_t bytes, uintptr_t desired,
                int order);
 
-/* --- what a scenario is made of --------------------------------------------
- */
+/* --- what a scenario is made of ------------------------------------------- */
 
 /* Plain memory that the lock must protect. */
 struct model_plain {

@@ -27,8 +27,7 @@ enum {
     SEQ = __ATOMIC_SEQ_CST
 };
 
-/* --- what the sources need and the model does not have ---------------------
- */
+/* --- what the sources need and the model does not have -------------------- */
 
 /* Spinning is only another schedule. */
 unsigned
@@ -79,8 +78,7 @@ px__held_expect_none(const void *lock)
     (void)lock;
 }
 
-/* --- what the threads do -----------------------------------------------------
- */
+/* --- what the threads do -------------------------------------------------- */
 
 static px_rwlock rwlock;
 static px_rwlock_biased biased;

@@ -430,6 +430,78 @@ descriptors__that_run_out__pause_accepting(void **state)
     unserve(&s);
 }
 
+/* ---- memory
+ * ------------------------------------------------------------------ */
+
+/* Options of a server whose connections share @quota. */
+static px_server_options
+within(px_quota *quota)
+{
+    px_server_options options;
+    px_server_options_init(&options);
+    px_context_options_init(&options.context);
+    options.context.quota = quota;
+    return options;
+}
+
+static size_t
+bytes_of_one_connection(void)
+{
+    px_server_options options;
+    px_quota *quota;
+    size_t used;
+    served s;
+    int fd;
+    assert_int_equal(px_quota_create((size_t)1 << 40, NULL, &quota), 0);
+    options = within(quota);
+    serve(&s, &echoing, &options);
+    fd = dial(&s);
+    say_text(fd, "x");
+    assert_true(hears(fd, "x"));
+    used = px_quota_used(quota);
+    hang_up(fd);
+    unserve(&s);
+    assert_int_equal(px_quota_used(quota), 0);
+    px_quota_release(quota);
+    return used;
+}
+
+/* A connection that there is no memory for is closed, and the one that there is
+ * goes on; afterwards there is room again. */
+static void
+memory__that_runs_out__turns_away_a_connection(void **state)
+{
+    px_server_options options;
+    px_quota *quota;
+    served s;
+    int first, second;
+    (void)state;
+    assert_int_equal(
+        px_quota_create(bytes_of_one_connection() + 1000, NULL, &quota), 0);
+    options = within(quota);
+    serve(&s, &echoing, &options);
+    first = dial(&s);
+    say_text(first, "x");
+    assert_true(hears(first, "x"));
+    second = dial(&s);
+    assert_true(hear_end(second) != -1);
+    hang_up(second);
+    wait_until(&s, accepting_paused, &s);
+    assert_int_equal(stats_of(&s).accepted, 1);
+    say_text(first, "still");
+    assert_true(hears(first, "still"));
+    hang_up(first);
+    wait_closed(&s, 1);
+    while (px_run_once(s.rt, 0, NULL) > 0)
+        continue; /* the context is freed by main */
+    second = dial(&s);
+    say_text(second, "y");
+    assert_true(hears(second, "y"));
+    hang_up(second);
+    unserve(&s);
+    px_quota_release(quota);
+}
+
 #define TEST(fn) cmocka_unit_test_setup(fn, setup)
 
 int
@@ -446,6 +518,7 @@ main(void)
         TEST(open__tells_when_the_port_is_in_use),
         TEST(max_connections__pauses_accepting__until_one_closes),
         TEST(descriptors__that_run_out__pause_accepting),
+        TEST(memory__that_runs_out__turns_away_a_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,8 +113,7 @@ for_each_kind(void (*test)(const struct kind *))
         test(&kinds[k]);
 }
 
-/* --- readers share ---------------------------------------------------------
- */
+/* --- readers share -------------------------------------------------------- */
 
 /* A waiting reader that was let in alone would keep the second out, and both
  * would stand here for ever. */
@@ -188,8 +187,7 @@ read_lock__never_enters_alone__after_a_writer(void **state)
     for_each_kind(five_readers_follow_a_writer);
 }
 
-/* --- exclusion and progress of a crowd --------------------------------------
- */
+/* --- exclusion and progress of a crowd ------------------------------------ */
 
 /* Plain on purpose: the lock alone must order them, or TSan and the sums tell.
  */
@@ -258,8 +256,7 @@ rwlock__excludes_and_progresses__with_more_threads_than_cpus(void **state)
     assert_int_equal(lock.biased.lock.state, 0);
 }
 
-/* --- nobody starves ----------------------------------------------------------
- */
+/* --- nobody starves ------------------------------------------------------- */
 
 /* The others do not stop before the victim has entered so many times: if it
  * starves, the test never ends. */

@@ -55,8 +55,7 @@ wait_at_the_gate(px_context *cx, void *arg)
     return px_event_wait(&gate, -1);
 }
 
-/* --- options and input -----------------------------------------------------
- */
+/* --- options and input ---------------------------------------------------- */
 
 static void
 create__refuses__what_makes_no_sense(void **state)
@@ -125,8 +124,7 @@ strerror__knows_the_codes_of_libuv__once_there_is_a_runtime(void **state)
     assert_string_equal(px_strerror(-77777), "unknown status");
 }
 
-/* --- roles of threads ------------------------------------------------------
- */
+/* --- roles of threads ----------------------------------------------------- */
 
 typedef struct answers {
     px_runtime *rt;
@@ -232,8 +230,7 @@ worker_id__is_0_on_main__and_a_number_on_workers(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
-/* --- the path to freedom, step by step -------------------------------------
- */
+/* --- the path to freedom, step by step ------------------------------------ */
 
 typedef struct path {
     px_mutex lock;
@@ -348,8 +345,7 @@ context__rests_between__when_it_is_a_timer(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
-/* --- waiting and stopping --------------------------------------------------
- */
+/* --- waiting and stopping ------------------------------------------------- */
 
 static void
 run_once__waits_its_time__when_nothing_happens(void **state)
@@ -442,16 +438,30 @@ stop__is_safe__in_a_signal_handler(void **state)
     assert_int_equal(px_runtime_release(signalled), 0);
 }
 
+static px_context *kept_context; /* atomic */
+
 static int
-answers_in_child(px_runtime *rt)
+keep_context(px_context *cx, void *arg)
+{
+    (void)arg;
+    px__store_seqcst(&kept_context, px_context_retain(cx));
+    return 0;
+}
+
+static int
+answers_in_child(px_runtime *rt, px_timer *kept)
 {
     px_timer *t;
     bool forked =
         px_submit_work(rt, one_shot, NULL, NULL) == PX_EFORKED &&
         px_submit_timer(rt, 0, 0, one_shot, NULL, NULL, &t) == PX_EFORKED &&
         px_run_once(rt, 0, NULL) == PX_EFORKED &&
-        px_run(rt, NULL) == PX_EFORKED && px_stop(rt) == PX_EFORKED;
-    return forked && px_runtime_release(rt) == 0 ? 0 : 1;
+        px_run(rt, NULL) == PX_EFORKED && px_stop(rt) == PX_EFORKED &&
+        px_timer_cancel(kept) == PX_EFORKED;
+    int status = px_runtime_release(rt);
+    px_timer_release(kept); /* what outlives the runtime still can be let go */
+    px_context_release(kept_context);
+    return forked && status == 0 ? 0 : 1;
 }
 
 static void
@@ -459,20 +469,45 @@ child__is_told__that_it_has_no_runtime(void **state)
 {
     (void)state;
     px_runtime *rt = create(2);
+    px_timer *kept = NULL;
+    assert_int_equal(px_submit_timer(rt, 0, 0, one_shot, NULL, NULL, &kept), 0);
+    assert_int_equal(px_submit_work(rt, keep_context, NULL, NULL), 0);
+    assert_int_equal(px_run(rt, NULL), 0);
     pid_t child = fork();
     if (child == 0)
-        _exit(answers_in_child(rt));
+        _exit(answers_in_child(rt, kept));
     int status = -1;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+    px_timer_release(kept);
+    px_context_release(kept_context);
     assert_int_equal(px_submit_work(rt, one_shot, NULL, NULL), 0);
     assert_int_equal(px_run(rt, NULL), 0);
     assert_int_equal(px_runtime_release(rt), 0);
 }
 #endif
 
-/* --- counters --------------------------------------------------------------
- */
+static void
+create__keeps_the_quota__of_its_contexts(void **state)
+{
+    (void)state;
+    px_runtime *rt = NULL;
+    px_quota *quota = NULL;
+    uint32_t count = 0;
+    px_runtime_options o;
+    px_runtime_options_init(&o);
+    px_context_options_init(&o.context);
+    assert_int_equal(px_quota_create((size_t)64 << 20, NULL, &quota), 0);
+    o.context.quota = quota;
+    assert_int_equal(px_runtime_create(&o, &rt), 0);
+    px_quota_release(quota);
+    assert_int_equal(px_submit_work(rt, count_up, &count, NULL), 0);
+    assert_int_equal(px_run(rt, NULL), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(px_runtime_release(rt), 0);
+}
+
+/* --- counters ------------------------------------------------------------- */
 
 static void
 wait_until_parked(px_runtime *rt, unsigned workers)
@@ -537,6 +572,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(create__keeps_the_quota__of_its_contexts),
         cmocka_unit_test(create__refuses__what_makes_no_sense),
         cmocka_unit_test(create__gives_a_worker_for_each_cpu__by_default),
         cmocka_unit_test(functions__answer_einval__to_null),
