@@ -182,25 +182,21 @@ on_acceptable(uv_poll_t *handle, int status, int events)
         pause_accepting(server);
 }
 
-/* libuv refuses a descriptor when the handle is made, or never. */
+/* Short of memory libuv may refuse, which is then tried again. */
 static void
 poll_listener(px_server *server)
 {
-    int status = uv_poll_start(&server->listener, UV_READABLE, on_acceptable);
-    PX_CHECK(status == 0, "a listening socket cannot be polled");
-    server->accepting = true;
+    if (uv_poll_start(&server->listener, UV_READABLE, on_acceptable))
+        pause_for_resources(server);
+    else
+        server->accepting = true;
 }
 
 int
-px__listener_start(px_server *server)
+px__listener_open(px_server *server)
 {
-    int status =
-        uv_poll_init(px__loop(server->rt), &server->listener, server->fd);
-    if (status)
-        return status;
     server->listener.data = server;
-    poll_listener(server);
-    return 0;
+    return uv_poll_init(px__loop(server->rt), &server->listener, server->fd);
 }
 
 void

@@ -237,7 +237,7 @@ start(px_server *server)
     int status;
     if (!px__ward_add(server->rt, &server->ward))
         return PX_ECLOSED;
-    status = px__listener_start(server);
+    status = px__listener_open(server);
     if (status) {
         px__ward_remove(&server->ward);
         return status;
@@ -245,6 +245,7 @@ start(px_server *server)
     px__server_retain(server);
     px__deadlines_init(server);
     px__server_retain(server);
+    px__listener_resume(server); /* or the timer tries again */
     return 0;
 }
 

@@ -98,7 +98,7 @@ void px__server_release(px_server *server);
  * that listens; discard closes one that no handle was opened for. */
 int px__listener_bind(px_server *server, const px_server_options *options);
 void px__listener_discard(px_server *server);
-int px__listener_start(px_server *server);
+int px__listener_open(px_server *server);
 void px__listener_resume(px_server *server);
 void px__listener_close(px_server *server);
 

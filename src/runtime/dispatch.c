@@ -190,6 +190,8 @@ append_collected(px__strand *s)
     s->next = NULL;
     *rt->collected_end = s;
     rt->collected_end = &s->next;
+    if (rt->in_uv_run)
+        uv_stop(&rt->loop); /* timers run before the poll, which now waits */
 }
 
 void
@@ -234,7 +236,9 @@ queue_all(px__strand *chain)
 
 /* --- one turn of the loop ------------------------------------------------- */
 
-/* On the baton. The poll blocks only if nothing was collected already. */
+/* On the baton. The poll blocks only if nothing was collected already: by the
+ * operations, or by timers that were due when uv_run() began. To stop a loop
+ * that does not run would make its next turn an empty one. */
 static void
 turn_loop(px_runtime *rt, bool may_block)
 {
@@ -242,7 +246,9 @@ turn_loop(px_runtime *rt, bool may_block)
     uv_run_mode mode = UV_RUN_NOWAIT;
     if (may_block && !rt->collected && px__crew_poll_begin(rt))
         mode = UV_RUN_ONCE;
+    rt->in_uv_run = true;
     (void)uv_run(&rt->loop, mode);
+    rt->in_uv_run = false;
     px__crew_poll_end(rt);
     px__add_relaxed(&rt->turns, 1);
 }

@@ -70,6 +70,7 @@ struct px_runtime {
     uint64_t turns;    /* the baton's; read by any */
     bool loop_alive;   /* the baton's; atomic, read by any */
     bool wards_closed; /* the baton's */
+    bool in_uv_run;    /* the baton's */
     _Alignas(PX_CACHE_LINE) px_ilist ops;
     uint32_t baton;        /* 1: somebody has it; parked on by loop_enter() */
     uint32_t baton_wanted; /* threads in px__loop_enter() */

@@ -5,9 +5,9 @@
  *   for k = 1, 2, ...    fail call k, disarm, look for leaks, run clean again
  *   until call k is not reached any more: then every point was tried
  *
- * The loop ends by "not reached" and not by a number counted beforehand,
- * because a scenario with threads may make more calls in one run than in the
- * next.
+ * A scenario with threads makes more calls in one run than in the next. So the
+ * loop ends when call k was not reached, and k is past the most calls that any
+ * clean run has made.
  *
  * Thread rule: fault_hit and fault_block from any thread; the rest from the
  * test's thread while the library is at rest. The counters are independent
@@ -18,16 +18,29 @@
 
 #include "base/atomic.h"
 
+#include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
-/* A scenario that makes more calls than this does not end. */
-enum { MAX_POINTS = 100000 };
+enum {
+    MAX_POINTS = 100000, /* a scenario that makes more calls does not end */
+    PATIENCE_S = 60,     /* a run that takes longer hangs */
+    MOST_FUNCTIONS = 64  /* more than wrapped.txt has */
+};
 
 static size_t calls;
 static size_t failing;
 static bool permanent_failure;
 static const char *fired;
 static long live_blocks;
+static size_t total_points;
+static struct tally {
+    const char *function;
+    size_t points;
+} tallies[MOST_FUNCTIONS];
+static _Thread_local unsigned spared;
 
 void
 fault_arm(size_t k, bool permanent)
@@ -56,6 +69,56 @@ fault_fired(void)
     return px__load_relaxed(&fired);
 }
 
+bool
+fault_lasts(void)
+{
+    return px__load_relaxed(&failing) != 0 &&
+           px__load_relaxed(&permanent_failure) && fault_fired();
+}
+
+void
+fault_spare(void)
+{
+    spared++;
+}
+
+void
+fault_unspare(void)
+{
+    spared--;
+}
+
+size_t
+fault_total_points(void)
+{
+    return total_points;
+}
+
+/* Its tally, or a free one. Names are literals, but not always the same ones.
+ */
+static struct tally *
+tally_of(const char *function)
+{
+    struct tally *at = tallies;
+    while (at->function && strcmp(at->function, function) != 0)
+        at++;
+    return at;
+}
+
+size_t
+fault_points_of(const char *function)
+{
+    return tally_of(function)->points;
+}
+
+static void
+count_point(const char *function)
+{
+    struct tally *tally = tally_of(function);
+    tally->function = function;
+    tally->points++;
+}
+
 long
 fault_live_blocks(void)
 {
@@ -68,9 +131,18 @@ fault_block(int delta)
     (void)px__add_relaxed(&live_blocks, delta);
 }
 
+int
+fault_code(const int *codes, size_t count)
+{
+    size_t turn = fault_count() + px__load_relaxed(&permanent_failure);
+    return codes[turn % count];
+}
+
 bool
 fault_hit(const char *function)
 {
+    if (spared)
+        return false;
     size_t call = px__add_relaxed(&calls, (size_t)1) + 1;
     size_t k = px__load_relaxed(&failing);
     bool hit = k != 0 && (call == k ||
@@ -90,49 +162,112 @@ sanitizer_found_leaks(void)
            __lsan_do_recoverable_leak_check() != 0;
 }
 
+/* ---- a run that hangs ---------------------------------------------------- */
+
+static void
+say(const char *text)
+{
+    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+    (void)ignored;
+}
+
+/* A signal handler: nothing but calls that are safe in one. */
+static void
+give_up(int signal_number)
+{
+    const char *function = fault_fired();
+    (void)signal_number;
+    say("fault: a run hangs; failed call: ");
+    say(function ? function : "none");
+    say(px__load_relaxed(&permanent_failure) ? ", for good\n" : ", once\n");
+    _exit(3);
+}
+
+static int
+run_watched(fault_scenario *scenario)
+{
+    signal(SIGALRM, give_up);
+    alarm(PATIENCE_S);
+    int status = scenario();
+    alarm(0);
+    return status;
+}
+
+/* ---- the loop ------------------------------------------------------------ */
+
 /* One torture: what it found, and where. */
 struct torture {
     fault_scenario *scenario;
     long baseline; /* blocks that a clean run leaves behind (caches) */
+    long files;    /* and open files */
     size_t points;
+    size_t most; /* calls that a clean run has made */
     bool permanent;
+    const char *function; /* that the failure of this round hit */
     char wrong[200];
 };
 
 static bool
 complain(struct torture *t, size_t k, const char *what, long detail)
 {
-    const char *function = fault_fired();
     snprintf(t->wrong, sizeof t->wrong, "%s (%ld) after call %zu%s%s%s", what,
-             detail, k, function ? ", of " : "", function ? function : "",
+             detail, k, t->function ? ", of " : "",
+             t->function ? t->function : "",
              t->permanent ? ", failed for good" : ", failed once");
     return false;
+}
+
+/* Where the system does not tell, always 0. */
+static long
+open_files(void)
+{
+    DIR *list = opendir("/proc/self/fd");
+    long count = 0;
+    while (list && readdir(list))
+        count++;
+    if (list)
+        closedir(list);
+    return count;
 }
 
 static bool
 leaves_nothing(struct torture *t, size_t k)
 {
-    long more = fault_live_blocks() - t->baseline;
-    return more <= 0 || complain(t, k, "blocks leaked", more);
+    long blocks = fault_live_blocks() - t->baseline;
+    long files = open_files() - t->files;
+    if (blocks > 0)
+        return complain(t, k, "blocks leaked", blocks);
+    return files <= 0 || complain(t, k, "files left open", files);
 }
 
-/* Let call @k fail. False when something is wrong; @reached tells whether the
- * scenario made that call at all. */
+/* Run with every call going through. It must have made good what a failure
+ * before it may have left. */
 static bool
-fail_one(struct torture *t, size_t k, bool *reached)
+run_clean(struct torture *t, size_t k)
+{
+    fault_arm(0, false);
+    int status = run_watched(t->scenario);
+    if (fault_count() > t->most)
+        t->most = fault_count();
+    if (status == 0)
+        return true;
+    return complain(t, k,
+                    k ? "not usable any more: status" : "fails without a fault",
+                    status);
+}
+
+/* Let call @k fail. False when something is wrong; t->function is NULL when the
+ * scenario made no such call. */
+static bool
+fail_one(struct torture *t, size_t k)
 {
     fault_arm(k, t->permanent);
-    int status = t->scenario();
+    int status = run_watched(t->scenario);
     fault_disarm();
-    *reached = fault_fired() != NULL;
-    if (status > 0 || (status < 0 && !*reached))
+    t->function = fault_fired();
+    if (status > 0 || (status < 0 && !t->function))
         return complain(t, k, "unexpected status", status);
-    if (!leaves_nothing(t, k))
-        return false;
-    status = t->scenario();
-    if (status != 0)
-        return complain(t, k, "not usable any more: status", status);
-    return leaves_nothing(t, k);
+    return leaves_nothing(t, k) && run_clean(t, k) && leaves_nothing(t, k);
 }
 
 static bool
@@ -140,23 +275,25 @@ fail_each(struct torture *t, bool permanent)
 {
     t->permanent = permanent;
     for (size_t k = 1; k <= MAX_POINTS; k++) {
-        bool reached;
-        if (!fail_one(t, k, &reached))
+        if (!fail_one(t, k))
             return false;
-        if (!reached)
+        if (t->function) {
+            t->points++;
+            count_point(t->function);
+        } else if (k > t->most) {
             return true;
-        t->points++;
+        }
     }
     return complain(t, MAX_POINTS, "no end in sight", 0);
 }
 
 static bool
-run_clean(struct torture *t)
+set_baseline(struct torture *t)
 {
-    fault_arm(0, false);
-    int status = t->scenario();
+    bool well = run_clean(t, 0);
     t->baseline = fault_live_blocks();
-    return status == 0 || complain(t, 0, "fails without a fault", status);
+    t->files = open_files();
+    return well;
 }
 
 const char *
@@ -164,8 +301,9 @@ fault_torture(fault_scenario *scenario, size_t *points)
 {
     static struct torture t;
     t = (struct torture){.scenario = scenario};
-    bool well = run_clean(&t) && fail_each(&t, false) && fail_each(&t, true);
+    bool well = set_baseline(&t) && fail_each(&t, false) && fail_each(&t, true);
     *points = t.points;
+    total_points += t.points;
     if (well && sanitizer_found_leaks())
         well = complain(&t, t.points, "leak sanitizer", 1);
     return well ? NULL : t.wrong;

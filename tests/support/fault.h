@@ -4,9 +4,10 @@
  *
  * A fault program (tests/fault/test_*.c) is linked so that every call to a
  * function of tests/fault/wrapped.txt goes through support/fault_wrappers.c.
- * The program's own calls are counted too; libc's and libuv's inner ones are
- * not. A scenario is a function that sets something up, uses it, takes it down
- * and returns 0, or the status code that it met:
+ * The program's own calls are counted too, but for those between fault_spare()
+ * and fault_unspare(); libc's and libuv's inner ones are not. A scenario is a
+ * function that sets something up, uses it, takes it down and returns 0, or the
+ * status code that it met:
  *
  *     static int
  *     create_and_drop(void)
@@ -43,13 +44,24 @@ size_t fault_count(void);
 /* The function whose call failed since fault_arm; NULL when none did. */
 const char *fault_fired(void);
 
+/* Whether calls fail now and go on failing: who waits for the outcome of one
+ * that is tried again and again need not. */
+bool fault_lasts(void);
+
+/* Calls of this thread neither count nor fail until unspare; nests. For the
+ * part of a test that is not the library: its clients. */
+void fault_spare(void);
+void fault_unspare(void);
+
 /* Blocks allocated through the wrappers and not freed yet. */
 long fault_live_blocks(void);
 
 /* Run @scenario with each of its calls failing, once and for good. After each
- * it must leave no more blocks than a clean run does, and run clean again.
+ * it must leave no more blocks and open files than a clean run does, and run
+ * clean again.
  * Returns NULL when all is well, else what is wrong (a static buffer);
- * @points gets the number of failures tried. */
+ * @points gets the number of failures tried. A scenario that hangs ends the
+ * program, with a word about the call. */
 const char *fault_torture(fault_scenario *scenario, size_t *points);
 
 /* The same, as a cmocka assertion that prints the number of points. */
@@ -61,6 +73,17 @@ const char *fault_torture(fault_scenario *scenario, size_t *points);
         if (fault_wrong)                                                       \
             fail_msg("%s: %s", #scenario, fault_wrong);                        \
     } while (0)
+
+/* Failures tried by all tortures of this program. A program asserts a floor, so
+ * that it cannot lose its points without anybody noticing. */
+size_t fault_total_points(void);
+
+/* Those of them that hit this function. */
+size_t fault_points_of(const char *function);
+
+/* For the wrappers: one of several codes that a call may fail with; each in its
+ * turn as the calls go by. */
+int fault_code(const int *codes, size_t count);
 
 /* For the wrappers: count this call; true when it has to fail. */
 bool fault_hit(const char *function);

@@ -36,6 +36,14 @@
 #define FAULT_ERRNO(result, name, parameters, arguments, failure, code)        \
     FAULT(result, name, parameters, arguments, (errno = (code), (failure)))
 
+/* And for those that have several ways to fail, of which each gets its turn. */
+#define FAULT_CODES(result, name, parameters, arguments, ...)                  \
+    FAULT(                                                                     \
+        result, name, parameters, arguments,                                   \
+        (errno = fault_code((const int[]){__VA_ARGS__},                        \
+                            sizeof((const int[]){__VA_ARGS__}) / sizeof(int)), \
+         -1))
+
 /* Memory mapping. madvise fails with EAGAIN where a kernel resource is short;
  * mprotect with ENOMEM when a mapping cannot be split. */
 FAULT_ERRNO(void *, mmap,
@@ -78,17 +86,16 @@ FAULT_ERRNO(int, socket, (int family, int type, int protocol),
 FAULT_ERRNO(int, bind, (int fd, const struct sockaddr *at, socklen_t bytes),
             (fd, at, bytes), -1, EADDRINUSE)
 FAULT_ERRNO(int, listen, (int fd, int backlog), (fd, backlog), -1, EADDRINUSE)
-FAULT_ERRNO(int, accept4,
+FAULT_CODES(int, accept4,
             (int fd, struct sockaddr *from, socklen_t *bytes, int flags),
-            (fd, from, bytes, flags), -1, EMFILE)
+            (fd, from, bytes, flags), EMFILE, ECONNABORTED, ENOMEM)
 FAULT_ERRNO(int, setsockopt,
             (int fd, int level, int name, const void *value, socklen_t bytes),
             (fd, level, name, value, bytes), -1, EINVAL)
 FAULT_ERRNO(int, getsockname, (int fd, struct sockaddr *at, socklen_t *bytes),
             (fd, at, bytes), -1, ENOBUFS)
-FAULT_ERRNO(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
-            (fd, message, flags), -1, EPIPE)
-FAULT_ERRNO(int, shutdown, (int fd, int how), (fd, how), -1, ENOTCONN)
+FAULT_CODES(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
+            (fd, message, flags), EPIPE, EAGAIN, ECONNRESET, ENOBUFS)
 FAULT_ERRNO(int, poll, (struct pollfd * fds, nfds_t count, int timeout_ms),
             (fds, count, timeout_ms), -1, ENOMEM)
 
@@ -102,8 +109,6 @@ FAULT(int, uv_poll_start, (uv_poll_t * poll, int events, uv_poll_cb cb),
       (poll, events, cb), UV_ENOMEM)
 
 /* libuv: streams. */
-FAULT(int, uv_tcp_init, (uv_loop_t * loop, uv_tcp_t *tcp), (loop, tcp),
-      UV_ENOMEM)
 FAULT(int, uv_tcp_open, (uv_tcp_t * tcp, uv_os_sock_t fd), (tcp, fd), UV_EBADF)
 FAULT(int, uv_tcp_close_reset, (uv_tcp_t * tcp, uv_close_cb cb), (tcp, cb),
       UV_EINVAL)

@@ -67,6 +67,27 @@ timer__shoots_at_once__with_a_time_of_0(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
+/* A shot that is due before the loop polls does not wait for the next thing
+ * that the poll has to wait for. */
+static void
+timer__shoots_at_once__though_the_next_shot_is_far(void **state)
+{
+    (void)state;
+    px_runtime *rt = create();
+    for (int i = 0; i < 20; i++) {
+        probe p = {0};
+        assert_int_equal(
+            px_submit_timer(rt, 0, 3600 * 1000, count_shot, NULL, &p, &p.timer),
+            0);
+        assert_int_equal(
+            px_event_wait(&p.happened, (int64_t)10 * PX_NS_PER_SEC), 0);
+        assert_int_equal(px_timer_cancel(p.timer), 0);
+        px_timer_release(p.timer);
+        assert_int_equal(px_run(rt, NULL), 0);
+    }
+    assert_int_equal(px_runtime_release(rt), 0);
+}
+
 /* Each shot finds the heap as the first one did. */
 static int
 fill_and_cancel_at_last(px_context *cx, void *arg)
@@ -293,6 +314,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(timer__shoots_once_after_its_time__without_a_period),
         cmocka_unit_test(timer__shoots_at_once__with_a_time_of_0),
+        cmocka_unit_test(timer__shoots_at_once__though_the_next_shot_is_far),
         cmocka_unit_test(timer__rolls_back_each_shot__until_it_cancels_itself),
         cmocka_unit_test(
             cancel__ends_the_timer__from_main_before_its_first_shot),
