@@ -114,9 +114,10 @@ px__freedom_collect(px_runtime *rt)
     if (!count)
         return;
     px__store_relaxed(&rt->on_path, rt->on_path + count);
-    px__sub_seqcst(&rt->load, count << 32);
-    if (px__queue_waiting(&rt->fresh))
-        px__crew_notify(rt); /* it may have waited for this */
+    uint64_t before = px__sub_seqcst(&rt->load, count << 32);
+    if (px__load_over(before) >= px__load_relaxed(&rt->over_limit) &&
+        px__queue_waiting(&rt->fresh))
+        px__crew_notify(rt); /* it was held back, and is no more */
 }
 
 /* --- going out -------------------------------------------------------------

@@ -28,14 +28,23 @@ enum { QUEUED, BEGUN, CANCELED };
 
 struct px_work {
     px__strand strand;
-    px_run_fn run;
-    px_run_fn done;
-    px_failed_fn failed;
-    void *arg;
     uint32_t state;      /* QUEUED, ...; atomic */
     uint32_t references; /* atomic */
-    px_error stillborn;  /* K3 */
+    union {
+        struct {
+            px_run_fn run;
+            px_run_fn done;
+            px_failed_fn failed;
+            void *arg;
+        };
+        px_error stillborn; /* K3: instead of the callbacks */
+    };
 };
+
+/* What malloc serves from a list of its own, without merging or splitting:
+ * measured, twice the speed of submitting. */
+_Static_assert(sizeof(px_work) <= 120 || sizeof(void *) != 8,
+               "a record of work has grown out of the small sizes");
 
 static px_work *
 work_of(px__strand *s)
