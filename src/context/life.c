@@ -79,6 +79,24 @@ try_move(px_context *cx, uint32_t *seen, int state, uint32_t pending)
     return px__cas_acqrel(&cx->word, seen, (uint32_t)state | pending);
 }
 
+/* From CLOSING on the word is the owner's alone (S2, S3): nothing arrives, and
+ * nobody runs it. A store is then enough, and a third of the price of a swap;
+ * release, as the swap is: it pairs with the loads of the next owner. */
+static bool
+is_private(int state)
+{
+    return state >= PX_CLOSING;
+}
+
+static void
+move_private(px_context *cx, int from, int to)
+{
+    PX_CHECK(px__load_relaxed(&cx->word) == (uint32_t)from,
+             "a context has two owners");
+    PX_CHECK((allowed[from] >> to) & 1, "a context cannot make this move");
+    px__store_release(&cx->word, (uint32_t)to);
+}
+
 /* The observer is told before the move: after it another thread may own the
  * context, move it on, or free it. */
 void
@@ -86,6 +104,10 @@ px__life_move(px_context *cx, int from, int to)
 {
     uint32_t seen = px__load_relaxed(&cx->word);
     observe(cx, from, to);
+    if (is_private(from)) {
+        move_private(cx, from, to);
+        return;
+    }
     do {
         PX_CHECK(state_of(seen) == from, "a context has two owners");
     } while (!try_move(cx, &seen, to, is_busy(to) ? seen & PX__PENDING : 0));

@@ -136,6 +136,8 @@ void
 px__mailbox_discard(px_context *cx)
 {
     message *m;
+    if (!px__mailbox_waiting(cx))
+        return; /* spares the common case a swap */
     while ((m = take_oldest(cx)))
         px_shared_free(m);
 }

@@ -9,7 +9,9 @@
  *
  * Creating and destroying are on the path of every callback of a host that
  * makes a heap for it, so neither loops over anything but cleanups, and nothing
- * is allocated outside of the window.
+ * is allocated outside of the window. A heap with default options leaves its
+ * control block parked in the window: the next such heap there revives it and
+ * sets only what a life changes, a third of the work.
  *
  * Threads: `references` from any thread, all else the owner.
  */
@@ -121,6 +123,7 @@ init_fields(px_heap *heap, px__window *window, px__run *run, char *first,
     heap->failed_count = 0;
     heap->flags = options->flags;
     heap->standalone = false;
+    heap->is_default = false;
     heap->slack_rollbacks = 0;
     heap->slack_peak = NULL;
 }
@@ -162,6 +165,65 @@ px__heap_place(px_heap *heap, px__window *window, char *lo, char *hi,
     return 0;
 }
 
+/* What a life changes, as init_fields() has it. All else holds: the window, its
+ * first run, and so the limit; the memory, since whoever takes some of it away
+ * unparks the block (W5). */
+static px_heap *
+revive(px__window *window)
+{
+    px_heap *heap = window->parked;
+    heap->references = 1;
+    heap->rollback_count = 0;
+    heap->rolled_back_bytes = 0;
+    heap->peak = heap->first;
+    heap->top = NULL;
+    heap->stale = heap->run->dirty;
+    heap->serial = window->serial;
+    heap->failed_count = 0;
+    heap->slack_rollbacks = 0;
+    heap->slack_peak = NULL;
+    window->owner = (uintptr_t)heap;
+    px__window_own(window, heap->run);
+    px__heap_move(heap, heap->first);
+    return heap;
+}
+
+static px_heap *
+create_in(px__window *window, const px_heap_options *options)
+{
+    px_heap *heap = px__window_control(window, sizeof *heap, 0);
+    if (!heap || px__heap_place(heap, window, (char *)(heap + 1),
+                                px__window_end(window), options) != 0) {
+        px__window_release(window);
+        return NULL;
+    }
+    heap->standalone = true;
+    return heap;
+}
+
+static int
+create_default(px_heap **out)
+{
+    px_heap_options full;
+    px__window *window;
+    int status = px__range_ensure();
+    if (PX_LIKELY(status == 0))
+        status = px__window_acquire(px__range.default_window_bytes, &window);
+    if (PX_UNLIKELY(status != 0))
+        return status;
+    if (PX_LIKELY(window->parked != NULL)) {
+        *out = revive(window);
+        return 0;
+    }
+    px_heap_options_init(&full);
+    px_heap *heap = create_in(window, &full);
+    if (!heap)
+        return PX_ENOMEM;
+    heap->is_default = true;
+    *out = heap;
+    return 0;
+}
+
 int
 px_heap_create(const px_heap_options *options, px_heap **out)
 {
@@ -169,18 +231,16 @@ px_heap_create(const px_heap_options *options, px_heap **out)
     px__window *window;
     if (!out)
         return PX_EINVAL;
+    if (!options)
+        return create_default(out);
     int status = px__heap_options_check(options, &full);
     if (status == 0)
         status = px__window_acquire(full.window_bytes, &window);
     if (status != 0)
         return status;
-    px_heap *heap = px__window_control(window, sizeof *heap, 0);
-    if (!heap || px__heap_place(heap, window, (char *)(heap + 1),
-                                px__window_end(window), &full) != 0) {
-        px__window_release(window);
+    px_heap *heap = create_in(window, &full);
+    if (!heap)
         return PX_ENOMEM;
-    }
-    heap->standalone = true;
     *out = heap;
     return 0;
 }
@@ -237,6 +297,9 @@ px_heap_release(px_heap *heap)
     px__heap_clear(heap);
     PX_CHECK(heap->references == 1, "heap retained by its last cleanups");
     heap->references = 0;
+    /* a watched heap is set up anew, so that the watcher is told of it */
+    if (heap->is_default && heap->mode == 0)
+        heap->window->parked = heap;
     px__window_release(heap->window);
 }
 

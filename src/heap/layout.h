@@ -80,6 +80,7 @@ struct px_heap {
     uint64_t failed_count;
     uint32_t flags;
     bool standalone; /* made by px_heap_create(): the window goes with it */
+    bool is_default; /* ... with its default options: may be parked */
     /* see settle() in grow.c */
     unsigned slack_rollbacks;
     char *slack_peak;

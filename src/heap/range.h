@@ -100,12 +100,11 @@ static inline void
 px__range_own(const char *lo, const char *hi, uintptr_t word)
 {
     uintptr_t *owners = (uintptr_t *)(uintptr_t)px_range_view.owners;
-    size_t from = ((uintptr_t)lo - px_range_view.base) / PX_UNIT;
-    size_t to = ((uintptr_t)hi - px_range_view.base) / PX_UNIT;
+    uintptr_t *from = &owners[((uintptr_t)lo - px_range_view.base) / PX_UNIT];
     /* relaxed: who asks about a pointer got the pointer from its owner, and
      * with it everything that happened before */
-    for (size_t i = from; i < to; i++)
-        px__store_relaxed(&owners[i], word);
+    for (; lo < hi; lo += PX_UNIT)
+        px__store_relaxed(from++, word);
 }
 
 #endif

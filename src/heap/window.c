@@ -18,6 +18,8 @@
  *   W2  a magazine's windows keep at most its budget
  *   W3  a free window has no owner words
  *   W4  lo <= dirty <= committed for each run, and runs do not overlap
+ *   W5  parked is the control block of the window's last owner, a heap with
+ *       default options, and run 0 is as that heap left it
  *
  * Threads: a magazine is its thread's; the pool is under the range's lock.
  *
@@ -211,6 +213,7 @@ px__window_control(px__window *window, size_t bytes, uintptr_t flag)
     px__run *run = &window->run[0];
     char *control = window->lo + window->colour;
     char *end = px__page_ceil(control + bytes);
+    window->parked = NULL; /* W5 */
     window->owner = (uintptr_t)control | flag;
     if (PX_UNLIKELY(end > run->committed) &&
         px__window_extend(window, run, end) != 0) {
@@ -240,6 +243,7 @@ window_purge(px__window *window)
 {
     px__window_shrink(&window->run[0], window->run[0].lo);
     drop_run(&window->run[1]);
+    window->parked = NULL; /* W5 */
     window->kept = 0;
 }
 
@@ -420,7 +424,7 @@ px__window_acquire(size_t window_bytes, px__window **out)
     return 0;
 }
 
-static void
+static inline void
 disown(px__run *run)
 {
     char *from = unit_floor(run->lo);

@@ -35,6 +35,7 @@ struct px__window {
     px__window *next;    /* in a list of free windows */
     size_t kept;         /* while free: its resident bytes, as far as known */
     uintptr_t owner;     /* what px_owner_word() answers; 0 while free */
+    px_heap *parked;     /* W5: a control block to be revived, or NULL */
     uint64_t serial;     /* of the latest snapshot taken in any of its lives */
     uint32_t size_class; /* log2 of its bytes */
     uint32_t colour;     /* where its control block and second run begin */

@@ -8,11 +8,38 @@
 #ifndef PX_PLATFORM_FORK_H
 #define PX_PLATFORM_FORK_H
 
-#include <stdint.h>
+#include <pxrt/defs.h>
+
+#include "base/atomic.h"
+
+#if defined(_WIN32)
+
+/* There is no fork. */
+static inline uint32_t
+px__fork_generation(void)
+{
+    return 1;
+}
+
+#else
+
+/* 0 until the first question. Read by px__fork_generation() only. */
+extern uint32_t px__fork_word;
+
+/* The first question: begin to watch for forks. Answers the generation. */
+uint32_t px__fork_watch(void);
 
 /* A number that differs between a process and its forked child, provided that
- * it was asked for before the fork as well. Constant where there is no fork
- * (Windows). Any thread; a load and a branch. */
-uint32_t px__fork_generation(void);
+ * it was asked for before the fork as well. Any thread; a load and a branch:
+ * every creation of a heap asks. */
+static inline uint32_t
+px__fork_generation(void)
+{
+    /* relaxed: it changes only while the child has one thread */
+    uint32_t generation = px__load_relaxed(&px__fork_word);
+    return PX_LIKELY(generation != 0) ? generation : px__fork_watch();
+}
+
+#endif
 
 #endif

@@ -8,7 +8,8 @@
  *
  * Invariants
  *   T1  the slot holds the first armed hook of its thread, NULL if there is
- * none T2  a hook is out of the list before it is called, so it may arm itself
+ *       none; while the thread ends, the first of those armed meanwhile
+ *   T2  a hook is out of the list before it is called, so it may arm itself
  *
  * Thread rule: any thread; each touches only its own list.
  * Rejected: one registry of functions to run at every thread's end: it needs a
@@ -49,14 +50,38 @@ px__thread_at_exit(px__exit_hook *hook)
     return rc;
 }
 
-/* Hooks armed meanwhile are found by asking the slot anew (T1, T2). */
+/* The list in the slot, which is then empty. Clearing what was set asks the
+ * system for no memory; if it did fail, hooks would be called twice. */
+static px__exit_hook *
+take_armed(void)
+{
+    px__exit_hook *first = px__thread_slot_get();
+    PX_CHECK(!first || px__thread_slot_set(NULL) == PX_OK,
+             "a thread's slot cannot be cleared");
+    return first;
+}
+
+static px__exit_hook *
+joined(px__exit_hook *first, px__exit_hook *second)
+{
+    px__exit_hook **end = &first;
+    while (*end)
+        end = &(*end)->next;
+    *end = second;
+    return first;
+}
+
+/* Walks the list that it is given, and puts nothing back into the slot: that
+ * could be refused. Hooks armed meanwhile are taken from there (T1). */
 void
 px__thread_slot_ended(void *value)
 {
-    (void)px__thread_slot_set(value); /* some systems clear it first */
-    for (px__exit_hook *hook; (hook = px__thread_slot_get()) != NULL;) {
-        (void)px__thread_slot_set(hook->next);
-        hook->next = NULL;
+    px__exit_hook *hook = value;
+    (void)take_armed(); /* some systems leave it set */
+    while (hook) {
+        px__exit_hook *rest = hook->next;
+        hook->next = NULL; /* T2 */
         hook->fn(hook->arg);
+        hook = joined(take_armed(), rest);
     }
 }

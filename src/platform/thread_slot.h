@@ -12,8 +12,8 @@ void *px__thread_slot_get(void);
  * cannot fail. */
 int px__thread_slot_set(void *value);
 
-/* The OS half calls this on a thread that ends and whose pointer is not NULL.
- * On return the pointer is NULL. */
+/* The OS half calls this on a thread that ends, with its pointer, which is not
+ * NULL. On return the pointer is NULL. */
 void px__thread_slot_ended(void *value);
 
 #endif

@@ -1,11 +1,12 @@
 /*
  * Heaps of every kind while the system refuses memory: the range, the commit of
- * each piece, large pages, quotas. Each scenario may end with
+ * each piece, large pages, magazines, quotas. Each scenario may end with
  * PX_ENOMEM, must leave nothing behind, and must run clean again.
  */
 #include "heap_support.h"
 
 #include "fault.h"
+#include "platform/thread.h"
 
 /* Memory is committed piece by piece, and nothing is cached: each round asks
  * the system for everything again. */
@@ -88,11 +89,31 @@ under_a_quota(void)
 }
 
 static void
+live_there(void *arg)
+{
+    *(int *)arg = live(0, NULL);
+}
+
+/* With a magazine of its own, which it may not get. */
+static int
+on_a_new_thread(void)
+{
+    px__thread thread;
+    int result = 0;
+    int status = px__thread_create(&thread, "fault", live_there, &result);
+    if (status)
+        return status;
+    px__thread_join(&thread);
+    return result;
+}
+
+static void
 heaps__survive__refused_memory(void **state)
 {
     (void)state;
     assert_fault_torture(all_kinds);
     assert_fault_torture(under_a_quota);
+    assert_fault_torture(on_a_new_thread);
 }
 
 int

@@ -12,13 +12,13 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 
-static uint32_t generation = 1;
+uint32_t px__fork_word;
 static pthread_once_t installed = PTHREAD_ONCE_INIT;
 
 static void
 in_child(void)
 {
-    px__store_relaxed(&generation, generation + 1);
+    px__store_relaxed(&px__fork_word, px__fork_word + 1);
 }
 
 static void
@@ -26,11 +26,12 @@ install(void)
 {
     int rc = pthread_atfork(NULL, NULL, in_child);
     PX_CHECK(rc == 0, "no memory for the fork handler");
+    px__store_relaxed(&px__fork_word, 1);
 }
 
 uint32_t
-px__fork_generation(void)
+px__fork_watch(void)
 {
     pthread_once(&installed, install);
-    return px__load_relaxed(&generation); /* threads start after the fork */
+    return px__load_relaxed(&px__fork_word);
 }

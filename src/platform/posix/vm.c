@@ -189,9 +189,9 @@ advise(void *lo, size_t bytes)
 /* A large page needs one present small page to start from. The kernel makes it
  * present for us: the memory may be closed to us by a sanitizer. */
 static int
-collapse(void *lo, size_t bytes)
+collapse(void *lo, size_t bytes, size_t large)
 {
-    for (size_t at = 0; at < bytes; at += px__vm_large_page_bytes()) {
+    for (size_t at = 0; at < bytes; at += large) {
         if (madvise((char *)lo + at, px__vm_page_bytes(),
                     MADV_POPULATE_WRITE) != 0)
             return errno;
@@ -208,12 +208,12 @@ collapse(void *lo, size_t bytes)
 enum px__vm_large
 px__vm_enlarge(void *lo, size_t bytes)
 {
-    if (px__vm_large_page_bytes() == 0 ||
-        bytes % px__vm_large_page_bytes() != 0)
+    size_t large = px__vm_large_page_bytes();
+    if (large == 0 || bytes % large != 0)
         return PX__VM_LARGE_UNSUPPORTED;
     if (switched_off())
         return PX__VM_LARGE_DISABLED;
-    switch (collapse(lo, bytes)) {
+    switch (collapse(lo, bytes, large)) {
     case 0:
         return PX__VM_LARGE_GRANTED;
     case EINVAL:
