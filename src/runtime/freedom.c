@@ -130,6 +130,15 @@ let_go(px_runtime *rt, px__strand *s)
     px__store_relaxed(&rt->on_path, rt->on_path - 1);
 }
 
+static void
+free_context(px_runtime *rt, px__strand *s)
+{
+    if (!s->common)
+        px__context_free(s->cx);
+    else if (px__context_park(s->cx))
+        px__stock_put(&rt->stock, s->cx);
+}
+
 static bool
 free_purged(px_runtime *rt)
 {
@@ -137,7 +146,7 @@ free_purged(px_runtime *rt)
     px__list *node;
     while ((node = px__list_pop_front(&rt->purged)) != NULL) {
         px__strand *s = PX_CONTAINER(node, px__strand, station);
-        px__context_free(s->cx);
+        free_context(rt, s);
         let_go(rt, s);
     }
     return moved;

@@ -11,6 +11,7 @@
 #include "platform/thread.h"
 #include "runtime/dispatch.h"
 #include "runtime/queue.h"
+#include "runtime/stock.h"
 
 /* The crew word: who is at rest, and whether somebody looks for work.
  *
@@ -28,6 +29,7 @@ typedef struct px__worker {
     unsigned id;       /* constant; 1 for the first */
     unsigned ticks;    /* the worker's: strands run */
     px__strand *next;  /* the worker's: to be run before all others */
+    px_context *stock; /* the worker's: furnished contexts */
     px__thread thread; /* main's */
     _Alignas(PX_CACHE_LINE) uint64_t seen_serial; /* the monitor's */
     int64_t seen_since_ns;                        /* the monitor's */
@@ -77,6 +79,8 @@ struct px_runtime {
     uint64_t stalls;                         /* the monitor's */
     _Alignas(PX_CACHE_LINE) px__queue ready; /* contexts to be gone on with */
     px__queue fresh;                         /* work that has not begun */
+
+    _Alignas(PX_CACHE_LINE) px__stock stock; /* of contexts for work */
 
     /* Low half: active. High half: over, not yet seen by main. */
     _Alignas(PX_CACHE_LINE) uint64_t load;

@@ -68,16 +68,28 @@ px__strand_of_stillborn(const px_error *error)
 /* --- running ---------------------------------------------------------------
  */
 
+/* A context that is on stock, or a new one. */
+static int
+get_context(px_runtime *rt, px_context **out)
+{
+    *out = px__stock_take(&rt->stock, &px__worker_self()->stock);
+    if (!*out)
+        return px_context_create(&rt->context, out);
+    px__context_renew(*out, rt->context.data);
+    return 0;
+}
+
 /* Make the context and enter it, as the worker that runs it. */
 static int
 bear(px_work *w)
 {
     px_context *cx;
     px__strand *s = &w->strand;
-    int status = px_context_create(&s->rt->context, &cx);
+    int status = get_context(s->rt, &cx);
     if (status)
         return status;
     s->cx = cx;
+    s->common = true;
     px__context_adopt(cx, &px__strand_host, s);
     px__life_move(cx, PX_CREATED, PX_READY);
     px__life_begin(cx);
