@@ -90,9 +90,13 @@ px__freedom_watch(px_runtime *rt)
         px__crew_notify(rt);
 }
 
+/* The stations follow at once: the contexts' lines come from the workers' CPUs
+ * while the next strands are sorted in. */
 static void
 sort_in(px_runtime *rt, px__strand *s)
 {
+    if (s->cx)
+        px__prefetch(&s->cx->word);
     px__list_push_back(s->failed ? &rt->errors : &rt->finished, &s->station);
     if (!s->failed)
         return;

@@ -70,12 +70,25 @@ px__stock_put(px__stock *stock, px_context *cx)
     *loose = (px__chain){NULL, 0};
 }
 
+/* The next one's lines come from main's CPU while this one's work runs. */
+static void
+fetch_ahead(const px_context *cx)
+{
+    if (!cx)
+        return;
+    px__prefetch(&cx->word);
+    px__prefetch(&cx->heap.cursor);
+    px__prefetch(&cx->base.cursor);
+}
+
 px_context *
 px__stock_take(px__stock *stock, px_context **mine)
 {
     px_context *cx = *mine ? *mine : take_batch(stock);
-    if (cx)
-        *mine = cx->previous;
+    if (!cx)
+        return NULL;
+    *mine = cx->previous;
+    fetch_ahead(*mine);
     return cx;
 }
 
