@@ -117,6 +117,7 @@ px__freedom_collect(px_runtime *rt)
     }
     if (!count)
         return;
+    rt->coming_in = true;
     px__store_relaxed(&rt->on_path, rt->on_path + count);
     uint64_t before = px__sub_seqcst(&rt->load, count << 32);
     if (px__load_over(before) >= px__load_relaxed(&rt->over_limit) &&

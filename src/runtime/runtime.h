@@ -40,7 +40,7 @@ typedef struct px__worker {
 enum {
     PX__MAIN_AWAKE,
     PX__MAIN_WAITS, /* anything wakes it */
-    PX__MAIN_NAPS   /* has something to do, but lets more of it gather */
+    PX__MAIN_NAPS   /* has something to do, or soon will: lets it gather */
 };
 
 struct px_runtime {
@@ -101,6 +101,7 @@ struct px_runtime {
     size_t on_path; /* seen by main, not yet gone */
     size_t errors_listed;
     uint64_t errors_total;
+    bool coming_in;   /* contexts came in since main last paused */
     bool in_run_once; /* atomic */
 
     /* The end; under `fate`. References: main's, each timer's record, each
