@@ -68,6 +68,13 @@ px__pause(void)
 #endif
 }
 
+/* Fetch a cache line that is going to be written soon; any address will do. */
+static inline void
+px__prefetch(const void *at)
+{
+    __builtin_prefetch(at, 1);
+}
+
 /* Size that keeps two writers' data off each other's cache line. */
 enum { PX_CACHE_LINE = 64 };
 

@@ -107,10 +107,10 @@ place_heaps(px_context *cx, const px_heap_options *options)
     return status;
 }
 
-/* Everything but the heaps, which place_heaps() sets up. The message buffer is
+/* What changes from one life in a window to the next. The message buffer is
  * left as it is: error.code says whether it means anything. */
 static void
-init_fields(px_context *cx, px__window *window, void *data)
+init_life(px_context *cx, void *data)
 {
     cx->word = PX_CREATED;
     cx->references = 1;
@@ -120,11 +120,19 @@ init_fields(px_context *cx, px__window *window, void *data)
     cx->data = data;
     cx->mailbox = (px_ilist){NULL};
     cx->inbox = NULL;
+    cx->generation = px__fork_generation();
+    cx->light = false;
+    cx->error.code = 0;
+}
+
+/* Everything but the heaps, which place_heaps() sets up. */
+static void
+init_fields(px_context *cx, px__window *window, void *data)
+{
+    init_life(cx, data);
     cx->window = window;
     cx->lo = (uintptr_t)px__window_lo(window);
     cx->span = (size_t)(px__window_hi(window) - px__window_lo(window));
-    cx->generation = px__fork_generation();
-    cx->error.code = 0;
 }
 
 static int
@@ -188,21 +196,61 @@ drop_reference(px_context *cx)
     return px__sub_acqrel(&cx->references, 1) == 1;
 }
 
+static void
+clear_heaps(px_context *cx)
+{
+    px__heap_clear(&cx->heap);
+    px__heap_clear(&cx->base);
+}
+
 void
 px__context_purge(px_context *cx)
 {
     px__mailbox_discard(cx);
-    px__heap_clear(&cx->heap);
-    px__heap_clear(&cx->base);
+    if (!cx->light)
+        clear_heaps(cx);
     px__life_move(cx, PX_RELEASED, PX_PURGED);
 }
 
 void
 px__context_free(px_context *cx)
 {
+    if (px__context_park(cx))
+        px__context_drop(cx);
+}
+
+/* ---- another life in the same window ------------------------------------ */
+
+void
+px__context_settle(px_context *cx)
+{
+    cx->light = px__heap_is_light(&cx->heap) && px__heap_is_light(&cx->base);
+}
+
+bool
+px__context_park(px_context *cx)
+{
     px__window *window = cx->window;
+    bool light = cx->light;
     px__life_move(cx, PX_PURGED, PX_FREED);
-    px__window_release(window);
+    if (!light)
+        px__window_release(window);
+    return light;
+}
+
+void
+px__context_renew(px_context *cx, void *data)
+{
+    px__heap_renew(&cx->heap);
+    px__heap_renew(&cx->base);
+    init_life(cx, data);
+}
+
+void
+px__context_drop(px_context *cx)
+{
+    clear_heaps(cx);
+    px__window_release(cx->window);
 }
 
 /* The whole path at once, for a context that no scheduler knows. */

@@ -8,6 +8,7 @@
 #include <pxrt/context.h>
 #include <pxrt/ilist.h>
 
+#include "base/atomic.h"
 #include "context/life.h"
 #include "heap/layout.h"
 
@@ -27,24 +28,34 @@ typedef struct px__host {
 
 enum { PX__ERROR_BYTES = 256 };
 
+/* The second part is all that main touches of a context which is over: one
+ * cache line, so that few of them cross from the worker's CPU to main's and
+ * back. Control blocks of windows begin on a cache line. */
 struct px_context {
-    px_heap heap;         /* callback heap; first: see px_context_heap() */
-    uint32_t word;        /* state and PENDING; see life.h */
-    uint32_t references;  /* atomic */
+    px_heap heap; /* callback heap; first: see px_context_heap() */
+
+    _Alignas(PX_CACHE_LINE) uint32_t word; /* state and PENDING; see life.h */
+    uint32_t references;                   /* atomic */
     px_context *previous; /* what was current before px_enter() */
     const px__host *host; /* NULL: nobody schedules this one */
     void *host_data;      /* the host's own record of it */
-    void *data;           /* the user's pointer */
     px_ilist mailbox;     /* posted messages, newest first */
     px_ilink *inbox;      /* the owner's: flushed, oldest first */
     px__window *window;
+    uint32_t generation; /* of fork, when it was created */
+    bool light;          /* see px__context_settle() */
+
+    void *data;   /* the user's pointer */
     uintptr_t lo; /* bounds of the window, for px_owns() */
     size_t span;
-    uint32_t generation; /* of fork, when it was created */
     px_heap base;
     px_error error; /* code 0: none */
     char message[PX__ERROR_BYTES];
 };
+
+_Static_assert(offsetof(px_context, data) - offsetof(px_context, word) <=
+                   PX_CACHE_LINE,
+               "main's part of a context has outgrown its cache line");
 
 /* Make @cx current on this thread, or restore what was. The caller owns it in
  * RUNNING: no state moves here. */
@@ -59,6 +70,19 @@ void px__context_adopt(px_context *cx, const px__host *host, void *host_data);
  * for contexts without host. */
 void px__context_purge(px_context *cx);
 void px__context_free(px_context *cx);
+
+/* The callbacks of @cx are over: find out whether it is light, that is, holds
+ * no cleanup, no quota and little memory. What remains to be done to the heaps
+ * of a light context may wait until its window is used again. Owner. */
+void px__context_settle(px_context *cx);
+
+/* PURGED -> FREED, like px__context_free(), but of a light context the window
+ * stays furnished, and true is returned: the caller makes a context of the same
+ * options of it with px__context_renew(), or ends it with px__context_drop().
+ * Until then `previous` is the caller's, to link it. */
+bool px__context_park(px_context *cx);
+void px__context_renew(px_context *cx, void *data);
+void px__context_drop(px_context *cx);
 
 /* The error a callback left, put aside so that its failed callback may record
  * another; restored if it does not. The copy's message is its own. */

@@ -22,7 +22,8 @@
 enum {
     KNOWN_FLAGS = PX_HEAP_SIZED | PX_HEAP_FREE_LISTS | PX_HEAP_SMALL_START |
                   PX_HEAP_SMALL_PAGES,
-    RETAIN_BYTES = 16 << 20
+    RETAIN_BYTES = 16 << 20,
+    LIGHT_BYTES = 32 << 10
 };
 
 void
@@ -271,6 +272,45 @@ px__heap_clear(px_heap *heap)
         px__quota_uncharge(heap->quota, (size_t)(run->committed - run->lo));
         px_quota_release(heap->quota);
     }
+}
+
+/* What one life counts. */
+static void
+init_life(px_heap *heap)
+{
+    heap->references = 1;
+    heap->rollback_count = 0;
+    heap->rolled_back_bytes = 0;
+    heap->peak = heap->first;
+    heap->top = NULL;
+    heap->failed_count = 0;
+    heap->slack_rollbacks = 0;
+    heap->slack_peak = NULL;
+}
+
+/* Of a heap that started on small pages no more is resident than was written,
+ * in this life or before. */
+bool
+px__heap_is_light(const px_heap *heap)
+{
+    const char *most = heap->peak > heap->stale ? heap->peak : heap->stale;
+    if (heap->cursor.next > most)
+        most = heap->cursor.next;
+    return !heap->cleanups && !heap->quota && !heap->lists &&
+           (heap->flags & PX_HEAP_SMALL_START) &&
+           most <= heap->first + LIGHT_BYTES;
+}
+
+/* The run is looked at only after a life that used more than those before. */
+void
+px__heap_renew(px_heap *heap)
+{
+    px__heap_note_peak(heap);
+    px__note_drop(heap->first, (size_t)(heap->cursor.next - heap->first));
+    if (heap->peak > heap->stale)
+        heap->stale = heap->run->dirty = heap->peak;
+    init_life(heap);
+    px__heap_move(heap, heap->first);
 }
 
 /* True when the caller has the last reference, which it then still has. A lone

@@ -48,6 +48,13 @@ int px__heap_place(px_heap *heap, px__window *window, char *lo, char *hi,
  * window. */
 void px__heap_clear(px_heap *heap);
 
+/* Whether @heap holds nothing that clearing would have to let go of, and little
+ * memory: it may then be kept for another life in the same place. */
+bool px__heap_is_light(const px_heap *heap);
+
+/* Give a light heap another life, as if placed anew with the same options. */
+void px__heap_renew(px_heap *heap);
+
 /* 0 when @options is sound, PX_EINVAL otherwise; fills @full with defaults for
  * NULL or a shorter struct of an older caller. */
 int px__heap_options_check(const px_heap_options *options,

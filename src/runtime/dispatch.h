@@ -104,14 +104,19 @@ typedef struct px__strand_kind {
     void (*gone)(px__strand *strand);
 } px__strand_kind;
 
+/* Kept small: a million of them may wait. It is in one place at a time, so the
+ * links share their memory. */
 struct px__strand {
-    px_ilink link;    /* in the ready queue; then on the way to main */
-    px__strand *next; /* while collected */
-    px__list station; /* main's: the list of its station on the path */
+    union {
+        px_ilink link;    /* in the ready queue; then on the way to main */
+        px__strand *next; /* while collected */
+        px__list station; /* main's: the list of its station on the path */
+    };
     const px__strand_kind *kind;
     px_runtime *rt;
     px_context *cx; /* constant from open to gone */
     bool failed;    /* set when it is posted: its error waits for main */
+    bool common;    /* the context has the runtime's options: see stock.h */
 };
 
 /* Make a context for @strand (@options as in px_context_create(); data may be

@@ -87,9 +87,13 @@ px__freedom_watch(px_runtime *rt)
         px__crew_notify(rt);
 }
 
+/* The stations follow at once: the contexts' lines come from the workers' CPUs
+ * while the next strands are sorted in. */
 static void
 sort_in(px_runtime *rt, px__strand *s)
 {
+    if (s->cx)
+        px__prefetch(&s->cx->word);
     px__list_push_back(s->failed ? &rt->errors : &rt->finished, &s->station);
     if (!s->failed)
         return;
@@ -110,10 +114,12 @@ px__freedom_collect(px_runtime *rt)
     }
     if (!count)
         return;
+    rt->coming_in = true;
     px__store_relaxed(&rt->on_path, rt->on_path + count);
-    px__sub_seqcst(&rt->load, count << 32);
-    if (px__queue_waiting(&rt->fresh))
-        px__crew_notify(rt); /* it may have waited for this */
+    uint64_t before = px__sub_seqcst(&rt->load, count << 32);
+    if (px__load_over(before) >= px__load_relaxed(&rt->over_limit) &&
+        px__queue_waiting(&rt->fresh))
+        px__crew_notify(rt); /* it was held back, and is no more */
 }
 
 /* --- going out ------------------------------------------------------------ */
@@ -125,6 +131,15 @@ let_go(px_runtime *rt, px__strand *s)
     px__store_relaxed(&rt->on_path, rt->on_path - 1);
 }
 
+static void
+free_context(px_runtime *rt, px__strand *s)
+{
+    if (!s->common)
+        px__context_free(s->cx);
+    else if (px__context_park(s->cx))
+        px__stock_put(&rt->stock, s->cx);
+}
+
 static bool
 free_purged(px_runtime *rt)
 {
@@ -132,7 +147,7 @@ free_purged(px_runtime *rt)
     px__list *node;
     while ((node = px__list_pop_front(&rt->purged)) != NULL) {
         px__strand *s = PX_CONTAINER(node, px__strand, station);
-        px__context_free(s->cx);
+        free_context(rt, s);
         let_go(rt, s);
     }
     return moved;

@@ -7,8 +7,9 @@
  *
  * Taking each finished context at once would wake main once per context. So
  * main waits in two ways: WAITS, with nothing to do, which anything ends; and
- * NAPS, at most NAP_NS, with a few finished contexts at hand, which only
- * something urgent ends (an error, a batch full, nothing active any more).
+ * NAPS, at most NAP_NS, with a few finished contexts at hand or soon expected,
+ * which only something urgent ends (an error, a batch full, nothing active any
+ * more).
  *
  * Thread rule: main, but for px_stop().
  */
@@ -103,16 +104,21 @@ wait(px_runtime *rt, int64_t left_ns, bool stoppable)
     px__store_seqcst(&rt->main_word, PX__MAIN_AWAKE);
 }
 
-/* Let time pass. True: take what is over, even if it is little. */
+/* Let time pass. True: take what is over, even if it is little. While contexts
+ * come in, main naps from the start: one that waits would be woken by the first
+ * that is over, only to nap then. A nap in vain ends that. */
 static bool
 pause_main(px_runtime *rt, int64_t left_ns, bool stoppable)
 {
-    bool some_over = px__load_over(px__load_seqcst(&rt->load)) > 0;
-    if (some_over)
+    uint64_t load = px__load_seqcst(&rt->load);
+    bool expects = rt->coming_in && px__load_active(load) > 0;
+    bool naps = px__load_over(load) > 0 || expects;
+    rt->coming_in = false;
+    if (naps)
         nap(rt, left_ns, stoppable);
     else
         wait(rt, left_ns, stoppable);
-    return some_over;
+    return naps;
 }
 
 /* --- turns ---------------------------------------------------------------- */

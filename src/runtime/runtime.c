@@ -305,6 +305,14 @@ release_in_child(px_runtime *rt)
         px__runtime_unref(rt, 1);
 }
 
+static void
+drop_stock(px_runtime *rt)
+{
+    for (unsigned i = 0; i < rt->worker_count; i++)
+        px__stock_drop_chain(rt->workers[i].stock);
+    px__stock_clear(&rt->stock);
+}
+
 int
 px_runtime_release(px_runtime *rt)
 {
@@ -323,6 +331,7 @@ px_runtime_release(px_runtime *rt)
     join_threads(rt, rt->worker_count);
     px__loop_close(rt);
     settle_fate(rt);
+    drop_stock(rt);
     px__runtime_unref(rt, 1);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "platform/thread.h"
 #include "runtime/dispatch.h"
 #include "runtime/queue.h"
+#include "runtime/stock.h"
 
 /* The crew word: who is at rest, and whether somebody looks for work.
  *
@@ -35,6 +36,7 @@ typedef struct px__worker {
     unsigned id;       /* constant; 1 for the first */
     unsigned ticks;    /* the worker's: strands run */
     px__strand *next;  /* the worker's: to be run before all others */
+    px_context *stock; /* the worker's: furnished contexts */
     px__thread thread; /* main's */
     _Alignas(PX_CACHE_LINE) uint64_t seen_serial; /* the monitor's */
     int64_t seen_since_ns;                        /* the monitor's */
@@ -45,7 +47,7 @@ typedef struct px__worker {
 enum {
     PX__MAIN_AWAKE,
     PX__MAIN_WAITS, /* anything wakes it */
-    PX__MAIN_NAPS   /* has something to do, but lets more of it gather */
+    PX__MAIN_NAPS   /* has something to do, or soon will: lets it gather */
 };
 
 struct px_runtime {
@@ -86,6 +88,8 @@ struct px_runtime {
     _Alignas(PX_CACHE_LINE) px__queue ready; /* contexts to be gone on with */
     px__queue fresh;                         /* work that has not begun */
 
+    _Alignas(PX_CACHE_LINE) px__stock stock; /* of contexts for work */
+
     /* Low half: active. High half: over, not yet seen by main. */
     _Alignas(PX_CACHE_LINE) uint64_t load;
     unsigned over_limit;    /* fresh work begins below it; main, monitor */
@@ -105,6 +109,7 @@ struct px_runtime {
     size_t on_path; /* seen by main, not yet gone */
     size_t errors_listed;
     uint64_t errors_total;
+    bool coming_in;   /* contexts came in since main last paused */
     bool in_run_once; /* atomic */
 
     /* The end; under `fate`. References: main's, each timer's record, each

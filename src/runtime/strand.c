@@ -150,6 +150,7 @@ px__strand_over(px__strand *s)
     bool failed = px_context_error(cx) != NULL;
     int from = px__life_state(cx);
     px__context_unbind(cx);
+    px__context_settle(cx);
     px__life_move(cx, from, failed ? PX_FAILED : PX_DONE);
     if (!failed)
         px__life_move(cx, PX_DONE, PX_FINISHED);

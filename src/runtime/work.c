@@ -28,14 +28,23 @@ enum { QUEUED, BEGUN, CANCELED };
 
 struct px_work {
     px__strand strand;
-    px_run_fn run;
-    px_run_fn done;
-    px_failed_fn failed;
-    void *arg;
     uint32_t state;      /* QUEUED, ...; atomic */
     uint32_t references; /* atomic */
-    px_error stillborn;  /* K3 */
+    union {
+        struct {
+            px_run_fn run;
+            px_run_fn done;
+            px_failed_fn failed;
+            void *arg;
+        };
+        px_error stillborn; /* K3: instead of the callbacks */
+    };
 };
+
+/* What malloc serves from a list of its own, without merging or splitting:
+ * measured, twice the speed of submitting. */
+_Static_assert(sizeof(px_work) <= 120 || sizeof(void *) != 8,
+               "a record of work has grown out of the small sizes");
 
 static px_work *
 work_of(px__strand *s)
@@ -58,16 +67,28 @@ px__strand_of_stillborn(const px_error *error)
 
 /* --- running -------------------------------------------------------------- */
 
+/* A context that is on stock, or a new one. */
+static int
+get_context(px_runtime *rt, px_context **out)
+{
+    *out = px__stock_take(&rt->stock, &px__worker_self()->stock);
+    if (!*out)
+        return px_context_create(&rt->context, out);
+    px__context_renew(*out, rt->context.data);
+    return 0;
+}
+
 /* Make the context and enter it, as the worker that runs it. */
 static int
 bear(px_work *w)
 {
     px_context *cx;
     px__strand *s = &w->strand;
-    int status = px_context_create(&s->rt->context, &cx);
+    int status = get_context(s->rt, &cx);
     if (status)
         return status;
     s->cx = cx;
+    s->common = true;
     px__context_adopt(cx, &px__strand_host, s);
     px__life_move(cx, PX_CREATED, PX_READY);
     px__life_begin(cx);
