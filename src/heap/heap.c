@@ -168,7 +168,7 @@ px__heap_place(px_heap *heap, px__window *window, char *lo, char *hi,
 
 /* What a life changes, as init_fields() has it. All else holds: the window, its
  * first run, and so the limit; the memory, since whoever takes some of it away
- * unparks the block (W5). */
+ * unparks the block (W5). Serials go on. */
 static px_heap *
 revive(px__window *window)
 {
@@ -179,7 +179,6 @@ revive(px__window *window)
     heap->peak = heap->first;
     heap->top = NULL;
     heap->stale = heap->run->dirty;
-    heap->serial = window->serial;
     heap->failed_count = 0;
     heap->slack_rollbacks = 0;
     heap->slack_peak = NULL;
