@@ -361,6 +361,26 @@ find_something(px__worker *w)
     return true;
 }
 
+/* Main moves contexts along, on a CPU that one of the workers may do without:
+ * with small work one worker is then as much as main can follow. */
+static bool
+main_needs_cpu(const px_runtime *rt)
+{
+    return px__load_relaxed(&rt->in_run_once) &&
+           px__load_relaxed(&rt->main_word) == PX__MAIN_AWAKE &&
+           (px__load_relaxed(&rt->crew) & PX__SLEEPERS) <= 1;
+}
+
+/* There may be more than one worker can do. If it was wrong to leave the last
+ * worker asleep, the monitor wakes it at its next tick. */
+static void
+share(px_runtime *rt)
+{
+    if (px__queue_waiting(&rt->ready) ||
+        (px__strand_waiting(rt) && !main_needs_cpu(rt)))
+        px__crew_notify(rt);
+}
+
 void
 px__worker_main(void *worker)
 {
@@ -370,8 +390,8 @@ px__worker_main(void *worker)
     for (;;) {
         px__strand *s = next_strand(w);
         if (s) {
-            if (rested && px__strand_waiting(w->rt))
-                px__crew_notify(w->rt); /* there is more than one can do */
+            if (rested)
+                share(w->rt);
             rested = false;
             run_strand(w, s);
         } else if (find_something(w)) {

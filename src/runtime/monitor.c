@@ -1,7 +1,7 @@
 /*
  * The monitor: a thread that looks, each TICK_NS, for what nobody else can see:
- * a loop that waits while its last holder runs a long callback, callbacks that
- * stall, a main thread that stays away.
+ * a loop that waits while its last holder runs a long callback, work that waits
+ * for a worker, callbacks that stall, a main thread that stays away.
  *
  * It sleeps while no callback runs (after QUIET_TICKS, so that a stream of
  * short ones does not wake it each time); a worker that begins one wakes it.
@@ -59,6 +59,15 @@ watch_loop(px_runtime *rt, uint64_t *seen_turns)
     *seen_turns = turns;
 }
 
+/* Work that waits for a whole tick is worth another worker (see share() in
+ * dispatch.c). */
+static void
+watch_queues(px_runtime *rt)
+{
+    if (px__strand_waiting(rt))
+        px__crew_notify(rt);
+}
+
 static void
 sleep_until_woken(px_runtime *rt)
 {
@@ -95,6 +104,7 @@ px__monitor_main(void *runtime)
         tick(rt);
         quiet = watch_workers(rt) ? 0 : quiet + 1;
         watch_loop(rt, &seen_turns);
+        watch_queues(rt);
         px__freedom_watch(rt);
         if (quiet > QUIET_TICKS)
             sleep_until_woken(rt);

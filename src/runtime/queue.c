@@ -76,6 +76,7 @@ pop_locked(px__queue *q)
     if (!next)
         return NULL; /* a gap right behind head (Q1) */
     px__store_relaxed(&q->head, next);
+    px__prefetch(next); /* it may have waited for long */
     return head;
 }
 

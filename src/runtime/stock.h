@@ -19,9 +19,9 @@ typedef struct px__chain {
 
 typedef struct px__stock {
     px_mutex lock;
-    unsigned count;                        /* under lock */
-    px_context *batch[PX__STOCK_BATCHES];  /* under lock: first of each */
-    px__chain loose;                       /* main's: less than a batch */
+    unsigned count;                       /* under lock */
+    px_context *batch[PX__STOCK_BATCHES]; /* under lock: first of each */
+    px__chain loose;                      /* main's: less than a batch */
 } px__stock;
 
 /* Put a context that px__context_park() left furnished; if there are enough of

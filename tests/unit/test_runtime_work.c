@@ -509,6 +509,54 @@ submit__refuses__what_makes_no_sense(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
+enum { LIVES = 300, USED_LIVES = 3 };
+
+static int used_lives;
+
+/* Leave traces of every kind, and find none of the life before. */
+static int
+use_a_life(px_context *cx, void *arg)
+{
+    px_heap *heap = px_context_heap(cx);
+    px_heap_stats stats = {.size = sizeof stats};
+    px_snapshot snapshot;
+    (void)arg;
+    assert_int_equal(px_heap_get_stats(heap, &stats), 0);
+    assert_int_equal(stats.used_bytes, 0);
+    assert_int_equal(stats.peak_used_bytes, 0);
+    assert_int_equal(stats.snapshot_count, 0);
+    assert_int_equal(stats.rollback_count, 0);
+    assert_null(px_context_error(cx));
+    assert_null(px_context_data(cx));
+    assert_ptr_equal(px_owner(cx), cx);
+    char *zeroed = px_heap_calloc(heap, 100, 10);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(zeroed[i], 0);
+    memset(zeroed, 'x', 1000);
+    assert_int_equal(px_heap_snapshot(heap, &snapshot), 0);
+    assert_non_null(px_heap_alloc(px_context_base(cx), 500));
+    assert_int_equal(px_heap_rollback(heap, &snapshot), 0);
+    assert_int_equal(px_context_set_data(cx, heap), 0);
+    used_lives++;
+    return 0;
+}
+
+/* More than a batch of the stock at a time, so that windows come round. */
+static void
+work__finds_no_trace_of_another__in_a_used_window(void **state)
+{
+    px_runtime *rt = create(1);
+    (void)state;
+    used_lives = 0;
+    for (int round = 0; round < USED_LIVES; round++) {
+        for (int i = 0; i < LIVES; i++)
+            assert_int_equal(px_submit_work(rt, use_a_life, NULL, NULL), 0);
+        assert_int_equal(px_run(rt, NULL), 0);
+    }
+    assert_int_equal(used_lives, LIVES * USED_LIVES);
+    assert_int_equal(px_runtime_release(rt), 0);
+}
+
 int
 main(void)
 {
@@ -534,6 +582,7 @@ main(void)
             work__delivers_messages__that_were_posted_while_it_ran),
         cmocka_unit_test(context__outlives_its_work__while_it_is_retained),
         cmocka_unit_test(work__does_not_begin__while_main_lags_behind),
+        cmocka_unit_test(work__finds_no_trace_of_another__in_a_used_window),
         cmocka_unit_test(submit__refuses__what_makes_no_sense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
