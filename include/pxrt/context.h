@@ -247,7 +247,8 @@ typedef int (*px_message_fn)(px_context *cx, void *bytes, size_t count);
 /** Send a message to a context: @p count bytes at @p bytes are copied, and
  *  @p fn runs with them in @p cx, in the order of posting for one poster.
  *  The runtime schedules a context that belongs to it; any other context gets
- *  its messages when its owner calls px_deliver().
+ *  its messages when its owner calls px_deliver(). A context that ends drops
+ *  the messages it has not run, also some that were accepted a moment before.
  *  @return 0; PX_EINVAL (NULL cx or fn; bytes NULL with count > 0); PX_ENOMEM;
  *          PX_ECLOSED (the context runs no more callbacks); PX_EFORKED.
  *  @thread any that holds a reference

@@ -189,11 +189,12 @@ PX_API int px_run(px_runtime *rt, const px_error **error);
 
 /** Make px_run(), now or the next time, return 0 soon. Running work goes on.
  *  @return 0; PX_EINVAL (NULL); PX_EFORKED.
- *  @thread any; also safe in a signal handler */
+ *  @thread any; where threads park on futexes (Linux) also in a signal handler */
 PX_API int px_stop(px_runtime *rt);
 
 /** Let go of an error that px_run_once() reported, and with it of its context.
- *  NULL is ignored. @thread main */
+ *  NULL is ignored; to release one twice is a checked error (abort).
+ *  @thread main */
 PX_API void px_error_release(const px_error *error);
 
 /** Work, timers and connections that are under way or waiting. 0 for NULL.

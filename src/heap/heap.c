@@ -166,6 +166,20 @@ px__heap_place(px_heap *heap, px__window *window, char *lo, char *hi,
     return 0;
 }
 
+/* What one life counts. */
+static void
+init_life(px_heap *heap)
+{
+    heap->references = 1;
+    heap->rollback_count = 0;
+    heap->rolled_back_bytes = 0;
+    heap->peak = heap->first;
+    heap->top = NULL;
+    heap->failed_count = 0;
+    heap->slack_rollbacks = 0;
+    heap->slack_peak = NULL;
+}
+
 /* What a life changes, as init_fields() has it. All else holds: the window, its
  * first run, and so the limit; the memory, since whoever takes some of it away
  * unparks the block (W5). Serials go on. */
@@ -173,15 +187,8 @@ static px_heap *
 revive(px__window *window)
 {
     px_heap *heap = window->parked;
-    heap->references = 1;
-    heap->rollback_count = 0;
-    heap->rolled_back_bytes = 0;
-    heap->peak = heap->first;
-    heap->top = NULL;
+    init_life(heap);
     heap->stale = heap->run->dirty;
-    heap->failed_count = 0;
-    heap->slack_rollbacks = 0;
-    heap->slack_peak = NULL;
     window->owner = (uintptr_t)heap;
     px__window_own(window, heap->run);
     px__heap_move(heap, heap->first);
@@ -271,20 +278,6 @@ px__heap_clear(px_heap *heap)
         px__quota_uncharge(heap->quota, (size_t)(run->committed - run->lo));
         px_quota_release(heap->quota);
     }
-}
-
-/* What one life counts. */
-static void
-init_life(px_heap *heap)
-{
-    heap->references = 1;
-    heap->rollback_count = 0;
-    heap->rolled_back_bytes = 0;
-    heap->peak = heap->first;
-    heap->top = NULL;
-    heap->failed_count = 0;
-    heap->slack_rollbacks = 0;
-    heap->slack_peak = NULL;
 }
 
 /* Of a heap that started on small pages no more is resident than was written,

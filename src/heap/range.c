@@ -165,6 +165,8 @@ publish(char *base, size_t bytes, uintptr_t *owners,
 static int
 start_locked(px_range_options *options)
 {
+    if (px__fork_watch())
+        return PX_ENOMEM;
     size_t bytes = options->reserve_bytes;
     char *base = reserve_most(&bytes, &options->commit_on_demand);
     if (!base)

@@ -15,6 +15,12 @@
 #if defined(_WIN32)
 
 /* There is no fork. */
+static inline int
+px__fork_watch(void)
+{
+    return 0;
+}
+
 static inline uint32_t
 px__fork_generation(void)
 {
@@ -23,21 +29,20 @@ px__fork_generation(void)
 
 #else
 
-/* 0 until the first question. Read by px__fork_generation() only. */
+/* Read by px__fork_generation() only. */
 extern uint32_t px__fork_word;
 
-/* The first question: begin to watch for forks. Answers the generation. */
-uint32_t px__fork_watch(void);
+/* Begin to watch for forks; again is harmless. 0 or PX_ENOMEM. Any thread. */
+int px__fork_watch(void);
 
 /* A number that differs between a process and its forked child, provided that
- * it was asked for before the fork as well. Any thread; a load and a branch:
- * every creation of a heap asks. */
+ * somebody watched before the fork. Any thread; a load: every creation of a
+ * heap asks. */
 static inline uint32_t
 px__fork_generation(void)
 {
     /* relaxed: it changes only while the child has one thread */
-    uint32_t generation = px__load_relaxed(&px__fork_word);
-    return PX_LIKELY(generation != 0) ? generation : px__fork_watch();
+    return px__load_relaxed(&px__fork_word);
 }
 
 #endif

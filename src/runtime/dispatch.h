@@ -116,6 +116,7 @@ struct px__strand {
     px_runtime *rt;
     px_context *cx; /* constant from open to gone */
     bool failed;    /* set when it is posted: its error waits for main */
+    bool reported;  /* main's: its error is out, and not released yet */
     bool common;    /* the context has the runtime's options: see stock.h */
 };
 

@@ -34,8 +34,12 @@ strand_of_error(const px_error *error)
 void
 px_error_release(const px_error *error)
 {
-    if (error)
-        px__freedom_return(strand_of_error(error));
+    if (!error)
+        return;
+    px__strand *s = strand_of_error(error);
+    PX_CHECK(s->reported, "an error was released twice");
+    s->reported = false;
+    px__freedom_return(s);
 }
 
 /* Hand the oldest error out. It is off the path until it is released. */
@@ -48,6 +52,7 @@ report(px_runtime *rt, const px_error **out)
         s->cx ? px_context_error(s->cx) : px__stillborn_error(s);
     int code = error->code;
     px__store_relaxed(&rt->errors_listed, rt->errors_listed - 1);
+    s->reported = true;
     if (out)
         *out = error;
     else

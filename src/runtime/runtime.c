@@ -158,8 +158,10 @@ make_runtime(const px_runtime_options *o)
 {
     size_t bytes = runtime_bytes(o->workers);
     void *block = px_shared_calloc(1, bytes + PX_CACHE_LINE);
-    if (!block)
+    if (!block || px__fork_watch()) {
+        px_shared_free(block);
         return NULL;
+    }
     uintptr_t aligned = ((uintptr_t)block + PX_CACHE_LINE - 1) &
                         ~(uintptr_t)(PX_CACHE_LINE - 1);
     px_runtime *rt = (px_runtime *)aligned;

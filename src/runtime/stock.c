@@ -1,8 +1,8 @@
 /*
  * The stock: batches of furnished contexts.
  *
- *   main: FREED --put--> loose --32 of them--> [batch][batch].. --take-->
- * worker full: dropped                   one by one
+ *   main: FREED --put--> loose --32 of them--> [batch][batch] --take--> worker
+ *                                              full: dropped   (one by one)
  *
  * All contexts in it were made with the runtime's own options and are light
  * (px__context_settle()), so that one serves as well as the other, and the

@@ -6,20 +6,8 @@
 #include "heap_support.h"
 
 #include "fault.h"
+#include "fault_range.h"
 #include "platform/thread.h"
-
-/* Memory is committed piece by piece, and nothing is cached: each round asks
- * the system for everything again. */
-static int
-ask_always(void **state)
-{
-    px_range_options options;
-    (void)state;
-    px_range_options_init(&options);
-    options.commit_on_demand = true;
-    options.cache_bytes = 0;
-    return px_range_configure(&options);
-}
 
 /* Grow by small and large steps, across chunks, and back again. */
 static int

@@ -15,6 +15,7 @@
 #include "base/atomic.h"
 #include "fault.h"
 #include "fault_house.h"
+#include "fault_range.h"
 
 /* Fewer points than this mean that calls have gone past the wrappers. */
 enum { FLOOR = 200 };
@@ -203,19 +204,6 @@ points__are_as_many_as_ever(void **state)
     (void)state;
     print_message("fault: %zu points\n", fault_total_points());
     assert_true(fault_total_points() >= FLOOR);
-}
-
-/* Memory is committed piece by piece, and windows are given back at once, so
- * that each context asks for its own. */
-static int
-ask_always(void **state)
-{
-    px_range_options options;
-    (void)state;
-    px_range_options_init(&options);
-    options.commit_on_demand = true;
-    options.cache_bytes = 0;
-    return px_range_configure(&options);
 }
 
 int

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "death.h"
-#include "platform/fork.h"
 #include "platform/thread.h"
 
 static px_context *
@@ -240,7 +239,6 @@ fork__leaves_contexts_readable__but_not_usable(void **state)
     int status = -1;
     pid_t child;
     (void)state;
-    px__fork_generation();
     text = px_heap_strdup(px_context_heap(cx), "inherited");
     child = fork();
     if (child == 0) {

@@ -236,6 +236,8 @@ static void
 fork_generation__changes__in_the_child_only(void **state)
 {
     (void)state;
+    assert_int_equal(px__fork_watch(), 0);
+    assert_int_equal(px__fork_watch(), 0);
     uint32_t before = px__fork_generation();
     pid_t child = fork();
     assert_true(child >= 0);

@@ -10,6 +10,7 @@
 #include <pxrt/runtime.h>
 
 #include "base/atomic.h"
+#include "death.h"
 #include "platform/clock.h"
 #include "platform/thread.h"
 
@@ -151,6 +152,27 @@ release__drops__errors_and_contexts_on_the_path(void **state)
     }
 }
 
+static const px_error *reported;
+
+static void
+release_the_error_twice(void)
+{
+    px_error_release(reported);
+    px_error_release(reported);
+}
+
+static void
+release__of_an_error_twice__is_caught(void **state)
+{
+    (void)state;
+    px_runtime *rt = create(1);
+    assert_int_equal(px_submit_work(rt, fail_plainly, NULL, NULL), 0);
+    assert_int_equal(px_run(rt, &reported), PX_EFULL);
+    assert_true(aborts(release_the_error_twice));
+    px_error_release(reported);
+    assert_int_equal(px_runtime_release(rt), 0);
+}
+
 int
 main(void)
 {
@@ -160,6 +182,7 @@ main(void)
         cmocka_unit_test(
             release__refuses_new_work__from_callbacks_that_still_run),
         cmocka_unit_test(release__drops__errors_and_contexts_on_the_path),
+        cmocka_unit_test(release__of_an_error_twice__is_caught),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

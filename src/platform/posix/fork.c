@@ -9,11 +9,11 @@
 
 #include <pthread.h>
 
-#include "base/assert.h"
+#include <pxrt/status.h>
+
 #include "base/atomic.h"
 
-uint32_t px__fork_word;
-static pthread_once_t installed = PTHREAD_ONCE_INIT;
+uint32_t px__fork_word = 1;
 
 static void
 in_child(void)
@@ -21,17 +21,16 @@ in_child(void)
     px__store_relaxed(&px__fork_word, px__fork_word + 1);
 }
 
-static void
-install(void)
-{
-    int rc = pthread_atfork(NULL, NULL, in_child);
-    PX_CHECK(rc == 0, "no memory for the fork handler");
-    px__store_relaxed(&px__fork_word, 1);
-}
-
-uint32_t
+/* Two threads may both install the handler: the child then counts twice, which
+ * serves as well. */
+int
 px__fork_watch(void)
 {
-    pthread_once(&installed, install);
-    return px__load_relaxed(&px__fork_word);
+    static uint32_t watching;
+    if (px__load_relaxed(&watching))
+        return 0;
+    if (pthread_atfork(NULL, NULL, in_child))
+        return PX_ENOMEM;
+    px__store_relaxed(&watching, 1);
+    return 0;
 }
