@@ -153,7 +153,7 @@ static void
 failure__goes_to_main__and_closes(void **state)
 {
     (void)state;
-    for (int place = 0; place < PLACES; place++)
+    for (enum place place = 0; place < PLACES; place++)
         assert_fails(place, NULL, -77);
 }
 
@@ -161,7 +161,7 @@ static void
 failure__of_failed__replaces_the_error(void **state)
 {
     (void)state;
-    for (int place = 0; place < PLACES; place++)
+    for (enum place place = 0; place < PLACES; place++)
         assert_fails(place, give_up, -78);
 }
 
@@ -182,7 +182,7 @@ failure__that_is_dealt_with__lets_the_connection_live(void **state)
     static const char *const expected[] = {"sorryx", "xsorry", "xsorry",
                                            "xsorry"};
     (void)state;
-    for (int place = 0; place < PLACES; place++) {
+    for (enum place place = 0; place < PLACES; place++) {
         const px_protocol p = failing(deal_with_it_once);
         served s;
         int fd;

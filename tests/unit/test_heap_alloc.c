@@ -293,7 +293,7 @@ copies__are_null__nothing_to_copy(void **state)
     assert_null(px_heap_memdup(heap, NULL, 3));
     assert_null(px_heap_memdup(NULL, "x", 1));
     assert_null(px_heap_memdup(heap, "x", SIZE_MAX));
-    assert_null(px_heap_printf(heap, no_format));
+    assert_null(px_heap_printf(heap, no_format, 0));
     assert_null(px_heap_printf(NULL, no_text, NO_CHARACTER));
     assert_null(px_heap_printf(heap, no_text, NO_CHARACTER));
     px_heap_release(heap);
