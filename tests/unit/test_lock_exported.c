@@ -175,6 +175,60 @@ rwlock__shows_readers_whole_writes__by_address(void **state)
     assert_int_equal(pair.lock.state, 0);
 }
 
+/* Readers and writers without a pause: each way meets every other half done. */
+static void
+mingle(void *arg)
+{
+    shared_pair *p = arg;
+    void (*enter)(px_rwlock *) = px_rwlock_read_lock;
+    void (*leave)(px_rwlock *) = px_rwlock_read_unlock;
+    for (int i = 0; i < 5 * ROUNDS; i++) {
+        if (i % 4 == 0) {
+            write_by_address(&p->lock);
+            p->a++;
+            p->b++;
+            unwrite_by_address(&p->lock);
+        } else {
+            enter(&p->lock);
+            px__or_relaxed(&p->torn, p->a != p->b);
+            leave(&p->lock);
+        }
+    }
+}
+
+static void
+rwlock__stays_whole__in_a_crowd(void **state)
+{
+    static shared_pair pair;
+    px__thread threads[2 * THREADS];
+    (void)state;
+    for (int i = 0; i < 2 * THREADS; i++)
+        assert_int_equal(
+            px__thread_create(&threads[i], "mingler", mingle, &pair), 0);
+    for (int i = 0; i < 2 * THREADS; i++)
+        px__thread_join(&threads[i]);
+    assert_int_equal(pair.torn, 0);
+    assert_int_equal(pair.a, (uint64_t)2 * THREADS * 5 * ROUNDS / 4);
+    assert_int_equal(pair.lock.state, 0);
+}
+
+/* Two readers by address: the second finds the lock taken, and may enter. */
+static void
+read_lock__admits_a_second_reader__by_address(void **state)
+{
+    px_rwlock lock = {0};
+    void (*enter)(px_rwlock *) = px_rwlock_read_lock;
+    void (*leave)(px_rwlock *) = px_rwlock_read_unlock;
+    (void)state;
+    enter(&lock);
+    px_rwlock_read_lock(&lock);
+    assert_false(px_rwlock_try_write_lock(&lock));
+    px_rwlock_read_unlock(&lock);
+    leave(&lock);
+    assert_true(px_rwlock_try_write_lock(&lock));
+    unwrite_by_address(&lock);
+}
+
 int
 main(void)
 {
@@ -182,6 +236,8 @@ main(void)
         cmocka_unit_test(mutex__excludes__callers_of_both_kinds),
         cmocka_unit_test(rwlock__excludes__writers_of_both_kinds),
         cmocka_unit_test(rwlock__shows_readers_whole_writes__by_address),
+        cmocka_unit_test(rwlock__stays_whole__in_a_crowd),
+        cmocka_unit_test(read_lock__admits_a_second_reader__by_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
