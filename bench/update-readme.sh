@@ -9,14 +9,13 @@ tables=$(mktemp)
 trap 'rm -f "$tables"' EXIT
 "$bench" --markdown "$@" >"$tables"
 awk -v tables="$tables" '
+    /^<!-- end of results -->/ { inside = 0 }
+    !inside { print }
     /^<!-- results -->/ {
+        inside = 1
         print ""
         while ((getline line < tables) > 0) print line
         print ""
     }
-    /^<!-- results -->/, /^<!-- end of results -->/ {
-        if (/^<!--/) print
-        next
-    }
-    { print }' "$readme" >"$readme.new"
+' "$readme" >"$readme.new"
 mv "$readme.new" "$readme"
