@@ -177,6 +177,13 @@ px_owner(const void *ptr)
     return word & 1 ? (px_context *)(word & ~(uintptr_t)1) : NULL;
 }
 
+/** The window of @p cx: every address that px_owns() says is its own lies in
+ *  [*first, *first + *bytes). For hosts that test ownership inline.
+ *  @return 0; PX_EINVAL.
+ *  @thread any */
+PX_API int px_context_window(const px_context *cx, const void **first,
+                             size_t *bytes);
+
 /** Whether @p ptr lies in the window of @p cx. False for NULL @p cx.
  *  @thread any
  *  @cost   two loads, a subtraction and a compare. */

@@ -341,6 +341,16 @@ px_context_base(px_context *cx)
     return cx ? &cx->base : NULL;
 }
 
+int
+px_context_window(const px_context *cx, const void **first, size_t *bytes)
+{
+    if (!cx || !first || !bytes)
+        return PX_EINVAL;
+    *first = (const void *)cx->lo;
+    *bytes = cx->span;
+    return 0;
+}
+
 bool
 px_owns(const px_context *cx, const void *ptr)
 {

@@ -1,0 +1,129 @@
+/*
+ * The hooks that the patches put into CPython: what a thread may write, and
+ * what CPython's macros do with the rest.
+ *
+ * A thread is on the *main side*, where everything is as in stock CPython, or
+ * in a *context*, whose memory is one window of addresses:
+ *
+ *              _Px_here.lo                       + span
+ *      --------|###############################|----------------- addresses
+ *        main  |    this context's objects     |   main, other contexts
+ *
+ *                       main side     in a context, young   in a context, counted
+ *      lo               0             the window's first    the window's first
+ *      span             all           the window            the window
+ *      drop_span        all           0                     the window
+ *
+ * so that one subtraction and one compare answer both questions that reference
+ * counting asks: "do I count this object?" (span) and "does a dropped reference
+ * count down?" (drop_span). On the main side both are always true.
+ *
+ *   H1  A context writes to an object only if _Px_OWN(object).
+ *   H2  A count that a context sees is 1 only for an object of its own that
+ *       nobody else can reach: Py_REFCNT() of any other reads _Px_SHARED.
+ *   H3  A young context counts up and never down: its counts are upper bounds,
+ *       so nothing is taken for unique that is not, and nothing is freed early.
+ *
+ * The immortal bit is tested before the hook, since that is measured to cost
+ * the main side nothing: most counted operations there end at that test.
+ *
+ * Built without Py_PARALLEL every macro here is a constant, and the compiler
+ * makes of the hooked code what it makes of the stock code.
+ */
+#ifndef Py_PXHOOKS_H
+#define Py_PXHOOKS_H
+
+#ifdef Py_PARALLEL
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct _Px_cx; /* a context, see pycore_px.h */
+struct _gc_runtime_state;
+struct _Py_object_freelists;
+
+struct _Px_here {
+    uintptr_t lo;
+    uintptr_t span;
+    uintptr_t drop_span;
+    /* NULL on the main side */
+    struct _Px_cx *cx;
+    struct _gc_runtime_state *gc;
+    struct _Py_object_freelists *freelists;
+};
+
+/* Code that ends up in the executable itself reaches its own TLS directly;
+ * extension modules and a shared libpython load the offset first. */
+#if defined(Py_BUILD_CORE) && (!defined(__PIC__) || defined(__PIE__))
+#  define _Px_TLS_MODEL "local-exec"
+#else
+#  define _Px_TLS_MODEL "initial-exec"
+#endif
+extern __thread struct _Px_here _Px_here
+    __attribute__((tls_model(_Px_TLS_MODEL), visibility("default")));
+
+/* What the count of an object reads as that a context must not change. */
+#define _Px_SHARED ((Py_ssize_t)1 << 30)
+
+#define _Px_IN() (__builtin_expect(_Px_here.cx != NULL, 0))
+#define _Px_OWN(p)                                                             \
+    (__builtin_expect((uintptr_t)(p) - _Px_here.lo < _Px_here.span, 1))
+#define _Px_FOREIGN(p) (!_Px_OWN(p))
+
+/* Whether a dropped reference to this object is to be counted down. */
+#define _Px_DROPS(p)                                                           \
+    (__builtin_expect((uintptr_t)(p) - _Px_here.lo < _Px_here.drop_span, 1))
+
+/* The collector's state and the free lists that this thread uses. */
+#define _Px_GC(main_gc) (_Px_IN() ? _Px_here.gc : (main_gc))
+#define _Px_FREELISTS(main_lists) (_Px_IN() ? _Px_here.freelists : (main_lists))
+
+/* 0 when the object may be changed here; else -1 with UnprotectedError. */
+#define _Px_GUARD(p) (_Px_OWN(p) ? 0 : _Px_RaiseForeign(p))
+
+/* 0 on the main side; in a context -1 with an exception that names what. */
+#define _Px_MAIN_ONLY(what) (_Px_IN() ? _Px_RaiseForbidden(what) : 0)
+
+/* The rest is pxhooks.c, called while in a context. */
+extern void *_Px_Malloc(size_t bytes);
+extern void *_Px_Calloc(size_t count, size_t bytes);
+extern void *_Px_Realloc(void *block, size_t bytes);
+extern void _Px_Free(void *block);
+extern void _Px_CommonBegin(void);
+extern void _Px_CommonEnd(PyObject *tuple);
+extern PyObject *_Px_Intern(PyObject *interned, PyObject *string);
+extern const char *_Px_ForeignUTF8(PyObject *string, Py_ssize_t *bytes);
+extern int _Px_HandlePending(PyThreadState *tstate);
+PyAPI_FUNC(int) _Px_RaiseForeign(const void *object);
+PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
+
+#ifdef __cplusplus
+}
+#endif
+
+#else /* stock */
+
+#define _Px_IN() 0
+#define _Px_OWN(p) 1
+#define _Px_FOREIGN(p) 0
+#define _Px_DROPS(p) 1
+#define _Px_GC(main_gc) (main_gc)
+#define _Px_FREELISTS(main_lists) (main_lists)
+#define _Px_GUARD(p) 0
+#define _Px_MAIN_ONLY(what) 0
+#define _Px_Malloc(bytes) NULL
+#define _Px_Calloc(count, bytes) NULL
+#define _Px_Realloc(block, bytes) NULL
+#define _Px_Free(block) ((void)0)
+#define _Px_CommonBegin() ((void)0)
+#define _Px_CommonEnd(tuple) ((void)0)
+#define _Px_Intern(interned, string) (string)
+#define _Px_ForeignUTF8(string, bytes) NULL
+#define _Px_HandlePending(tstate) 0
+
+#endif
+#endif

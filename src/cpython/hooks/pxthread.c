@@ -1,0 +1,149 @@
+/*
+ * A worker thread that runs Python code without the GIL.
+ *
+ * Main makes the thread state of each worker before the worker runs; the worker
+ * binds it to itself at its first callback and keeps it attached. In between
+ * callbacks it is just not used: whether the thread is in a context is
+ * _Px_here's business alone.
+ *
+ *   main      _Px_WorkerInit                                  _Px_WorkerFini
+ *   worker                    Enter .. Leave, Enter .. Leave
+ *
+ *   T1  Between Leave and Enter the thread state refers to nothing that lies in
+ *       a context, and to nothing of main's but the interpreter.
+ *   T2  The first chunk of the data stack lies outside of every context, so no
+ *       rollback can take it away.
+ *   T3  While in a context, tstate->tracing is 1: nothing is instrumented, no
+ *       trace function is called, and RESUME does not write to code objects.
+ */
+#include "pycore_px.h"
+
+#include "pycore_ceval.h"
+#include "pycore_frame.h"
+#include "pycore_pystate.h"
+
+/* ---- main ---------------------------------------------------------------- */
+
+int
+_Px_WorkerInit(px_worker *worker, PyInterpreterState *interp)
+{
+    memset(worker, 0, sizeof *worker);
+    worker->tstate = _PyThreadState_New(interp, _PyThreadState_WHENCE_UNKNOWN);
+    if (!worker->tstate) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+void
+_Px_WorkerFini(px_worker *worker)
+{
+    if (!worker->tstate) {
+        return;
+    }
+    /* its thread, and with it what it had bound the state to, is gone */
+    worker->tstate->_status.active = 0;
+    worker->tstate->_status.bound_gilstate = 0;
+    worker->tstate->state = 0;
+    worker->tstate->tracing = 0;
+    PyThreadState_Clear(worker->tstate);
+    PyThreadState_Delete(worker->tstate);
+    worker->tstate = NULL;
+}
+
+/* ---- the worker ---------------------------------------------------------- */
+
+/* Make the data stack's first chunk now (T2). */
+static void
+make_data_stack(PyThreadState *tstate)
+{
+    _PyInterpreterFrame *frame = _PyThreadState_PushFrame(tstate, 1);
+    if (frame) {
+        _PyThreadState_PopFrame(tstate, frame);
+    }
+}
+
+static void
+attach(px_worker *worker)
+{
+    _PyThreadState_AttachParallel(worker->tstate);
+    make_data_stack(worker->tstate);
+    worker->attached = true;
+}
+
+/* T1. Exceptions, generators' hooks, context variables: all of the context. */
+static void
+forget(PyThreadState *tstate)
+{
+    tstate->current_exception = NULL;
+    tstate->exc_state.exc_value = NULL;
+    tstate->exc_state.previous_item = NULL;
+    tstate->exc_info = &tstate->exc_state;
+    tstate->current_frame = NULL;
+    tstate->context = NULL;
+    tstate->context_ver++;
+    tstate->dict = NULL;
+    tstate->delete_later = NULL;
+    tstate->async_gen_firstiter = NULL;
+    tstate->async_gen_finalizer = NULL;
+    tstate->coroutine_origin_tracking_depth = 0;
+    tstate->critical_section = 0;
+    tstate->threading_local_key = NULL;
+    tstate->threading_local_sentinel = NULL;
+    tstate->py_recursion_remaining = tstate->py_recursion_limit;
+    tstate->c_recursion_remaining = Py_C_RECURSION_LIMIT;
+    tstate->recursion_headroom = 0;
+}
+
+/* What main has monitored since: its code is to run here as it is. */
+static void
+follow_main(PyThreadState *tstate)
+{
+    tstate->eval_breaker = _Py_atomic_load_uintptr_relaxed(
+        &tstate->interp->ceval.instrumentation_version);
+    tstate->tracing = 1; /* T3 */
+}
+
+static void
+begin_collector(struct _Px_cx *cx)
+{
+    memset(&cx->gc, 0, sizeof cx->gc);
+    _PyGC_InitState(&cx->gc);
+    cx->gc.enabled = 1;
+    cx->gc.generations[0].threshold = 2000;
+    cx->gc.generations[1].threshold = 10;
+    cx->gc.generations[2].threshold = 10;
+}
+
+void
+_Px_Enter(px_worker *worker, px_context *context)
+{
+    struct _Px_cx *cx = &worker->cx;
+    const void *first = NULL;
+    size_t bytes = 0;
+    if (!worker->attached) {
+        attach(worker);
+    }
+    (void)px_context_window(context, &first, &bytes);
+    cx->context = context;
+    cx->heap = px_context_heap(context);
+    cx->common = false;
+    memset(&cx->freelists, 0, sizeof cx->freelists);
+    begin_collector(cx);
+    follow_main(worker->tstate);
+    _Px_here = (struct _Px_here){.lo = (uintptr_t)first,
+                                 .span = bytes,
+                                 .drop_span = 0, /* young */
+                                 .cx = cx,
+                                 .gc = &cx->gc,
+                                 .freelists = &cx->freelists};
+}
+
+void
+_Px_Leave(px_worker *worker)
+{
+    forget(worker->tstate);
+    _Px_here = (struct _Px_here){
+        .lo = 0, .span = UINTPTR_MAX, .drop_span = UINTPTR_MAX};
+}

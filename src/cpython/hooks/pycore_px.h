@@ -1,0 +1,112 @@
+/*
+ * What our own sources in CPython share with each other.
+ *
+ *      pxhooks.c    memory, strings and errors of a context: what hooks call
+ *      pxthread.c   a worker's thread state: into a context and out of it
+ *      pxcross.c    objects that leave a context: copies, exceptions
+ *      pxworld.c    when contexts may run
+ *      pxwork.c     a piece of work from its submission to its harvest
+ *      pxmodule.c   the module _parallel
+ *
+ * Each uses only those above it.
+ */
+#ifndef Py_INTERNAL_PX_H
+#define Py_INTERNAL_PX_H
+
+#ifndef Py_BUILD_CORE
+#  error "this header requires Py_BUILD_CORE define"
+#endif
+
+#include "Python.h"
+
+#include <pxrt.h>
+
+#include "pycore_freelist.h"
+#include "pycore_gc.h"
+
+/* ---- a context, as the hooks know it ------------------------------------- */
+
+/* One for each worker, used by one callback after the other. Written by its
+ * worker alone. */
+struct _Px_cx {
+    px_context *context;
+    px_heap *heap;
+    struct _gc_runtime_state gc; /* its own objects */
+    struct _Py_object_freelists freelists;
+    bool common; /* between _Px_CommonBegin() and _Px_CommonEnd() */
+};
+
+/* ---- pxhooks.c ----------------------------------------------------------- */
+
+/* Exceptions of the module, made by it; the first is the base of the others. */
+extern PyObject *_Px_ParallelError;
+extern PyObject *_Px_UnprotectedError;
+extern PyObject *_Px_PersistenceError;
+
+/* ---- pxthread.c ---------------------------------------------------------- */
+
+/* A worker: the thread state that it uses, and where that began. */
+typedef struct px_worker {
+    PyThreadState *tstate; /* made by main, attached by the worker */
+    bool attached;
+    struct _Px_cx cx;
+} px_worker;
+
+/* Main: make the state of a worker that is yet to run. -1 with MemoryError. */
+extern int _Px_WorkerInit(px_worker *worker, PyInterpreterState *interp);
+
+/* pystate.c */
+extern void _PyThreadState_AttachParallel(PyThreadState *tstate);
+
+/* Main, when the worker's thread has ended. */
+extern void _Px_WorkerFini(px_worker *worker);
+
+/* The worker: run Python code in @context from here on, until leave. */
+extern void _Px_Enter(px_worker *worker, px_context *context);
+extern void _Px_Leave(px_worker *worker);
+
+/* ---- pxcross.c ----------------------------------------------------------- */
+
+/* Main, while contexts stand still: an object of main's that equals @object,
+ * which may be a context's. What cannot be copied is a PersistenceError. */
+extern PyObject *_Px_Promote(PyObject *object);
+
+/* The same for an exception; never fails but for memory. */
+extern PyObject *_Px_PromoteException(PyObject *exception);
+
+/* ---- pxworld.c ----------------------------------------------------------- */
+
+/* A worker waits here until main lets contexts run. False: it never will. */
+extern bool _Px_WorldEnter(void);
+extern void _Px_WorldLeave(void);
+
+/* Main: let contexts run; stop them, which waits for callbacks under way; let
+ * nobody in any more. */
+extern void _Px_WorldOpen(void);
+extern void _Px_WorldClose(void);
+extern void _Px_WorldEnd(void);
+
+/* ---- pxwork.c ------------------------------------------------------------ */
+
+/* What is to be called in a context, and what became of it. */
+typedef struct px_task {
+    PyObject *func, *args, *kwds, *callback, *errback; /* main's */
+    PyObject *notify;    /* main's: called as notify(error, result); NULL: none */
+    PyObject *outcome;   /* the context's: result or exception */
+    bool failed;
+    px_context *context; /* retained until harvest */
+    struct px_task *next;
+} px_task;
+
+extern int _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds,
+                      PyObject *callback, PyObject *errback, PyObject *notify);
+
+/* Wait until a task is over or @timeout_ms have passed, harvest what is over,
+ * raise the first error nobody has taken. -1 with an exception; 1 when
+ * something was done; 0 when nothing is left to do or time is over. */
+extern int _Px_RunOnce(int64_t timeout_ms);
+
+extern size_t _Px_ActiveCount(void);
+extern void _Px_Stop(void);
+
+#endif

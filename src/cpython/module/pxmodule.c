@@ -1,0 +1,156 @@
+/*
+ * The module _parallel: what parallel (Lib/parallel) is made of.
+ *
+ * Thread rule: any thread that runs Python code; what is for the main side
+ * alone raises ParallelError in a context.
+ */
+#include "pycore_px.h"
+
+PyDoc_STRVAR(submit_doc,
+"submit(func, args, kwds, callback, errback, notify)\n--\n\n"
+"Call func(*args, **kwds) in a context; see parallel.submit_work().\n"
+"If notify is not None, main calls notify(error, result) when it is over.");
+
+static PyObject *
+px_submit(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *func, *arguments, *kwds, *callback, *errback, *notify;
+    if (!PyArg_ParseTuple(args, "OO!OOOO:submit", &func, &PyTuple_Type,
+                          &arguments, &kwds, &callback, &errback, &notify)) {
+        return NULL;
+    }
+    if (!PyCallable_Check(func)) {
+        PyErr_SetString(PyExc_TypeError, "func must be callable");
+        return NULL;
+    }
+    if (kwds != Py_None && !PyDict_Check(kwds)) {
+        PyErr_SetString(PyExc_TypeError, "kwds must be a dict or None");
+        return NULL;
+    }
+    if (_Px_Submit(func, arguments, kwds == Py_None ? NULL : kwds, callback,
+                   errback, notify == Py_None ? NULL : notify) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(run_once_doc,
+"run_once(timeout_ms=-1)\n--\n\n"
+"Let contexts run until one is over. True if one was; False if nothing is\n"
+"left to do or the time is up. Raises the first error not raised yet.");
+
+static PyObject *
+px_run_once_method(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    long long timeout_ms = -1;
+    if (!PyArg_ParseTuple(args, "|L:run_once", &timeout_ms)) {
+        return NULL;
+    }
+    int status = _Px_RunOnce(timeout_ms);
+    return status < 0 ? NULL : PyBool_FromLong(status);
+}
+
+static PyObject *
+px_active_count_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromSize_t(_Px_ActiveCount());
+}
+
+static PyObject *
+px_is_parallel_thread(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(_Px_IN());
+}
+
+static PyObject *
+px_thread_seq_id(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromLong((long)px_worker_id());
+}
+
+PyDoc_STRVAR(memory_stats_doc,
+"memory_stats()\n--\n\n"
+"In a context: the bytes that its heap uses and has committed.");
+
+static PyObject *
+px_memory_stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    px_heap_stats stats = {.size = sizeof stats};
+    if (!_Px_IN()) {
+        PyErr_SetString(_Px_ParallelError, "not in a context");
+        return NULL;
+    }
+    (void)px_heap_get_stats(_Px_here.cx->heap, &stats);
+    return Py_BuildValue("{s:n,s:n}", "used_bytes",
+                         (Py_ssize_t)stats.used_bytes, "committed_bytes",
+                         (Py_ssize_t)stats.committed_bytes);
+}
+
+static PyObject *
+px_stop_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (_Px_MAIN_ONLY("stopping") < 0) {
+        return NULL;
+    }
+    _Px_Stop();
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"submit", px_submit, METH_VARARGS, submit_doc},
+    {"run_once", px_run_once_method, METH_VARARGS, run_once_doc},
+    {"active_count", px_active_count_method, METH_NOARGS,
+     PyDoc_STR("Pieces of work that are not over yet.")},
+    {"is_parallel_thread", px_is_parallel_thread, METH_NOARGS,
+     PyDoc_STR("Whether this code runs in a context.")},
+    {"thread_seq_id", px_thread_seq_id, METH_NOARGS,
+     PyDoc_STR("The number of this worker, from 1; 0 on the main side.")},
+    {"memory_stats", px_memory_stats, METH_NOARGS, memory_stats_doc},
+    {"_stop", px_stop_method, METH_NOARGS,
+     PyDoc_STR("End the workers; called at exit.")},
+    {NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT, "_parallel",
+    PyDoc_STR("Parallel contexts; see the module parallel."), -1, methods,
+};
+
+/* ---- exceptions ---------------------------------------------------------- */
+
+static int
+add_exception(PyObject *module, PyObject **to, const char *name, const char *doc,
+              PyObject *base)
+{
+    char full[64];
+    PyOS_snprintf(full, sizeof full, "parallel.%s", name);
+    *to = PyErr_NewExceptionWithDoc(full, doc, base, NULL);
+    return *to ? PyModule_AddObjectRef(module, name, *to) : -1;
+}
+
+static int
+add_exceptions(PyObject *module)
+{
+    if (add_exception(module, &_Px_ParallelError, "ParallelError",
+                      "What contexts and the module parallel raise.",
+                      PyExc_RuntimeError) < 0 ||
+        add_exception(module, &_Px_UnprotectedError, "UnprotectedError",
+                      "A context was about to change an object that is not "
+                      "its own.",
+                      _Px_ParallelError) < 0) {
+        return -1;
+    }
+    return add_exception(module, &_Px_PersistenceError, "PersistenceError",
+                         "An object cannot leave its context.",
+                         _Px_ParallelError);
+}
+
+PyMODINIT_FUNC
+PyInit__parallel(void)
+{
+    PyObject *module = PyModule_Create(&module_def);
+    if (module && add_exceptions(module) < 0) {
+        Py_CLEAR(module);
+    }
+    return module;
+}
