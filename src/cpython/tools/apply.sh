@@ -60,10 +60,10 @@ wanted_links() {
     done
 }
 
-# git must neither see our links nor what Python compiles.
+# git must see neither our links nor what Python and autoconf leave behind.
 hide_links() {
     {
-        printf '%s\n' '__pycache__/'
+        printf '%s\n' '__pycache__/' 'autom4te.cache/' '*~'
         sed 's|^|/|; s| .*||' "$links"
     } >"$folder/.git/info/exclude"
 }

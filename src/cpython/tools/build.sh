@@ -66,6 +66,7 @@ build=$work/build$words
 prefix=${prefix:-$root/build/cpython$words}
 case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
 log=$build/px-log
+python=$build/objects/python
 began=$(date +%s)
 
 # One line a step; what it prints goes to the log, and to the screen when it
@@ -103,7 +104,7 @@ update_source() {
 build_pxrt() {
     step 'libpxrt' pxrt_library
     archive=$build/pxrt/src/libpxrt.a
-    PX_CFLAGS="-DPXRT_STATIC -I$root/include -I$root/src"
+    PX_CFLAGS="-DPXRT_STATIC -I$root/include"
     PX_LIBS="$archive $(pkg-config --libs libuv) -lpthread"
 }
 
@@ -156,12 +157,20 @@ flags() {
         grep -v '^MAKEFLAGS'
 }
 
+# A profile belongs to the very source that it was taken of.
+stale() {
+    [ -f "$build/px-flags" ] || return
+    ! cmp -s "$build/px-flags.new" "$build/px-flags" || case $words in
+    *-pgo*) [ "$(newer_than "$build/px-flags" "$source")" ] ;;
+    *) false ;;
+    esac
+}
+
 compile() {
     step 'make the Makefile' in_objects make Makefile
     flags >"$build/px-flags.new"
-    if [ -f "$build/px-flags" ] && ! cmp -s "$build/px-flags.new" "$build/px-flags"
-    then
-        step 'compiler flags have changed: clean' in_objects make clean
+    if stale; then
+        step 'other flags, or an old profile: clean' in_objects make clean
     fi
     mv "$build/px-flags.new" "$build/px-flags"
     relink
@@ -171,7 +180,6 @@ compile() {
 
 # make does not know the archive either.
 relink() {
-    python=$build/objects/python
     [ "$kind" ] || [ -z "$(find "$python" ! -newer "$archive" 2>/dev/null)" ] ||
         rm -f "$python"
 }
@@ -180,15 +188,19 @@ relink() {
 # there is something new.
 install() {
     installed=$build/px-installed
-    [ -f "$installed" ] && [ -z "$(newer_than "$installed")" ] && return
+    [ -f "$installed" ] && [ -z "$(newer_than "$installed" "$source/Lib" \
+        "$source/Include" "$python" "$build/objects/build")" ] && return
     touch "$installed.new"
     step "install to $prefix" in_objects make install
     mv "$installed.new" "$installed"
 }
 
+# newer_than STAMP PATH...: the first file below the paths that is.
 newer_than() {
-    find -L "$source" "$build/objects" -name .git -prune -o \
-        -name __pycache__ -prune -o -type f -newer "$1" -print | head -n 1
+    stamp=$1
+    shift
+    find -L "$@" -name .git -prune -o -name __pycache__ -prune -o \
+        -type f -newer "$stamp" -print | head -n 1
 }
 
 # Modules that configure could not have would make comparisons lie.
@@ -199,13 +211,20 @@ missing_modules() {
 
 mkdir -p "$build"
 exec 9>"$work/lock"
-flock 9
+flock -n 9 || {
+    say 'another build is under way: waiting for it'
+    flock 9
+}
 : >"$log"
 # shellcheck disable=SC2046 # a list
 setup $(tools_needed) || die 'these tools are needed'
 # Compiler cache, where there is one, without a trace in what Python remembers
 # of its compiler.
 [ ! -d /usr/lib/ccache ] || PATH=/usr/lib/ccache:$PATH
+# The build runs the interpreter, which leaves to the system what it holds at
+# its end.
+ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0}
+export ASAN_OPTIONS PATH
 update_source
 [ "$kind" ] || build_pxrt
 configure
