@@ -160,6 +160,13 @@ case_apply_keeps_work_that_is_in_no_patch() {
     same "$(line one.c 30)" mine
 }
 
+# What an interrupted run leaves must not stop the next one.
+case_apply_starts_again() {
+    mkdir -p "$place/tree" "$place/tree.new/.git"
+    works apply "$place/tree"
+    same "$(line one.c 10)" 'changed by first'
+}
+
 case_apply_refuses_a_folder_of_others() {
     mkdir "$place/tree"
     echo precious >"$place/tree/file"
@@ -178,6 +185,8 @@ case_links_follow_the_list() {
     same "$(git -C "$place/tree" status --porcelain)" ''
     cp "$PX_CPYTHON_DIR/hooks/more.c" "$PX_CPYTHON_DIR/hooks/one.c"
     refuses 'CPython has a Objects/one.c' apply "$place/tree"
+    echo 'hooks/nothing.c Objects/' >>"$PX_CPYTHON_DIR/files"
+    refuses 'no hooks/nothing.c' apply "$place/tree"
 }
 
 case_a_wrong_tarball_is_refused() {

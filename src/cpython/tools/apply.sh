@@ -21,11 +21,15 @@ fi
 folder=$1
 links=$folder/.git/px-links
 
+# The released source; whole or not there.
 make_folder() {
     [ -z "$(ls -A "$folder" 2>/dev/null)" ] || die "$folder is not ours"
-    git clone -q --no-checkout "$base" "$folder"
-    git -C "$folder" symbolic-ref HEAD refs/heads/series
-    git -C "$folder" remote remove origin
+    rm -rf "$folder" "$folder.new"
+    git clone -q --no-checkout "$base" "$folder.new"
+    git -C "$folder.new" remote remove origin
+    git -C "$folder.new" checkout -q -b series base
+    git -C "$folder.new" update-ref refs/px/applied HEAD
+    mv "$folder.new" "$folder"
 }
 
 # Put the folder at $head, unless it was last applied from the same series: then
@@ -38,10 +42,6 @@ update_folder() {
     now=$(git -C "$folder" rev-parse HEAD)
     [ "$now" = "$applied" ] || git -C "$folder" diff --quiet "$now" "$head" ||
         die "$folder has commits that are in no patch: see export.sh"
-    checkout
-}
-
-checkout() {
     git -C "$folder" reset -q --hard "$head"
     git -C "$folder" update-ref refs/px/applied "$head"
 }
@@ -91,17 +91,15 @@ make_links() {
 plain_git
 temporary
 need_base
-fresh=
 if git -C "$folder" rev-parse -q --verify refs/px/applied >/dev/null 2>&1; then
     git -C "$folder" fetch -q "$base" '+refs/tags/base:refs/tags/base'
 else
     make_folder
-    fresh=yes
 fi
 if [ "$stock" ]; then
     head=$(git -C "$folder" rev-parse 'base^{commit}')
 else
     commit_series "$folder"
 fi
-if [ "$fresh" ]; then checkout; else update_folder; fi
+update_folder
 make_links

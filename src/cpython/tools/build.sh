@@ -10,6 +10,8 @@
 #   --pgo             profile-guided optimisation (takes long)
 #   --asan            address sanitizer
 #   --prefix FOLDER   install there, not into build/cpython[-FLAVOUR]
+#   --no-install      stop at build/cpython-src/build[-FLAVOUR]/objects/python,
+#                     which runs where it is
 #   --jobs N          compile with N processes, not with one a processor
 #
 # What is missing is installed, which needs root; the source is fetched (see
@@ -50,7 +52,7 @@ choose_kind() {
 while [ $# -gt 0 ]; do
     case $1 in
     --stock | --free-threaded | --hooks-off) choose_kind "${1#--}" ;;
-    --debug | --pgo | --asan) ;;
+    --debug | --pgo | --asan | --no-install) ;;
     --prefix | --jobs)
         [ $# -gt 1 ] || usage
         [ "$1" = --jobs ] && jobs=$2 || prefix=$2
@@ -75,7 +77,8 @@ step() {
     printf '[%4d s] %s\n' $(($(date +%s) - began)) "$1" >&2
     shift
     "$@" >>"$log" 2>&1 </dev/null && return
-    tail -n 40 "$log" >&2
+    tail -n 30 "$log" >&2
+    grep -E ' error: |\*\*\*' "$log" | tail -n 10 >&2 || :
     die "failed; all of it is in $log"
 }
 
@@ -229,7 +232,13 @@ update_source
 [ "$kind" ] || build_pxrt
 configure
 compile
-install
+case $given in
+*' no-install'*) ;;
+*)
+    install
+    python=$prefix/bin/python3
+    ;;
+esac
 missing=$(missing_modules)
 [ -z "$missing" ] || say "left out, as their libraries are missing: $missing"
-step "done: $prefix/bin/python3" "$prefix/bin/python3" -VV
+step "done: $python" "$python" -VV

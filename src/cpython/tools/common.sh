@@ -7,8 +7,10 @@ root=$(cd "$tools/../../.." && pwd)
 
 # Both can be given from outside: the tests of these tools bring a patch set of
 # their own.
-cpython=${PX_CPYTHON_DIR:-$root/src/cpython}
+cpython=$(cd "${PX_CPYTHON_DIR:-$root/src/cpython}" && pwd)
 work=${PX_CPYTHON_WORK:-$root/build/cpython-src}
+mkdir -p "$work"
+work=$(cd "$work" && pwd)
 patches=$cpython/patches/3.13
 
 say() {
@@ -22,7 +24,6 @@ die() {
 
 # A folder that is gone when the script ends, however it ends.
 temporary() {
-    mkdir -p "$work"
     tmp=$(mktemp -d "$work/tmp.XXXXXX")
     trap 'rm -rf "$tmp"' EXIT
     trap 'exit 1' HUP INT TERM
