@@ -1,7 +1,7 @@
 #!/bin/sh
 # The tools of the CPython patch set, on a patch set and a "CPython" of a few
 # lines, so that no network and no build is needed. Each case starts from the
-# same two patches, in folders of its own.
+# same two patches, in folders of its own. Arguments choose cases.
 # shellcheck disable=SC2317 # the cases are found by their names
 . "$(dirname "$0")/../support/check.sh"
 need git
@@ -275,8 +275,8 @@ case_build_refuses_what_makes_no_sense() {
 
 make_tarball
 count=0
-# shellcheck disable=SC2013 # names have no blanks
-for case in $(sed -n 's/^case_\(.*\)() {$/\1/p' "$0"); do
+# shellcheck disable=SC2013,SC2048 # names have no blanks
+for case in ${*:-$(sed -n 's/^case_\(.*\)() {$/\1/p' "$0")}; do
     begin "$case"
     "case_$case"
     count=$((count + 1))
