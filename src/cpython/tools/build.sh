@@ -50,6 +50,7 @@ choose_kind() {
 }
 
 while [ $# -gt 0 ]; do
+    given="$given ${1#--}"
     case $1 in
     --stock | --free-threaded | --hooks-off) choose_kind "${1#--}" ;;
     --debug | --pgo | --asan | --no-install) ;;
@@ -60,10 +61,10 @@ while [ $# -gt 0 ]; do
         ;;
     *) usage ;;
     esac
-    given="$given ${1#--}"
     shift
 done
 words=$(words_of "$given")
+name=${words#-}
 build=$work/build$words
 prefix=${prefix:-$root/build/cpython$words}
 case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
@@ -138,14 +139,14 @@ configure_arguments() {
 configure() {
     configure_arguments >"$build/px-arguments.new"
     cmp -s "$build/px-arguments.new" "$build/px-arguments" && return
-    objects=$build/objects
-    rm -rf "$objects"
-    mkdir "$objects"
+    rm -rf "$build/objects" "$build/px-arguments" "$build/px-flags"
+    mkdir "$build/objects"
     set --
     while read -r argument; do
         set -- "$@" "$argument"
     done <"$build/px-arguments.new"
-    step "configure${words:+ ($(echo "$words" | tr - ' ' | cut -c 2-))}" in_objects "$source/configure" "$@"
+    step "configure, flavour ${name:-parallel}" in_objects \
+        "$source/configure" "$@"
     mv "$build/px-arguments.new" "$build/px-arguments"
 }
 
