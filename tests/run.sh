@@ -25,6 +25,7 @@ doc       the reference is complete (Doxygen)
 fuzz      libFuzzer targets, some seconds each
 coverage  lines and branches of heap, context and lock
 valgrind  unit tests under memcheck (not in the default run)
+cpython-build  the CPython patch set applies, is small, builds (likewise not)
 '
 default='plain release asan tsan model install check mingw doc fuzz coverage'
 whole=
@@ -37,13 +38,13 @@ needs() {
     echo cmake ninja cc pkgconfig libuv cmocka
     case $1 in
     plain) echo cxx binutils clangformat clangtidy shellcheck mingw doxygen \
-        spin ;;
+        spin git xz ;;
     asan) echo sanitizers ;;
     tsan) echo tsan ;;
     model) echo spin ;;
     install) echo cxx ;;
     check) echo cxx binutils clangformat clangtidy shellcheck mingw doxygen \
-        spin ;;
+        spin git xz ;;
     mingw) echo mingw ;;
     doc) echo doxygen ;;
     fuzz) echo clang libfuzzer ;;
@@ -152,6 +153,12 @@ leg_valgrind() {
     [ $failed = 0 ]
 }
 
+leg_cpython_build() {
+    sh src/cpython/tools/verify.sh
+    sh src/cpython/tools/stats.sh
+    sh src/cpython/tools/build.sh
+}
+
 # Run one leg; what it prints is kept in build/log.
 run_leg() {
     leg=$1
@@ -160,7 +167,7 @@ run_leg() {
     echo "==== $leg"
     began=$(date +%s)
     {
-        (set -e && "leg_$leg")
+        (set -e && "leg_$(echo "$leg" | tr - _)")
         echo $? >"$log.status"
     } 2>&1 | tee "$log"
     seconds=$(($(date +%s) - began))

@@ -27,6 +27,13 @@ spin|have spin|spin|-|-|spin
 gcovr|have gcovr|gcovr|gcovr|gcovr|gcovr
 valgrind|have valgrind|valgrind|valgrind|valgrind|-
 wrk|have wrk|wrk|wrk|wrk|wrk
+make|have make|make|make|make|make
+git|have git|git|git|git|git
+curl|have curl|curl ca-certificates|curl|curl|curl
+xz|have xz|xz-utils|xz|xz|xz
+pythonlibs|module openssl zlib libffi liblzma sqlite3 readline ncursesw uuid|libssl-dev zlib1g-dev libffi-dev liblzma-dev libsqlite3-dev libreadline-dev libncurses-dev uuid-dev|openssl-devel zlib-devel libffi-devel xz-devel sqlite-devel readline-devel ncurses-devel libuuid-devel|openssl zlib libffi xz sqlite readline ncurses util-linux-libs|openssl zlib libffi xz sqlite readline ncurses
+bzip2|header bzlib.h|libbz2-dev|bzip2-devel|bzip2|bzip2
+gdbm|header gdbm.h ndbm.h|libgdbm-dev libgdbm-compat-dev|gdbm-devel|gdbm|gdbm
 peers|module apr-1 talloc glib-2.0 ck jemalloc|libapr1-dev libtalloc-dev libglib2.0-dev libck-dev libnsync-dev libmimalloc-dev libjemalloc-dev|apr-devel libtalloc-devel glib2-devel ck-devel mimalloc-devel jemalloc-devel|apr talloc glib2 mimalloc jemalloc|apr talloc glib mimalloc jemalloc
 '
 
@@ -39,6 +46,13 @@ have() {
 
 module() {
     have pkg-config && pkg-config --exists "$@"
+}
+
+header() {
+    for header in "$@"; do
+        have cc && echo "#include <$header>" | cc -E - >/dev/null 2>&1 ||
+            return 1
+    done
 }
 
 links() {
