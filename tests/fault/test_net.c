@@ -314,12 +314,14 @@ close__survives_each_failure(void **state)
 
 /* ---- deadlines ----------------------------------------------------------- */
 
+/* Says something, and nothing more. On a busy machine the deadline may pass
+ * before even that. */
 static int
 visit_and_be_idle(void)
 {
     int fd = site_dial(0);
-    int status = site_say_and_hear(fd);
-    return status ? status : site_hear_end(fd);
+    int status = site_say(fd, site_line, sizeof site_line);
+    return status > 0 ? status : site_hear_end(fd);
 }
 
 static void

@@ -10,9 +10,10 @@
  * clean run has made.
  *
  * Thread rule: fault_hit and fault_block from any thread; the rest from the
- * test's thread while the library is at rest. The counters are independent
- * numbers, so relaxed order is enough; `failing` and `permanent` are written
- * before the scenario starts its threads, which orders them.
+ * test's thread while the library is at rest, but for fault_watch(). The
+ * counters are independent numbers, so relaxed order is enough; `failing` and
+ * `permanent` are written before the scenario starts its threads, which orders
+ * them.
  */
 #include "fault.h"
 
@@ -34,6 +35,8 @@ static size_t calls;
 static size_t failing;
 static bool permanent_failure;
 static const char *fired;
+static const char *watched; /* the name; not the same literal everywhere */
+static size_t watched_calls;
 static long live_blocks;
 static size_t total_points;
 static struct tally {
@@ -74,6 +77,29 @@ fault_lasts(void)
 {
     return px__load_relaxed(&failing) != 0 &&
            px__load_relaxed(&permanent_failure) && fault_fired();
+}
+
+void
+fault_watch(const char *function)
+{
+    px__store_relaxed(&watched, (const char *)NULL);
+    px__store_relaxed(&watched_calls, (size_t)0);
+    px__store_relaxed(&watched, function);
+}
+
+size_t
+fault_watched(void)
+{
+    return px__load_relaxed(&watched_calls);
+}
+
+/* The watcher goes by the number alone, no matter what came before it. */
+static void
+count_watched(const char *function)
+{
+    const char *name = px__load_relaxed(&watched);
+    if (name && strcmp(name, function) == 0)
+        (void)px__add_relaxed(&watched_calls, (size_t)1);
 }
 
 void
@@ -143,6 +169,7 @@ fault_hit(const char *function)
 {
     if (spared)
         return false;
+    count_watched(function);
     size_t call = px__add_relaxed(&calls, (size_t)1) + 1;
     size_t k = px__load_relaxed(&failing);
     bool hit = k != 0 && (call == k ||

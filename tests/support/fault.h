@@ -48,6 +48,11 @@ const char *fault_fired(void);
  * that is tried again and again need not. */
 bool fault_lasts(void);
 
+/* Count the calls of one function, beginning now: for who waits until the
+ * library has come to a certain place. Those that fail count, too. */
+void fault_watch(const char *function);
+size_t fault_watched(void);
+
 /* Calls of this thread neither count nor fail until unspare; nests. For the
  * part of a test that is not the library: its clients. */
 void fault_spare(void);
