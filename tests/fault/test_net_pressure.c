@@ -50,8 +50,8 @@ static const px_protocol echoing = {
 
 /* ---- slow readers -------------------------------------------------------- */
 
-/* More than the kernel takes for a peer that does not read. */
-enum { ANSWER_BYTES = 6 << 20, SMALL_BUFFER = 4096 };
+/* Together the buffers take far less than the answer. */
+enum { ANSWER_BYTES = 1 << 20, SOME_BUFFER = 64 * 1024, SMALL_BUFFER = 4096 };
 
 static char answer[ANSWER_BYTES];
 
@@ -108,6 +108,7 @@ slow_reader__is_served__whatever_fails(void **state)
 {
     (void)state;
     plan_visit(&generous, visit_slowly);
+    plan.send_buffer = SOME_BUFFER;
     torture("slow reader");
     plan.options.max_sync_send_attempts = 0;
     torture("slow reader, all sends synchronous");
@@ -118,6 +119,7 @@ unread_answer__is_cut_off__whatever_fails(void **state)
 {
     (void)state;
     plan_visit(&generous, visit_and_leave_unread);
+    plan.send_buffer = SOME_BUFFER;
     torture("unread answer, close");
     plan.end = SITE_DRAIN;
     plan.drain_ms = 10;
