@@ -136,9 +136,8 @@ static px_mutex room;
 static px_context *guests[2 * GUESTS]; /* some may be about to leave */
 static int guest_count;
 
-/* Who is greeted is in. */
 static int
-enter(px_context *cx)
+come_in(px_context *cx)
 {
     px_mutex_lock(&room);
     bool full = guest_count == 2 * GUESTS;
@@ -146,7 +145,15 @@ enter(px_context *cx)
         guests[guest_count++] = px_context_retain(cx);
     px_mutex_unlock(&room);
     site_connected(cx);
-    return full ? PX_EFULL : px_send(cx, site_line, sizeof site_line);
+    return full ? PX_EFULL : 0;
+}
+
+/* Who is greeted is in. */
+static int
+enter(px_context *cx)
+{
+    int status = come_in(cx);
+    return status ? status : px_send(cx, site_line, sizeof site_line);
 }
 
 static void
@@ -223,39 +230,6 @@ chat__survives_each_failure(void **state)
 
 /* ---- closing by the server ----------------------------------------------- */
 
-static px_context *kept; /* for main, of the last connection */
-
-static px_context *
-exchange_kept(px_context *cx)
-{
-    px_mutex_lock(&room);
-    px_context *before = kept;
-    kept = cx;
-    px_mutex_unlock(&room);
-    return before;
-}
-
-static int
-show_to_main(px_context *cx)
-{
-    px_context_release(exchange_kept(px_context_retain(cx)));
-    return site_connected(cx);
-}
-
-/* What main has not taken must not keep the runtime from its rest. */
-static void
-hide_from_main(px_context *cx, int status)
-{
-    px_mutex_lock(&room);
-    bool mine = kept == cx;
-    if (mine)
-        kept = NULL;
-    px_mutex_unlock(&room);
-    if (mine)
-        px_context_release(cx);
-    site_closed(cx, status);
-}
-
 static int
 echo_and_close(px_context *cx, const char *data, size_t count)
 {
@@ -263,18 +237,17 @@ echo_and_close(px_context *cx, const char *data, size_t count)
     return status ? status : px_close(cx);
 }
 
-static const px_protocol one_answer = {.connected = show_to_main,
-                                       .received = echo_and_close,
-                                       .closed = hide_from_main};
+static const px_protocol one_answer = {
+    .connected = come_in, .received = echo_and_close, .closed = leave};
 
-/* Who is in need not be the latest client: one of before may have waited. */
+/* All who are in, since one of before may have come late. */
 static bool
 close_who_is_in(void)
 {
-    px_context *cx = exchange_kept(NULL);
-    if (cx)
-        (void)px_close(cx);
-    px_context_release(cx);
+    px_mutex_lock(&room);
+    for (int i = 0; i < guest_count; i++)
+        (void)px_close(guests[i]);
+    px_mutex_unlock(&room);
     return false;
 }
 

@@ -61,8 +61,8 @@ void fault_unspare(void);
 /* Blocks allocated through the wrappers and not freed yet. */
 long fault_live_blocks(void);
 
-/* Run @scenario with each of its calls failing, once and for good. After each
- * it must leave no more blocks and open files than a clean run does, and run
+/* Run @scenario with each of its calls failing, once and for good, and then with
+ * the first call of each function. After each it must leave no more blocks and open files than a clean run does, and run
  * clean again.
  * Returns NULL when all is well, else what is wrong (a static buffer);
  * @points gets the number of failures tried. A scenario that hangs ends the
