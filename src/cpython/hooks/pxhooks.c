@@ -31,6 +31,25 @@ PyObject *_Px_PersistenceError;
 
 static size_t strays; /* blocks of others that were to be freed or resized */
 
+/* A young context frees nothing. One that has grown counts: references go down
+ * as well as up from here on, and cycles are collected. Legal at any instant
+ * (H3): what was counted too high so far is just not freed. */
+static void
+begin_counting(struct _Px_cx *cx)
+{
+    cx->count_from = (char *)UINTPTR_MAX;
+    cx->gc.enabled = 1;
+    _Px_here.drop_span = _Px_here.span;
+}
+
+static void
+notice_growth(struct _Px_cx *cx)
+{
+    if (((px_cursor *)(void *)cx->heap)->next > cx->count_from) {
+        begin_counting(cx);
+    }
+}
+
 void *
 _Px_Malloc(size_t bytes)
 {
@@ -38,6 +57,7 @@ _Px_Malloc(size_t bytes)
     if (cx->common) {
         return malloc(bytes ? bytes : 1);
     }
+    notice_growth(cx);
     return px_heap_alloc_slow(cx->heap, bytes);
 }
 
@@ -48,6 +68,7 @@ _Px_Calloc(size_t count, size_t bytes)
     if (cx->common) {
         return calloc(count ? count : 1, bytes ? bytes : 1);
     }
+    notice_growth(cx);
     return px_heap_calloc(cx->heap, count, bytes);
 }
 
@@ -58,6 +79,7 @@ _Px_Realloc(void *block, size_t bytes)
     if (cx->common) {
         return realloc(block, bytes ? bytes : 1);
     }
+    notice_growth(cx);
     if (block && !_Px_OWN(block)) {
         (void)__atomic_fetch_add(&strays, 1, __ATOMIC_RELAXED);
         return NULL;
@@ -173,6 +195,19 @@ _Px_RaiseForbidden(const char *what)
 
 /* ---- the eval breaker ---------------------------------------------------- */
 
+/* The collector wants a list for what it cannot collect. */
+static bool
+have_garbage_list(struct _gc_runtime_state *gc)
+{
+    if (!gc->garbage) {
+        gc->garbage = PyList_New(0);
+    }
+    if (!gc->garbage) {
+        PyErr_Clear();
+    }
+    return gc->garbage != NULL;
+}
+
 /* Of all that may be pending only the context's own collection is its own
  * business: signals, pending calls and the GIL are main's. */
 int
@@ -180,7 +215,7 @@ _Px_HandlePending(PyThreadState *tstate)
 {
     if (_Py_eval_breaker_bit_is_set(tstate, _PY_GC_SCHEDULED_BIT)) {
         _Py_unset_eval_breaker_bit(tstate, _PY_GC_SCHEDULED_BIT);
-        if (_Px_here.drop_span) {
+        if (have_garbage_list(_Px_here.gc)) {
             _Py_RunGC(tstate);
         }
     }

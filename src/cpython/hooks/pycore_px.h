@@ -31,6 +31,7 @@
 struct _Px_cx {
     px_context *context;
     px_heap *heap;
+    char *count_from; /* counting begins when the heap has grown to here */
     struct _gc_runtime_state gc; /* its own objects */
     struct _Py_object_freelists freelists;
     bool common; /* between _Px_CommonBegin() and _Px_CommonEnd() */

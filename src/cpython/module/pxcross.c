@@ -289,6 +289,8 @@ _Px_PromoteException(PyObject *exception)
 
 /* ---- exceptions ---------------------------------------------------------- */
 
+enum { MOST_ARGUMENTS = 16 }; /* more of them are left behind */
+
 /* What to have instead of a part that cannot be copied; never NULL but without
  * memory. The text is made without running code of the context's. */
 static PyObject *
@@ -303,15 +305,36 @@ promote_or_describe(crossing *to, PyObject *part)
     return copy;
 }
 
-static PyObject *
-promote_arguments(crossing *to, PyObject *arguments)
+/* What the class in C was called with: args, and the file names that OSError
+ * has taken out of them (with a place for winerror between). */
+static Py_ssize_t
+arguments_of(PyBaseExceptionObject *from, PyObject *parts[MOST_ARGUMENTS])
 {
-    Py_ssize_t count =
-        arguments && PyTuple_Check(arguments) ? PyTuple_GET_SIZE(arguments) : 0;
+    Py_ssize_t count = from->args ? PyTuple_GET_SIZE(from->args) : 0;
+    PyOSErrorObject *os = (PyOSErrorObject *)from;
+    count = count < MOST_ARGUMENTS ? count : MOST_ARGUMENTS;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        parts[i] = PyTuple_GET_ITEM(from->args, i);
+    }
+    if (count == 2 && PyObject_TypeCheck(from, (PyTypeObject *)PyExc_OSError) &&
+        os->filename) {
+        parts[count++] = os->filename;
+        if (os->filename2) {
+            parts[count++] = Py_None;
+            parts[count++] = os->filename2;
+        }
+    }
+    return count;
+}
+
+static PyObject *
+promote_arguments(crossing *to, PyBaseExceptionObject *from)
+{
+    PyObject *parts[MOST_ARGUMENTS];
+    Py_ssize_t count = arguments_of(from, parts);
     PyObject *copy = PyTuple_New(count);
     for (Py_ssize_t i = 0; copy && i < count; i++) {
-        PyObject *part =
-            promote_or_describe(to, PyTuple_GET_ITEM(arguments, i));
+        PyObject *part = promote_or_describe(to, parts[i]);
         if (!part) {
             Py_CLEAR(copy);
         }
@@ -491,7 +514,7 @@ promote_exception(crossing *to, PyObject *exception)
     if (known) {
         return Py_NewRef(known);
     }
-    PyObject *arguments = promote_arguments(to, from->args);
+    PyObject *arguments = promote_arguments(to, from);
     PyObject *copy = NULL;
     if (arguments) {
         copy = remember(to, exception,

@@ -164,6 +164,7 @@ start(void)
     px_runtime_options options;
     px_runtime_stats stats = {.size = sizeof stats};
     px_runtime_options_init(&options);
+    px_context_options_init(&options.context);
     options.context.window_bytes = (size_t)1 << WINDOW_BYTES_LOG;
     options.context.flags = PX_HEAP_SMALL_START | PX_HEAP_FREE_LISTS;
     work.errors = PyList_New(0);
