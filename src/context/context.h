@@ -44,6 +44,7 @@ struct px_context {
     px__window *window;
     uint32_t generation; /* of fork, when it was created */
     bool light;          /* see px__context_settle() */
+    bool is_default;     /* but for `data`: may be parked in its window */
 
     void *data;   /* the user's pointer */
     uintptr_t lo; /* bounds of the window, for px_owns() */

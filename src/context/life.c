@@ -97,6 +97,14 @@ move_private(px_context *cx, int from, int to)
     px__store_release(&cx->word, (uint32_t)to);
 }
 
+void
+px__life_retire(px_context *cx)
+{
+    int from = state_of(px__load_relaxed(&cx->word));
+    observe(cx, from, PX_FINISHED);
+    move_private(cx, from, PX_FINISHED);
+}
+
 /* The observer is told before the move: after it another thread may own the
  * context, move it on, or free it. */
 void

@@ -38,6 +38,10 @@ enum { PX__STATE_MASK = 0xff, PX__PENDING = 0x100 };
 /* Move @cx from @from to @to; PENDING is kept. The caller owns the context. */
 void px__life_move(px_context *cx, int from, int to);
 
+/* From CREATED or IDLE to FINISHED, by who has dropped the last reference to a
+ * context without scheduler: nobody else can reach it. */
+void px__life_retire(px_context *cx);
+
 /* Something arrived for @cx. True: the context was at rest, is READY now, and
  * the caller must queue it. False: it is busy (PENDING is set, its owner sees
  * to it) or runs no more callbacks. Any thread. */
