@@ -1,4 +1,4 @@
-# Sourced by tests/run.sh and examples/demo.sh: sees which of the tools they
+# Sourced by tests/run.sh, bench/setup.sh and examples/demo.sh: sees which of the tools they
 # name are missing, says so, and installs them with the system's package
 # manager. A machine that has everything is left alone.
 # shellcheck shell=sh
@@ -27,7 +27,14 @@ spin|have spin|spin|-|-|spin
 gcovr|have gcovr|gcovr|gcovr|gcovr|gcovr
 valgrind|have valgrind|valgrind|valgrind|valgrind|-
 wrk|have wrk|wrk|wrk|wrk|wrk
-peers|module apr-1 talloc glib-2.0 ck jemalloc|libapr1-dev libtalloc-dev libglib2.0-dev libck-dev libnsync-dev libmimalloc-dev libjemalloc-dev|apr-devel libtalloc-devel glib2-devel ck-devel mimalloc-devel jemalloc-devel|apr talloc glib2 mimalloc jemalloc|apr talloc glib mimalloc jemalloc
+apr|module apr-1|libapr1-dev|apr-devel|apr|apr
+talloc|module talloc|libtalloc-dev|libtalloc-devel|talloc|talloc
+glib|module glib-2.0|libglib2.0-dev|glib2-devel|glib2|glib
+ck|module ck|libck-dev|ck-devel|-|-
+nsync|links cc -lnsync|libnsync-dev|-|-|-
+mimalloc|links cc -lmimalloc|libmimalloc-dev|mimalloc-devel|mimalloc|mimalloc
+jemalloc|links cc -ljemalloc|libjemalloc-dev|jemalloc-devel|jemalloc|jemalloc
+nginx|daemon nginx|nginx-light|nginx|nginx|nginx
 '
 
 # Probes.
@@ -35,6 +42,11 @@ have() {
     for command in "$@"; do
         command -v "$command" >/dev/null 2>&1 || return 1
     done
+}
+
+# Not everybody has the administrator's folders in PATH.
+daemon() {
+    (PATH=$PATH:/usr/sbin:/usr/local/sbin && have "$@")
 }
 
 module() {
