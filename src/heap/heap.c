@@ -1,6 +1,7 @@
 /*
  * The life of a heap: options, creation, references, release, and what it tells
- * about itself.
+ * about itself. Heaps that die as a whole are D. R. Hanson's ("Fast allocation
+ * and deallocation of memory based on object lifetimes", 1990).
  *
  *   px_heap_create   window -> control block -> px__heap_place
  *   px_heap_release  cleanups, quotas (px__heap_clear) -> window

@@ -7,6 +7,9 @@
  *                          |                   v
  *                          +---acquire---- pool: warm lists | cold lists
  *
+ * Magazines and pool are those of Bonwick and Adams ("Magazines and Vmem",
+ * USENIX 2001), the colours of Bonwick's slabs (USENIX 1994).
+ *
  * A warm window keeps its touched pages for the next owner, which saves the
  * page faults and the kernel's zeroing; a cold one is only addresses. Addresses
  * are never given back, so released windows are kept without a bound on their

@@ -1,5 +1,6 @@
 /*
- * The 4-byte mutex.
+ * The 4-byte mutex: the third one of Ulrich Drepper's "Futexes Are Tricky"
+ * (2004), with a spin before the first sleep.
  *
  *   FREE --lock--> HELD --another waits--> CROWDED --unlock--> FREE, unpark one
  *    ^______unlock___|

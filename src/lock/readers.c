@@ -8,7 +8,7 @@
  *       `used` is raised before the record's first announcement
  *   S3  a writer reads `leaves` before the slot that it then waits for, and the
  *       reader writes them in reverse order: so the writer does not park over
- * an empty slot, provided that the reader knew of the writer
+ *       an empty slot, provided that the reader knew of the writer
  *
  * A reader that read the lock's bias just before the writer revoked it does not
  * know, and leaves without a wake. The writer therefore naps no longer than
