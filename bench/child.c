@@ -29,6 +29,8 @@ struct child {
     uint64_t count;
 };
 
+/* One call for all iterations: the call through the table and the two readings
+ * of the clock are shared by a whole round, some 20 ms. */
 static uint64_t
 timed(const struct child *child, uint64_t count)
 {
@@ -77,6 +79,8 @@ check_preload(const char *preload)
                : "the loader did not preload the library";
 }
 
+/* Before anything allocates: mallopt settles what glibc's malloc does with memory
+ * that is freed, and pinning where the subject's memory is first touched. */
 static const char *
 prepare(const struct child *child)
 {
@@ -101,6 +105,7 @@ start(struct child *child)
     return failed;
 }
 
+/* After the clock has stopped: reading /proc costs more than many a round. */
 static void
 measure_memory(const struct child *child, struct bench_sample *sample)
 {
@@ -112,6 +117,8 @@ measure_memory(const struct child *child, struct bench_sample *sample)
         bench_kernel_pages(sample->pages);
 }
 
+/* The count stays what calibration chose, in all rounds: a round that took longer
+ * shows as a slower one, it is not shortened. */
 static const char *
 run_round(const struct child *child, struct bench_sample *sample)
 {
