@@ -40,8 +40,9 @@ timed(const struct child *child, uint64_t count)
 }
 
 /* The least of some passes. The first one pays for page faults and large pages,
- * and any may be interrupted: taken at its word it would set a count that is far
- * too small, and all rounds would then measure the clock and cold caches. */
+ * and any may be interrupted: taken at its word it would set a count that is
+ * far too small, and all rounds would then measure the clock and cold caches.
+ */
 static uint64_t
 timed_well(const struct child *child, uint64_t count)
 {
@@ -79,8 +80,9 @@ check_preload(const char *preload)
                : "the loader did not preload the library";
 }
 
-/* Before anything allocates: mallopt settles what glibc's malloc does with memory
- * that is freed, and pinning where the subject's memory is first touched. */
+/* Before anything allocates: mallopt settles what glibc's malloc does with
+ * memory that is freed, and pinning where the subject's memory is first
+ * touched. */
 static const char *
 prepare(const struct child *child)
 {
@@ -117,8 +119,8 @@ measure_memory(const struct child *child, struct bench_sample *sample)
         bench_kernel_pages(sample->pages);
 }
 
-/* The count stays what calibration chose, in all rounds: a round that took longer
- * shows as a slower one, it is not shortened. */
+/* The count stays what calibration chose, in all rounds: a round that took
+ * longer shows as a slower one, it is not shortened. */
 static const char *
 run_round(const struct child *child, struct bench_sample *sample)
 {

@@ -4,9 +4,10 @@
  * is named, for ratios carry over from machine to machine, and absolute in the
  * row's unit where none is.
  *
- * They were set before the code was written, from prototypes, and are not moved when they are missed: README.md says why they were. Where a
- * goal turned out to name the wrong floor (an exported function against no call
- * at all) a second line with the right one stands beside it, not in its place.
+ * They were set before the code was written, from prototypes, and are not moved
+ * when they are missed: README.md says why they were. Where a goal turned out
+ * to name the wrong floor (an exported function against no call at all) a
+ * second line with the right one stands beside it, not in its place.
  */
 #include "harness.h"
 

@@ -31,8 +31,8 @@ uint16_t heap_sizes[HEAP_BLOCKS];
 uint32_t heap_offsets[HEAP_BLOCKS];
 
 /* Who takes part in what. Allocators that have no arenas take no part in
- * heap.many* (malloc has nothing to take turns with), and only who has a mark to
- * go back to takes part in heap.rollback. */
+ * heap.many* (malloc has nothing to take turns with), and only who has a mark
+ * to go back to takes part in heap.rollback. */
 enum {
     HEADLINE = 1 << 0,
     ROLLBACK = 1 << 1,
@@ -76,9 +76,10 @@ static const char *const preload_path[] = {[NO_PRELOAD] = NULL,
 #endif
                                            [PRELOADS] = NULL};
 
-/* Random, for a row of equal sizes would suit size classes, and uniform, for any
- * other distribution would be somebody's program. 16 to 512 bytes: mean 264, so
- * that the headline's blocks (260 KB) fit a second-level cache and not a first.
+/* Random, for a row of equal sizes would suit size classes, and uniform, for
+ * any other distribution would be somebody's program. 16 to 512 bytes: mean
+ * 264, so that the headline's blocks (260 KB) fit a second-level cache and not
+ * a first.
  */
 static void
 fill_sizes(void)

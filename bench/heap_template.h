@@ -71,8 +71,8 @@ setup_none(const void *entry, void **state)
     return setup_many(entry, 0, state);
 }
 
-/* The handle is fetched once for each callback, as a program would, not for each
- * block. */
+/* The handle is fetched once for each callback, as a program would, not for
+ * each block. */
 static void
 loop_headline(void *state, uint64_t count)
 {

@@ -51,8 +51,8 @@ struct load {
 
 /* ---- connections ---- */
 
-/* Blocking, but for the reads: a connection has one small request under way, which
- * its socket always takes. */
+/* Blocking, but for the reads: a connection has one small request under way,
+ * which its socket always takes. */
 static int
 connect_to(int port)
 {
@@ -137,8 +137,8 @@ load_close(struct load *load)
 
 /* ---- requests ---- */
 
-/* The clock starts before the request is sent: the way into the kernel is part of
- * what a client waits for. */
+/* The clock starts before the request is sent: the way into the kernel is part
+ * of what a client waits for. */
 static const char *
 ask(struct load *load, struct client *client)
 {

@@ -12,17 +12,17 @@
  *   lock.crowd              6 threads on the CPUs there are, 10 % writes: more
  *                           threads than CPUs, so that a holder or the next in
  *                           line may be one that does not run. Locks that never
- *                           park suffer most. Beware of what it
- *                           rewards: with sections this short, a lock that puts
- *                           all but one thread to sleep is as quick as one
- *                           thread alone, without a cache line in motion
+ *                           park suffer most. Beware of what it rewards: with
+ *                           sections this short, a lock that puts all but one
+ *                           thread to sleep is as quick as one thread alone,
+ *                           without a cache line in motion
  *   lock.wait               the longest wait of a writer among readers
  *
  * Equal among the peers: each lock is on 128 bytes of its own, away from the
  * data; a lock is entered and left at once; threads start together and their
- * work counts until the last one is out. Mutexes take part as locks whose readers
- * exclude each other: with sections this short they win more often than one
- * should think, and the documentation says so.
+ * work counts until the last one is out. Mutexes take part as locks whose
+ * readers exclude each other: with sections this short they win more often than
+ * one should think, and the documentation says so.
  */
 #include "lock_peer.h"
 
@@ -156,8 +156,9 @@ start_threads(const struct lock_state *state, struct lock_round *round,
     return true;
 }
 
-/* Let the threads go for the time of a round: some time slices of the scheduler,
- * so that a crowd is switched, and still short enough for many rounds. */
+/* Let the threads go for the time of a round: some time slices of the
+ * scheduler, so that a crowd is switched, and still short enough for many
+ * rounds. */
 static void
 let_run(struct lock_round *round)
 {

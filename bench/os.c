@@ -15,8 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Not the CPU's time stamp counter: its rate is not that of the core, and a reading
- * by the vDSO costs some 20 ns, which a round of milliseconds does not feel. */
+/* Not the CPU's time stamp counter: its rate is not that of the core, and a
+ * reading by the vDSO costs some 20 ns, which a round of milliseconds does not
+ * feel. */
 uint64_t
 bench_now_ns(void)
 {

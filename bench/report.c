@@ -49,8 +49,8 @@ result_of(const struct bench *bench, const struct bench_result *results,
     return NULL;
 }
 
-/* The median, for an interrupt in one round must not move the number; 10 and 90 %
- * to show how much the rounds differ. */
+/* The median, for an interrupt in one round must not move the number; 10 and 90
+ * % to show how much the rounds differ. */
 static void
 summarise(const struct bench_result *result, size_t metric, struct row *row)
 {
@@ -107,8 +107,9 @@ fill_row(const struct bench_result *result, size_t metric, struct row *row)
 
 /* ---- one row as text ---- */
 
-/* The number that a goal is about: the ratio, or the value itself. A goal is judged
- * by the median alone; whether two runs agree is for the reader to see. */
+/* The number that a goal is about: the ratio, or the value itself. A goal is
+ * judged by the median alone; whether two runs agree is for the reader to see.
+ */
 static double
 judged(const struct row *row)
 {

@@ -25,9 +25,9 @@ struct process {
     int fd;
 };
 
-/* A new image rather than a fork's copy: what the harness did to its own malloc,
- * address space or caches of the C library is not inherited, and LD_PRELOAD takes
- * effect. */
+/* A new image rather than a fork's copy: what the harness did to its own
+ * malloc, address space or caches of the C library is not inherited, and
+ * LD_PRELOAD takes effect. */
 static void
 become_child(const struct bench *bench, const struct bench_subject *subject,
              int fd)

@@ -8,18 +8,17 @@
  *   server.64conn    64 of them: events come in batches, and a second CPU may
  *                    help, or only get in the way
  *   server.block     64, and one whose callback blocks for 5 ms each time: the
- *                    connections behind it on the same loop wait with it, where
- *                    a loop is a thread. The blocked ones' own requests are not
- *                    counted
+ *                    connections on the same loop wait with it, where a loop is
+ *                    a thread. Its own requests are not counted
  *   server.rollback  64, with a snapshot and rollback for each, and without: the
  *                    price of the heaps in a whole server
  *   server.idle      64, beside 9,000 that are only open: what they cost those
  *                    that are not
  *
- * Equal among the servers: the request and the response byte for byte (nginx adds
- * headers of its own), a copy of the request and a response in fresh memory, the
- * backlog, no logging, TCP_NODELAY, the load generator and its CPUs, for which it
- * competes with the server in all rows alike.
+ * Equal among the servers: the request and the response byte for byte (nginx
+ * adds headers of its own), a copy of the request and a response in fresh
+ * memory, the backlog, no logging, TCP_NODELAY, the load generator and its
+ * CPUs, for which it competes with the server in all rows alike.
  */
 #include "load.h"
 #include "server_peer.h"
@@ -223,8 +222,8 @@ teardown_server(void *state)
     }
 }
 
-/* All six numbers of one round. CPU time is per answered request, late ones too:
- * they were paid for. */
+/* All six numbers of one round. CPU time is per answered request, late ones
+ * too: they were paid for. */
 static const char *
 round_server(void *state, struct bench_sample *sample)
 {

@@ -15,8 +15,8 @@
 #define SERVER_BLOCKING "GET /block HTTP/1.1\r\nHost: bench\r\n\r\n"
 enum { SERVER_BLOCK_MS = 5 };
 
-/* 128 bytes of body: small, as most answers of an API are, so that the copying in
- * the kernel does not drown what is measured. */
+/* 128 bytes of body: small, as most answers of an API are, so that the copying
+ * in the kernel does not drown what is measured. */
 #define SERVER_BODY_64                                                         \
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define SERVER_RESPONSE                                                        \

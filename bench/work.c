@@ -10,10 +10,11 @@
  *   work.roundtrip, work.roundtrip1cpu  one item at a time, there and back: two
  *                                       wake-ups, and what lies between them
  *
- * Equal among the peers: one submitting thread, which also takes the completions
- * where there are any, and drains only after all is submitted. Not equal: libuv
- * has its 4 threads, the others one for each CPU; with px a context is made for
- * each item, can be allocated from, and goes through its whole life.
+ * Equal among the peers: one submitting thread, which also takes the
+ * completions where there are any, and drains only after all is submitted. Not
+ * equal: libuv has its 4 threads, the others one for each CPU; with px a
+ * context is made for each item, can be allocated from, and goes through its
+ * whole life.
  */
 #include "work_peer.h"
 
@@ -48,8 +49,9 @@ items(void)
     return bench_config.quick ? 20000 : WORK_ITEMS;
 }
 
-/* Submit and complete @p count items; the times of both steps. Workers begin while
- * the submitting goes on, so the two add up to less than each alone would. */
+/* Submit and complete @p count items; the times of both steps. Workers begin
+ * while the submitting goes on, so the two add up to less than each alone
+ * would. */
 static const char *
 push_through(const struct work_peer *peer, uint64_t count, double *submit_ns,
              double *drain_ns)

@@ -84,8 +84,8 @@ loop_headline_call(void *state, uint64_t count)
         }
 }
 
-/* A rollback that is nothing but a call: under heap.rollback, whose answer is in
- * the library too. */
+/* A rollback that is nothing but a call: under heap.rollback, whose answer is
+ * in the library too. */
 static void
 loop_undo_each(void *state, uint64_t count)
 {

@@ -182,8 +182,8 @@ init_life(px_heap *heap)
 }
 
 /* What a life changes, as init_fields() has it. All else holds: the window, its
- * run, and so the limit; the memory, since whoever takes some of it away unparks
- * the block (W5). Serials go on. */
+ * run, and so the limit; the memory, since whoever takes some of it away
+ * unparks the block (W5). Serials go on. */
 void
 px__heap_revive(px_heap *heap)
 {

@@ -17,8 +17,8 @@
  * relaxed; `references` is a reference count.
  *
  * Rejected: add first and undo when it was too much, as the kernel's control
- * groups do (breaks Q1: a big charge that fails could make a small one beside it
- * fail as well).
+ * groups do (breaks Q1: a big charge that fails could make a small one beside
+ * it fail as well).
  */
 #include "heap/layout.h"
 
