@@ -10,7 +10,7 @@
  *   server.block     64, and one whose callback blocks for 5 ms each time: the
  *                    connections on the same loop wait with it, where a loop is
  *                    a thread. Its own requests are not counted
- *   server.rollback  64, with a snapshot and rollback for each, and without: the
+ *   server.rollback  64, with and without a snapshot and rollback for each: the
  *                    price of the heaps in a whole server
  *   server.idle      64, beside 9,000 that are only open: what they cost those
  *                    that are not
