@@ -122,9 +122,12 @@ announces(px__reader_record *r, int i, const void *lock)
 static bool
 spin_for_slot(px__reader_record *r, int i, const void *lock)
 {
-    for (unsigned n = px__spin_limit(); n > 0 && announces(r, i, lock); n--)
-        px__pause();
-    return !announces(r, i, lock);
+    px__spin spin = px__spin_begin();
+    while (announces(r, i, lock)) {
+        if (!px__spin_more(&spin))
+            return false;
+    }
+    return true;
 }
 
 static void

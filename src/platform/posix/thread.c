@@ -81,8 +81,10 @@ px__thread_join(px__thread *t)
 }
 
 #if defined(__linux__)
-/* The mask may be wider than cpu_set_t on very large machines: grow it until
- * the kernel accepts. 0: could not ask. */
+/* The mask of the main thread stands for the process: that of the calling thread
+ * may be one CPU out of many, and say nothing of where the others run. It may be
+ * wider than cpu_set_t on very large machines: grow it until the kernel
+ * accepts. 0: could not ask. */
 static unsigned
 allowed_cpus(void)
 {
@@ -91,7 +93,7 @@ allowed_cpus(void)
         if (!set)
             return 0;
         size_t bytes = CPU_ALLOC_SIZE(cpus);
-        int rc = sched_getaffinity(0, bytes, set);
+        int rc = sched_getaffinity(getpid(), bytes, set);
         int count = rc == 0 ? CPU_COUNT_S(bytes, set) : 0;
         CPU_FREE(set);
         if (count > 0)
