@@ -32,9 +32,10 @@ enum {
 typedef struct px__worker {
     /* Odd while it runs a callback; the worker's, read by the monitor. */
     uint64_t serial;
-    px_runtime *rt;    /* constant */
-    unsigned id;       /* constant; 1 for the first */
-    unsigned ticks;    /* the worker's: strands run */
+    bool awake;     /* from its first callback until it rests; read likewise */
+    px_runtime *rt; /* constant */
+    unsigned id;    /* constant; 1 for the first */
+    unsigned ticks; /* the worker's: strands run */
     px__strand *next;  /* the worker's: to be run before all others */
     px_context *stock; /* the worker's: furnished contexts */
     px__thread thread; /* main's */
@@ -98,6 +99,8 @@ struct px_runtime {
     uint32_t urgent_errors; /* posted, not yet seen by main */
     px_ilist posted;        /* strands that are over, see freedom.c */
     px_ilist returned;      /* strands somebody held after that */
+    px_ilist graves;        /* the same, after the end: see bury() */
+    uint32_t graves_open;   /* atomic; freedom.c, F4 */
     uint32_t main_word;     /* PX__MAIN_*; parked on by main */
     uint32_t stop;          /* px_stop() */
 

@@ -24,7 +24,8 @@
 #include "base/assert.h"
 #include "runtime/runtime.h"
 
-enum { QUEUED, BEGUN, CANCELED };
+/* PLAIN: nobody has a handle to cancel it by. */
+enum { QUEUED, BEGUN, CANCELED, PLAIN };
 
 struct px_work {
     px__strand strand;
@@ -90,8 +91,7 @@ bear(px_work *w)
     s->cx = cx;
     s->common = true;
     px__context_adopt(cx, &px__strand_host, s);
-    px__life_move(cx, PX_CREATED, PX_READY);
-    px__life_begin(cx);
+    px__life_start(cx);
     px__context_bind(cx);
     return 0;
 }
@@ -122,11 +122,18 @@ call(px_work *w, bool canceled)
     if (canceled)
         return px_fail_at(cx, PX_ECANCELED, NULL, 0, "cancelled");
     int rc = w->run(cx, w->arg);
-    if (rc >= 0 && !px_context_error(cx) && w->done)
+    if (rc >= 0 && !px__context_has_error(cx) && w->done)
         rc = w->done(cx, w->arg);
-    if (rc >= 0 && !px_context_error(cx))
+    if (rc >= 0 && !px__context_has_error(cx))
         rc = deliver_rest(cx);
     return rc;
+}
+
+static bool
+was_canceled(px_work *w)
+{
+    return px__load_relaxed(&w->state) != PLAIN &&
+           px__xchg_acqrel(&w->state, BEGUN) == CANCELED; /* K1 */
 }
 
 static void
@@ -134,8 +141,7 @@ run_work(px__strand *s)
 {
     px_work *w = work_of(s);
     bool closing = px__load_seqcst(&s->rt->closing);
-    bool canceled =
-        px__xchg_acqrel(&w->state, BEGUN) == CANCELED || closing; /* K1 */
+    bool canceled = was_canceled(w) || closing;
     if (closing && !w->failed) {
         px__freedom_post(s, false); /* nobody is left to be told */
         return;
@@ -188,7 +194,7 @@ make_work(px_runtime *rt, px_run_fn run, void *arg, const px_work_options *o)
                        .done = o->done,
                        .failed = o->failed,
                        .arg = arg,
-                       .state = QUEUED,
+                       .state = o->handle ? QUEUED : PLAIN,
                        .references = o->handle ? 2 : 1};
     return w;
 }
@@ -227,9 +233,12 @@ px_work_cancel(px_work *w)
     return px__cas_acqrel(&w->state, &queued, CANCELED) ? 0 : PX_EBUSY;
 }
 
+/* A reference that is the only one stays so: nobody can add to it. Acquire pairs
+ * with the release of who was not last. */
 void
 px_work_release(px_work *w)
 {
-    if (w && px__sub_acqrel(&w->references, 1) == 1)
+    if (w && (px__load_acquire(&w->references) == 1 ||
+              px__sub_acqrel(&w->references, 1) == 1))
         px_shared_free(w);
 }
