@@ -39,12 +39,17 @@ conn_of_strand(px__strand *strand)
 /* The descriptor is gone; nothing of the loop points to the record any more but
  * the strand's last run, which this calls for. */
 static void
-on_closed(uv_handle_t *handle)
+socket_closed(px__conn *conn)
 {
-    px__conn *conn = handle->data;
     px__list_remove(&conn->link); /* V3 */
     px__server_conn_closed(conn->server);
     px__strand_return(&conn->strand);
+}
+
+static void
+on_closed(uv_handle_t *handle)
+{
+    socket_closed(handle->data);
 }
 
 /* A connection that is cut off is reset, so that the peer does not take what it
@@ -54,6 +59,11 @@ close_socket(px__conn *conn)
 {
     conn->server->lingering -= conn->lingering;
     conn->lingering = false;
+    if (!conn->has_handle) {
+        close(conn->fd);
+        socket_closed(conn);
+        return;
+    }
     if (px__load_relaxed(&conn->signals) & PX__SIGNAL_HARD &&
         uv_tcp_close_reset(&conn->tcp, on_closed) == 0)
         return;
@@ -81,13 +91,15 @@ is_spoken_to(px__conn *conn)
 
 /* To close a socket with unread bytes resets it, and takes from the peer what
  * it was sent last, such as the reason for closing. So say that we are done,
- * and listen for a while to nothing in particular. */
+ * and listen for a while to nothing in particular: bounded in time for a peer
+ * that is silent, and in bytes for one that sends as fast as it can. */
 static void
 linger(px__conn *conn)
 {
     conn->lingering = true;
     conn->server->lingering++;
     conn->linger_end_ms = uv_now(conn->tcp.loop) + PX__LINGER_MS;
+    conn->linger_bytes = PX__LINGER_BYTES;
     shutdown(conn->fd, SHUT_WR);
     uv_read_stop((uv_stream_t *)&conn->tcp);
     if (px__receive_start(conn))
@@ -131,26 +143,36 @@ init_record(px__conn *conn, px_server *server, const px__address *address)
     conn->resume_op.fn = px__receive_resume;
 }
 
-/* Give the socket to libuv. If that does not work the connection begins with
- * its end, on the same way as any other. */
+/* Give the socket to libuv, and begin to read. A handle that is initialised must
+ * be closed by libuv, whether it has the socket or not. */
+static int
+start_handle(px__conn *conn)
+{
+    int status = uv_tcp_init(px__loop(conn->server->rt), &conn->tcp);
+    if (status)
+        return status;
+    conn->tcp.data = conn;
+    conn->has_handle = true;
+    status = uv_tcp_open(&conn->tcp, conn->fd);
+    if (status) {
+        close(conn->fd);
+        return status;
+    }
+    uv_tcp_nodelay(&conn->tcp, 1);
+    return px__receive_start(conn);
+}
+
+/* If the socket is of no use the connection begins with its end, on the same way
+ * as any other. */
 static void
 open_socket(px__conn *conn, int fd)
 {
-    uv_loop_t *loop = px__loop(conn->server->rt);
-    int status = uv_tcp_init(loop, &conn->tcp);
-    PX_CHECK(status == 0, "a handle could not be initialised");
-    conn->tcp.data = conn;
     conn->fd = fd;
-    status = uv_tcp_open(&conn->tcp, fd);
-    if (status)
-        close(fd);
-    else
-        status = px__receive_start(conn);
-    if (status) {
-        conn->status = status;
-        conn->signals = PX__SIGNAL_RESET;
-    }
-    uv_tcp_nodelay(&conn->tcp, 1);
+    int status = start_handle(conn);
+    if (!status)
+        return;
+    conn->status = status;
+    conn->signals = PX__SIGNAL_RESET;
 }
 
 /* Options of size 0 stand for those of the runtime's contexts. */
@@ -178,7 +200,7 @@ px__conn_open(px_server *server, int fd, const px__address *address)
         return status;
     }
     open_socket(conn, fd);
-    conn->quiet_since_ms = uv_now(conn->tcp.loop);
+    conn->quiet_since_ms = uv_now(px__loop(server->rt));
     px__list_push_back(&server->conns, &conn->link); /* V3 */
     px__store_relaxed(&server->connections, server->connections + 1);
     PX__COUNT(server, accepted);

@@ -92,6 +92,16 @@ end_of_input(px__conn *conn, int status)
     px__conn_end_linger(conn);
 }
 
+/* While the connection lingers: a peer that goes on and on is left. */
+static void
+drop_bytes(px__conn *conn, size_t count)
+{
+    if (count < conn->linger_bytes)
+        conn->linger_bytes -= count;
+    else
+        px__conn_end_linger(conn);
+}
+
 static void
 on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 {
@@ -106,6 +116,8 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
         px__slots_give(&conn->server->slots, slot);
     if (count < 0)
         end_of_input(conn, count == UV_ENOBUFS ? PX_ENOMEM : (int)count);
+    else if (conn->lingering)
+        drop_bytes(conn, (size_t)count);
 }
 
 int

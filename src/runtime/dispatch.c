@@ -12,8 +12,10 @@
  *   B1  baton is 1 exactly while a thread may call uv
  *   B2  an operation that was posted is seen: by the holder before it blocks
  *       (poll_begin looks again), by who takes the baton next, or its poster
- *       wakes a worker. Poster and holder both do a read-modify-write on the
- *       baton word after push and before the last look, so one sees the other
+ *       wakes a worker, even if it is one: its callback may go on for long. Who
+ *       posts at the end of a run wakes nobody, but looks itself. Poster and
+ *       holder both do a read-modify-write on the baton word after push and
+ *       before the last look, so one sees the other
  *   B3  a loop that is alive is polled, or its holder is running a callback; in
  *       the latter case this worker, or the monitor within two ticks, gives the
  *       baton to somebody
@@ -148,10 +150,18 @@ px__loop_call(px_runtime *rt, px__op *op)
     px_ilist_push(&rt->ops, &op->link);
     if (px__add_seqcst(&rt->baton, 0)) { /* B2 */
         px__crew_kick(rt);
-    } else if (!px__worker_self() || px__worker_self()->rt != rt) {
+    } else {
         px__add_seqcst(&rt->crew, 0); /* orders the push before the look */
         px__crew_notify(rt);
-    } /* else: this worker looks when its callback is over; or the monitor */
+    }
+}
+
+void
+px__loop_call_next(px_runtime *rt, px__op *op)
+{
+    px_ilist_push(&rt->ops, &op->link);
+    if (px__add_seqcst(&rt->baton, 0)) /* B2 */
+        px__crew_kick(rt);
 }
 
 static void

@@ -124,6 +124,12 @@ struct px_runtime {
     px__worker workers[];
 };
 
+/* --- dispatch.c ------------------------------------------------------------ */
+
+/* px__loop_call() by a worker at the end of a run: nobody is woken, since this
+ * worker looks at the operations next. */
+void px__loop_call_next(px_runtime *rt, px__op *op);
+
 /* --- crew.c: wake-ups and sleep ------------------------------------------- */
 
 /* The worker that this thread is, or NULL. */

@@ -131,7 +131,7 @@ px__strand_sending(px__strand *s, px__op *op)
     px_runtime *rt = s->rt;
     px__context_unbind(s->cx);
     px__life_move(s->cx, PX_RUNNING, PX_SENDING);
-    px__loop_call(rt, op);
+    px__loop_call_next(rt, op);
 }
 
 void
@@ -140,7 +140,7 @@ px__strand_closing(px__strand *s, px__op *op)
     px_runtime *rt = s->rt;
     px__context_unbind(s->cx);
     px__life_move(s->cx, PX_RUNNING, PX_CLOSING);
-    px__loop_call(rt, op);
+    px__loop_call_next(rt, op);
 }
 
 void
