@@ -206,7 +206,7 @@ static void
 context__that_releases_others__is_buried_on_a_small_stack(void **state)
 {
     (void)state;
-    enum { LINKS = 400, STACK_BYTES = 128 << 10 };
+    enum { LINKS = 400, STACK_BYTES = 64 << 10 };
     px__thread thread;
     px_context *last = NULL;
     px_runtime *rt = create_with_small_windows();
