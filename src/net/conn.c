@@ -8,6 +8,27 @@
  *                                                     ^ lingering, if the peer
  *                                                       is still talking
  *
+ *   the socket      has_handle  closed by
+ *   --------------  ----------  ------------------------------------------------
+ *   libuv's         yes         uv_close(), or uv_tcp_close_reset()
+ *   refused by      yes         start_handle() at once; the handle by uv_close()
+ *   uv_tcp_open()
+ *   without handle  no          close_socket()
+ *
+ *   begin_close --> the peer is silent, has ended, or we cut it off --> closed
+ *        +--------> it is still talking: LINGERING --its end, LINGER_MS,
+ *                                                    LINGER_BYTES--> closed
+ *
+ * Invariants
+ *   O1  a connection that was opened is closed by its own strand, however short
+ *       its life: also one whose socket was of no use runs once, and closes. So
+ *       there is one way out, and `closed` in the statistics meets `accepted`
+ *   O2  close_op is posted once: by the run that answers CLOSE, after which only
+ *       finish() runs. So close_socket() is called once for each connection,
+ *       by it or by the end of lingering, which clears `lingering` first
+ *   O3  nobody sends in CLOSING, so the descriptor may be shut down and closed
+ *       on the baton without asking the owner
+ *
  * The record lies outside of the context, since the uv handle in it must stay
  * in place until libuv has let go of it; it goes when the context is freed, so
  * whoever holds a reference to the context may call px_close().
@@ -77,7 +98,9 @@ px__conn_end_linger(px__conn *conn)
         close_socket(conn);
 }
 
-/* Whether the peer is still talking, as far as we know. */
+/* Whether the peer is still talking, as far as we know: bytes are read ahead, or
+ * wait in the system. Those that are on the way yet are not seen; a peer that is
+ * answered before it has said all takes that risk with any server. */
 static bool
 is_spoken_to(px__conn *conn)
 {
@@ -108,6 +131,7 @@ linger(px__conn *conn)
         px__deadlines_arm(conn->server);
 }
 
+/* On the baton, and after the owner's last send (O3). */
 static void
 begin_close(px__op *op)
 {
@@ -130,6 +154,7 @@ static const px__strand_kind connection_kind = {px__conn_run, gone};
 
 /* ---- birth --------------------------------------------------------------- */
 
+/* All else of the record is zero, as it was allocated: QUIET, no signals. */
 static void
 init_record(px__conn *conn, px_server *server, const px__address *address)
 {
@@ -184,6 +209,9 @@ open_strand(px__conn *conn)
                            options->size ? options : NULL);
 }
 
+/* The strand is collected right away: its first run calls `connected`, or closes
+ * what could not be opened. Until then the record is the baton's alone, which is
+ * why open_socket() may set status and signals as plain fields. */
 int
 px__conn_open(px_server *server, int fd, const px__address *address)
 {
@@ -209,6 +237,8 @@ px__conn_open(px_server *server, int fd, const px__address *address)
     return 0;
 }
 
+/* A hard signal must not wait for what the connection waits for itself: a write
+ * of the loop is aborted, lingering ends. */
 void
 px__conn_raise(px__conn *conn, uint32_t signals)
 {

@@ -8,6 +8,27 @@
  * be waited for, and the callback's memory can be rolled back at once. Only
  * what the socket's buffer does not take goes to the loop.
  *
+ *   pieces   [ first ..... whole: sent | partly sent | not sent yet ..... count ]
+ *                                        ^ piece_first
+ *
+ * Invariants
+ *   P1  piece_bytes is what the callback has sent, not what is left: it goes to
+ *       the counters in one step, when all has left
+ *   P2  the array is inline until a callback sends more than a few pieces, and
+ *       inline again when they have left: a resting connection owns no memory
+ *       for sending
+ *   P3  while a piece is not sent, nothing that it points into is rolled back
+ *       (N4): a send that fails leaves the pieces to who closes, which forgets
+ *       them before it rolls back
+ *   P4  the loop's write begins in an operation, so it may find the connection
+ *       cut off meanwhile; it then fails without asking libuv
+ *
+ *   attempts  the socket is full: after so many tries
+ *   1, 2, ..  SEND_REST: the loop writes the rest (the life's SENDING)
+ *   0         the thread waits in slices of WAIT_SLICE_MS, since nobody can wake
+ *             a poll(2) but the socket: a signal is seen after one slice. It ends
+ *             with room, a signal, the deadline, or after WAIT_MOST_MS
+ *
  * Threads: pieces belong to the owner; from px__strand_sending() until
  * px__strand_return() to the baton (D5). SIGPIPE: MSG_NOSIGNAL here; the loop's
  * own writes happen on workers, which block the signal.
@@ -49,6 +70,8 @@ enum { STAY = PX__SEND_LOOK + 1 };
 
 /* ---- gathering ----------------------------------------------------------- */
 
+/* Twice the size each time. The inline array is part of the record and must not
+ * be handed to realloc(). */
 static bool
 grow_pieces(px__conn *conn)
 {
@@ -68,6 +91,8 @@ grow_pieces(px__conn *conn)
     return true;
 }
 
+/* The checks are in the order of what they protect: that @cx is a connection,
+ * that its record is ours to write, that its stage may still send. */
 int
 px_send(px_context *cx, const void *bytes, size_t count)
 {
@@ -187,6 +212,8 @@ after_short_count(px__conn *conn, unsigned tried, int64_t start_ns)
     return wait_for_room(conn, start_ns);
 }
 
+/* `traffic` tells the tick that this connection was not idle; the time itself is
+ * the baton's to write. */
 static void
 all_left(px__conn *conn)
 {
@@ -195,6 +222,8 @@ all_left(px__conn *conn)
     px__send_forget(conn);
 }
 
+/* As long as the socket takes all that one call offers there is no reason to ask
+ * for the time: the clock starts with the first short count. */
 int
 px__send_flush(px__conn *conn)
 {
@@ -223,6 +252,8 @@ px__send_flush(px__conn *conn)
 
 /* ---- later, by the loop -------------------------------------------------- */
 
+/* write_status is handed over by px__strand_return(), after which it is the
+ * owner's. */
 static void
 end_write(px__conn *conn, int status)
 {
