@@ -303,6 +303,7 @@ settle_fate(px_runtime *rt)
 static void
 release_in_child(px_runtime *rt)
 {
+    px__work_drop_spare(rt);
     if (px__load_relaxed(&rt->load) == 0 && rt->on_path == 0)
         px__runtime_unref(rt, 1);
 }
@@ -313,6 +314,7 @@ drop_stock(px_runtime *rt)
     for (unsigned i = 0; i < rt->worker_count; i++)
         px__stock_drop_chain(rt->workers[i].stock);
     px__stock_clear(&rt->stock);
+    px__work_drop_spare(rt);
 }
 
 int

@@ -109,6 +109,8 @@ struct px_runtime {
     px__list finished;
     px__list back; /* what main itself let go of, see freedom.c */
     px__list purged;
+    px__strand *spare; /* records of work, to be used again; work.c, K4 */
+    unsigned spare_count;
     size_t on_path; /* seen by main, not yet gone */
     size_t errors_listed;
     uint64_t errors_total;
@@ -222,6 +224,11 @@ void px__main_wake(px_runtime *rt, bool urgent);
  * memory. */
 void px__runtime_ref(px_runtime *rt);
 void px__runtime_unref(px_runtime *rt, uint32_t count);
+
+/* --- work.c --------------------------------------------------------------- */
+
+/* Free the spare records. In the runtime's release. */
+void px__work_drop_spare(px_runtime *rt);
 
 /* --- run_once.c ----------------------------------------------------------- */
 
