@@ -142,13 +142,16 @@ runtime_bytes(unsigned workers)
     return sizeof(px_runtime) + workers * sizeof(px__worker);
 }
 
+/* While main attends to one half the workers fill the other. With a single CPU
+ * they take turns instead, and longer ones are fewer. */
 static void
 set_limits(px_runtime *rt, unsigned max_finished)
 {
     rt->max_finished = rt->over_limit = max_finished;
     rt->close_finished =
         max_finished < CLOSE_FINISHED ? max_finished : CLOSE_FINISHED;
-    rt->gather = (rt->close_finished + 1) / 2;
+    rt->gather = px__cpu_count() > 1 ? (rt->close_finished + 1) / 2
+                                     : (3 * rt->close_finished + 3) / 4;
 }
 
 /* The memory, aligned to cache lines, with everything set but loop and threads.
