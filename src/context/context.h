@@ -43,9 +43,9 @@ struct px_context {
     px_ilist mailbox;     /* posted messages, newest first */
     px_ilink *inbox;      /* the owner's: flushed, oldest first */
     px__window *window;
+    bool untouched;      /* its heaps need not be renewed */
     uint32_t generation; /* of fork, when it was created */
     bool light;          /* see px__context_settle() */
-    bool untouched;      /* likewise: the heaps need not be renewed */
 
     void *data;   /* the user's pointer */
     uintptr_t lo; /* bounds of the window, for px_owns() */
