@@ -14,7 +14,6 @@
  * Thread rule: main, but for px_stop().
  */
 #include "base/assert.h"
-#include "lock/spin.h"
 #include "platform/clock.h"
 #include "platform/park.h"
 #include "runtime/runtime.h"
@@ -92,7 +91,7 @@ shorter(int64_t a_ns, int64_t b_ns)
 static bool
 gathers_soon(const px_runtime *rt)
 {
-    int looks = px__spin_limit() ? LOOKS : 0;
+    int looks = rt->takes_turns ? 0 : LOOKS;
     if (px__freedom_urgent(rt, px__load_relaxed(&rt->load)))
         return false; /* since it came in a push is half done: see nap() */
     for (; looks > 0; looks--) {

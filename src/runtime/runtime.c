@@ -150,8 +150,9 @@ set_limits(px_runtime *rt, unsigned max_finished)
     rt->max_finished = rt->over_limit = max_finished;
     rt->close_finished =
         max_finished < CLOSE_FINISHED ? max_finished : CLOSE_FINISHED;
-    rt->gather = px__cpu_count() > 1 ? (rt->close_finished + 1) / 2
-                                     : (3 * rt->close_finished + 3) / 4;
+    rt->takes_turns = px__cpu_count() == 1;
+    rt->gather = rt->takes_turns ? (3 * rt->close_finished + 3) / 4
+                                 : (rt->close_finished + 1) / 2;
 }
 
 /* The memory, aligned to cache lines, with everything set but loop and threads.

@@ -60,6 +60,7 @@ struct px_runtime {
     unsigned max_finished;   /* that may be over while main is away */
     unsigned close_finished; /* while main attends to them */
     unsigned gather;         /* that are worth waking main for */
+    bool takes_turns;        /* main with the workers: there is one CPU */
     int64_t stall_ns;
     px_context_options context;
     px__thread monitor;
