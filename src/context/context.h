@@ -43,8 +43,8 @@ struct px_context {
     px_ilist mailbox;     /* posted messages, newest first */
     px_ilink *inbox;      /* the owner's: flushed, oldest first */
     px__window *window;
-    bool untouched;      /* its heaps need not be renewed */
     uint32_t generation; /* of fork, when it was created */
+    bool untouched;      /* its heaps need not be renewed */
     bool light;          /* see px__context_settle() */
 
     void *data;   /* the user's pointer */
