@@ -131,7 +131,7 @@ init_life(px_context *cx, void *data)
     cx->mailbox = (px_ilist){NULL};
     cx->inbox = NULL;
     cx->generation = px__fork_generation();
-    cx->light = false;
+    cx->light = cx->untouched = false;
     cx->error.code = 0;
 }
 
@@ -274,10 +274,22 @@ px__context_free(px_context *cx)
 
 /* ---- another life in the same window ------------------------------------ */
 
+/* Nothing was allocated in this life, so there is nothing that counts it. */
+static bool
+is_untouched(const px_heap *heap)
+{
+    return heap->cursor.next == heap->first && heap->peak == heap->first &&
+           heap->failed_count == 0 && px__load_relaxed(&heap->references) == 1;
+}
+
+/* A renewed context is light already, and stays so if it was not touched. */
 void
 px__context_settle(px_context *cx)
 {
-    cx->light = px__heap_is_light(&cx->heap) && px__heap_is_light(&cx->base);
+    cx->untouched = is_untouched(&cx->heap) && is_untouched(&cx->base);
+    if (!cx->untouched || !cx->light)
+        cx->light =
+            px__heap_is_light(&cx->heap) && px__heap_is_light(&cx->base);
 }
 
 /* Not where a sanitizer watches: it is told of the heaps anew each time. */
@@ -302,9 +314,12 @@ px__context_park(px_context *cx)
 void
 px__context_renew(px_context *cx, void *data)
 {
-    px__heap_renew(&cx->heap);
-    px__heap_renew(&cx->base);
+    if (!cx->untouched) {
+        px__heap_renew(&cx->heap);
+        px__heap_renew(&cx->base);
+    }
     init_life(cx, data);
+    cx->light = true;
 }
 
 void

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 /* ---- px_close --------------------------------------------------------------
  */
@@ -140,6 +141,44 @@ close__with_unread_bytes__does_not_wait_for_ever(void **state)
     fd = dial(&s);
     assert_true(say(fd, bytes, MORE_THAN_IS_READ));
     count_up(&said);
+    assert_one_end(&s, 0);
+    hang_up(fd);
+    free(bytes);
+    unserve(&s);
+}
+
+/* What a peer can send before it is cut off: what lingering reads, and all that
+ * the system keeps on the way. Read for its full second it would be far more. */
+enum { FLOOD_PART = 64 << 10, FLOOD_MOST = 64 << 20 };
+
+static size_t
+send_until_refused(int fd)
+{
+    static const char part[FLOOD_PART];
+    size_t sent = 0;
+    ssize_t count;
+    while (sent < FLOOD_MOST &&
+           (count = send(fd, part, sizeof part, MSG_NOSIGNAL)) > 0)
+        sent += (size_t)count;
+    return sent;
+}
+
+static void
+close__with_a_peer_that_never_stops__reads_only_so_much(void **state)
+{
+    const px_protocol p = {.received = listen_and_close, .closed = note_closed};
+    char *bytes = calloc(1, MORE_THAN_IS_READ);
+    px_server_options options;
+    served s;
+    (void)state;
+    said = 0;
+    px_server_options_init(&options);
+    options.max_receive_bytes = 1;
+    serve(&s, &p, &options);
+    int fd = dial(&s);
+    assert_true(say(fd, bytes, MORE_THAN_IS_READ));
+    count_up(&said);
+    assert_in_range(send_until_refused(fd), 1 << 20, FLOOD_MOST - 1);
     assert_one_end(&s, 0);
     hang_up(fd);
     free(bytes);
@@ -287,6 +326,7 @@ main(void)
         TEST(close__in_sent__ends_the_connection),
         TEST(close__with_unread_bytes__lets_the_peer_hear_the_answer),
         TEST(close__with_unread_bytes__does_not_wait_for_ever),
+        TEST(close__with_a_peer_that_never_stops__reads_only_so_much),
         TEST(close__from_another_thread__after_what_was_posted),
         TEST(peer__closes_in_order__status_0),
         TEST(peer__resets_an_idle_connection__its_code),

@@ -113,6 +113,27 @@ send_deadline__holds__for_synchronous_sends(void **state)
     assert_send_deadline(0);
 }
 
+/* No deadline, and a peer that reads nothing: the thread does not stay for ever,
+ * but leaves the rest to the loop, which keeps nobody busy. */
+static void
+synchronous_send__is_left_to_the_loop__without_a_deadline(void **state)
+{
+    px_server_options options;
+    served s;
+    (void)state;
+    px_server_options_init(&options);
+    options.send_timeout_ms = 0;
+    options.max_sync_send_attempts = 0;
+    serve(&s, &flooding, &options);
+    int fd = dial_small(&s, 4096);
+    wait_until(&s, has_async_send, &s);
+    assert_int_equal(stats_of(&s).timeouts, 0);
+    assert_int_equal(stats_of(&s).closed, 0);
+    hang_up(fd);
+    wait_closed(&s, 1);
+    unserve(&s);
+}
+
 /* ---- the server ------------------------------------------------------------
  */
 
@@ -267,6 +288,7 @@ main(void)
         TEST(idle_deadline__spares__who_talks),
         TEST(send_deadline__closes__who_takes_nothing),
         TEST(send_deadline__holds__for_synchronous_sends),
+        TEST(synchronous_send__is_left_to_the_loop__without_a_deadline),
         TEST(server_close__resets_connections__without_drain),
         TEST(server_close__closes_idle_connections_in_order__with_drain),
         TEST(server_close__lets_sends_finish__with_drain),

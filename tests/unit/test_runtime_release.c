@@ -161,6 +161,91 @@ release_the_error_twice(void)
     px_error_release(reported);
 }
 
+/* Many contexts at once, where a sanitizer leaves few addresses. */
+static px_runtime *
+create_with_small_windows(void)
+{
+    px_runtime *rt = NULL;
+    px_runtime_options o;
+    px_runtime_options_init(&o);
+    px_context_options_init(&o.context);
+    o.workers = 1;
+    o.context.window_bytes = (size_t)16 << 20;
+    assert_int_equal(px_runtime_create(&o, &rt), 0);
+    return rt;
+}
+
+/* A chain of contexts: the cleanup of each releases the one before. */
+static uint32_t links_freed;
+
+static void
+release_link(void *cx)
+{
+    px__add_seqcst(&links_freed, 1);
+    px_context_release(cx);
+}
+
+static int
+add_link(px_context *cx, void *arg)
+{
+    px_context **last = arg;
+    int status = px_heap_defer(px_context_heap(cx), release_link, *last);
+    *last = px_context_retain(cx);
+    return status;
+}
+
+static void
+release_last(void *arg)
+{
+    px_context_release(arg);
+}
+
+/* After the runtime's end, when nobody but the caller moves contexts: one that
+ * releases the next, and so on, takes no more stack than a single one. */
+static void
+context__that_releases_others__is_buried_on_a_small_stack(void **state)
+{
+    (void)state;
+    enum { LINKS = 400, STACK_BYTES = 64 << 10 };
+    px__thread thread;
+    px_context *last = NULL;
+    px_runtime *rt = create_with_small_windows();
+    links_freed = 0;
+    for (int i = 0; i < LINKS; i++)
+        px_submit_work(rt, add_link, &last, NULL);
+    assert_int_equal(px_run(rt, NULL), 0);
+    assert_int_equal(px_runtime_release(rt), 0);
+    assert_int_equal(links_freed, 0);
+    assert_int_equal(px__thread_create_sized(&thread, "digger", STACK_BYTES,
+                                             release_last, last),
+                     0);
+    px__thread_join(&thread);
+    assert_int_equal(px__load_seqcst(&links_freed), LINKS);
+}
+
+/* Two threads give back contexts of a runtime that is gone: the last of them
+ * takes its memory along, whoever buried which. */
+static void
+contexts__outlive_the_runtime__and_are_released_by_two_threads(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        px__thread thread;
+        px_context *first = NULL, *second = NULL;
+        px_runtime *rt = create(1);
+        links_freed = 0;
+        px_submit_work(rt, add_link, &first, NULL);
+        px_submit_work(rt, add_link, &second, NULL);
+        assert_int_equal(px_run(rt, NULL), 0);
+        assert_int_equal(px_runtime_release(rt), 0);
+        assert_int_equal(
+            px__thread_create(&thread, "digger", release_last, first), 0);
+        px_context_release(second);
+        px__thread_join(&thread);
+        assert_int_equal(px__load_seqcst(&links_freed), 2);
+    }
+}
+
 static void
 release__of_an_error_twice__is_caught(void **state)
 {
@@ -182,6 +267,10 @@ main(void)
         cmocka_unit_test(
             release__refuses_new_work__from_callbacks_that_still_run),
         cmocka_unit_test(release__drops__errors_and_contexts_on_the_path),
+        cmocka_unit_test(
+            context__that_releases_others__is_buried_on_a_small_stack),
+        cmocka_unit_test(
+            contexts__outlive_the_runtime__and_are_released_by_two_threads),
         cmocka_unit_test(release__of_an_error_twice__is_caught),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -268,6 +268,49 @@ timer__shoots__while_a_callback_blocks_the_last_holder_of_the_loop(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
+static px_runtime_stats
+stats_of(const px_runtime *rt)
+{
+    px_runtime_stats stats = {.size = sizeof stats};
+    assert_int_equal(px_runtime_get_stats(rt, &stats), 0);
+    return stats;
+}
+
+static int
+shoot_at_nothing(px_context *cx, void *arg)
+{
+    (void)cx;
+    (void)arg;
+    return 0;
+}
+
+static int
+submit_and_look(px_context *cx, void *arg)
+{
+    px_runtime *rt = arg;
+    while (stats_of(rt).parked == 0)
+        px__pause();
+    uint64_t before = stats_of(rt).wakeups;
+    int status = px_submit_timer(rt, 0, 0, shoot_at_nothing, NULL, NULL, NULL);
+    if (stats_of(rt).wakeups == before)
+        return px_fail(cx, PX_ESTATE, "nobody was woken");
+    return status;
+}
+
+/* A callback that starts a timer may go on for long: somebody else is called to
+ * the loop at once, not by the monitor's next tick. */
+static void
+timer__calls_a_sleeper_to_the_loop__when_a_callback_starts_it(void **state)
+{
+    (void)state;
+    px_runtime *rt = create();
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(px_submit_work(rt, submit_and_look, rt, NULL), 0);
+        assert_int_equal(px_run(rt, NULL), 0);
+    }
+    assert_int_equal(px_runtime_release(rt), 0);
+}
+
 static void
 timer__is_stopped__by_the_release_of_the_runtime(void **state)
 {
@@ -325,6 +368,8 @@ main(void)
             timer__merges_late_shots__when_one_takes_longer_than_the_period),
         cmocka_unit_test(
             timer__shoots__while_a_callback_blocks_the_last_holder_of_the_loop),
+        cmocka_unit_test(
+            timer__calls_a_sleeper_to_the_loop__when_a_callback_starts_it),
         cmocka_unit_test(timer__is_stopped__by_the_release_of_the_runtime),
         cmocka_unit_test(timer__refuses__what_makes_no_sense),
     };
