@@ -240,44 +240,6 @@ peer__resets_while_a_send_is_under_way__its_code(void **state)
     unserve(&s);
 }
 
-static bool
-all_closed(void *arg)
-{
-    px_server_stats stats = stats_of(arg);
-    return stats.connections == 0 && stats.closed == stats.accepted;
-}
-
-/* The system itself forgets some that are reset before they were accepted. The
- * queue is in order: who is answered comes after all of them. */
-static void
-peer__resets_in_a_storm__all_are_closed_once(void **state)
-{
-    enum { STORM = 3000 };
-    served s;
-    int last;
-    (void)state;
-    serve(&s, &echoing, NULL);
-    for (int i = 0; i < STORM; i++) {
-        int fd = dial(&s);
-        if (i % 3)
-            say_text(fd, "to be echoed");
-        if (i % 5)
-            reset(fd);
-        else
-            hang_up(fd);
-        if (i % 64 == 0)
-            px_run_once(s.rt, 0, NULL);
-    }
-    last = dial(&s);
-    say_text(last, "x");
-    assert_true(hears(last, "x"));
-    hang_up(last);
-    wait_until(&s, all_closed, &s);
-    assert_true(stats_of(&s).accepted > STORM / 2);
-    assert_int_equal(peek(&seen.connected), peek(&seen.closed));
-    unserve(&s);
-}
-
 int
 main(void)
 {
@@ -291,7 +253,6 @@ main(void)
         TEST(peer__closes_in_order__status_0),
         TEST(peer__resets_an_idle_connection__its_code),
         TEST(peer__resets_while_a_send_is_under_way__its_code),
-        TEST(peer__resets_in_a_storm__all_are_closed_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
