@@ -15,9 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "client.h"
+#include "process.h"
+#include "rounds.h"
 #include "sanitized.h"
 
 enum { MB = 1 << 20 };
@@ -470,17 +471,6 @@ stats__add_up__when_all_is_over(void **state)
 /* ---- memory ----------------------------------------------------------------
  */
 
-static long
-resident_kb(void)
-{
-    FILE *f = fopen("/proc/self/statm", "r");
-    long total = 0, resident = 0;
-    assert_non_null(f);
-    assert_int_equal(fscanf(f, "%ld %ld", &total, &resident), 2);
-    fclose(f);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 static int
 use_memory(px_context *cx, const char *data, size_t count)
 {
@@ -496,9 +486,9 @@ use_memory(px_context *cx, const char *data, size_t count)
 static void
 memory__stays_flat__over_many_rounds(void **state)
 {
-    const char *wish = getenv("PX_TEST_ROUNDS");
     const px_protocol p = {.received = use_memory};
-    long rounds = wish ? atol(wish) : 20000, before = 0;
+    long rounds = rounds_or(20000);
+    size_t before = 0;
     served s;
     int fd;
     (void)state;
@@ -510,9 +500,9 @@ memory__stays_flat__over_many_rounds(void **state)
         assert_true(say_text(fd, number));
         assert_true(hears(fd, number));
         if (i == rounds / 10)
-            before = resident_kb();
+            before = resident_bytes();
     }
-    assert_true(PX_SANITIZED || resident_kb() - before < 1024);
+    assert_true(PX_SANITIZED || resident_bytes() < before + MB);
     hang_up(fd);
     wait_closed(&s, 1);
     assert_true(stats_of(&s).rolled_back_bytes > (uint64_t)rounds * 3000);
