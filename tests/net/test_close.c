@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <stdlib.h>
 
 /* ---- px_close --------------------------------------------------------------
  */
@@ -26,21 +25,27 @@ answer_and_close(px_context *cx, const char *data, size_t count)
     return status ? status : px_close(cx);
 }
 
+/* The client says @said, if anything, hears @heard, and the orderly end. */
+static void
+assert_ends_after(const px_protocol *p, const char *said, const char *heard)
+{
+    served s;
+    int fd = serve_one(&s, p, NULL);
+    if (said)
+        say_text(fd, said);
+    assert_true(hears(fd, heard));
+    assert_int_equal(hear_end(fd), 0);
+    assert_one_end(&s, 0);
+    unserve_one(&s, fd);
+}
+
 static void
 close__in_connected__sends_what_was_sent(void **state)
 {
     const px_protocol p = {
         .connected = greet_and_close, .received = echo, .closed = note_closed};
-    served s;
-    int fd;
     (void)state;
-    serve(&s, &p, NULL);
-    fd = dial(&s);
-    assert_true(hears(fd, "bye"));
-    assert_int_equal(hear_end(fd), 0);
-    assert_one_end(&s, 0);
-    hang_up(fd);
-    unserve(&s);
+    assert_ends_after(&p, NULL, "bye");
 }
 
 static void
@@ -49,17 +54,8 @@ close__in_received__sends_what_was_sent(void **state)
     const px_protocol p = {.connected = note_connected,
                            .received = answer_and_close,
                            .closed = note_closed};
-    served s;
-    int fd;
     (void)state;
-    serve(&s, &p, NULL);
-    fd = dial(&s);
-    say_text(fd, "hello");
-    assert_true(hears(fd, "hello"));
-    assert_int_equal(hear_end(fd), 0);
-    assert_one_end(&s, 0);
-    hang_up(fd);
-    unserve(&s);
+    assert_ends_after(&p, "hello", "hello");
 }
 
 static void
@@ -69,17 +65,8 @@ close__in_sent__ends_the_connection(void **state)
                            .received = echo,
                            .sent = px_close,
                            .closed = note_closed};
-    served s;
-    int fd;
     (void)state;
-    serve(&s, &p, NULL);
-    fd = dial(&s);
-    say_text(fd, "once");
-    assert_true(hears(fd, "once"));
-    assert_int_equal(hear_end(fd), 0);
-    assert_one_end(&s, 0);
-    hang_up(fd);
-    unserve(&s);
+    assert_ends_after(&p, "once", "once");
 }
 
 enum { MORE_THAN_IS_READ = 150000 };
@@ -96,29 +83,36 @@ listen_and_close(px_context *cx, const char *data, size_t count)
     return greet_and_close(cx);
 }
 
+/* A server that closes when its client has said more than is read. */
+static int
+serve_much(served *s, const px_server_options *options)
+{
+    static const px_protocol p = {.received = listen_and_close,
+                                  .closed = note_closed};
+    static const char bytes[MORE_THAN_IS_READ];
+    px_server_options reading_little = *options;
+    said = 0;
+    reading_little.max_receive_bytes = 1;
+    int fd = serve_one(s, &p, &reading_little);
+    assert_true(say(fd, bytes, sizeof bytes));
+    count_up(&said);
+    return fd;
+}
+
 /* One buffer is read, the rest waits in the system when the server closes:
  * that must not reset the connection, which could take the answer with it. */
 static void
 close__with_unread_bytes__lets_the_peer_hear_the_answer(void **state)
 {
-    const px_protocol p = {.received = listen_and_close, .closed = note_closed};
-    char *bytes = calloc(1, MORE_THAN_IS_READ);
     px_server_options options;
     served s;
-    int fd;
     (void)state;
-    said = 0;
     px_server_options_init(&options);
-    options.max_receive_bytes = 1;
-    serve(&s, &p, &options);
-    fd = dial(&s);
-    assert_true(say(fd, bytes, MORE_THAN_IS_READ));
-    count_up(&said);
+    int fd = serve_much(&s, &options);
     assert_true(hears(fd, "bye"));
     assert_int_equal(hear_end(fd), 0);
     hang_up(fd);
     assert_one_end(&s, 0);
-    free(bytes);
     unserve(&s);
 }
 
@@ -126,24 +120,14 @@ close__with_unread_bytes__lets_the_peer_hear_the_answer(void **state)
 static void
 close__with_unread_bytes__does_not_wait_for_ever(void **state)
 {
-    const px_protocol p = {.received = listen_and_close, .closed = note_closed};
-    char *bytes = calloc(1, MORE_THAN_IS_READ);
     px_server_options options;
     served s;
-    int fd;
     (void)state;
-    said = 0;
     px_server_options_init(&options);
-    options.max_receive_bytes = 1;
     options.send_timeout_ms = 0; /* lingering has a deadline of its own */
-    serve(&s, &p, &options);
-    fd = dial(&s);
-    assert_true(say(fd, bytes, MORE_THAN_IS_READ));
-    count_up(&said);
+    int fd = serve_much(&s, &options);
     assert_one_end(&s, 0);
-    hang_up(fd);
-    free(bytes);
-    unserve(&s);
+    unserve_one(&s, fd);
 }
 
 static int
@@ -174,8 +158,7 @@ close__from_another_thread__after_what_was_posted(void **state)
     int fd;
     (void)state;
     seen.keep = true;
-    serve(&s, &echoing, NULL);
-    fd = dial(&s);
+    fd = serve_one(&s, &echoing, NULL);
     wait_until(&s, is_kept, NULL);
     pthread_create(&thread, NULL, post_and_close, seen.cx);
     pthread_join(thread, NULL);
@@ -210,12 +193,9 @@ static void
 peer__resets_an_idle_connection__its_code(void **state)
 {
     served s;
-    int fd;
+    int fd = serve_one(&s, &echoing, NULL);
     (void)state;
-    serve(&s, &echoing, NULL);
-    fd = dial(&s);
-    say_text(fd, "x");
-    assert_true(hears(fd, "x"));
+    have_echoed(fd);
     reset(fd);
     wait_closed(&s, 1);
     assert_int_equal(peek(&seen.closed), 1);
@@ -228,11 +208,8 @@ static void
 peer__resets_while_a_send_is_under_way__its_code(void **state)
 {
     served s;
-    int fd;
+    int fd = flood_one(&s, NULL);
     (void)state;
-    serve(&s, &flooding, NULL);
-    fd = dial_small(&s, 4096);
-    wait_until(&s, has_async_send, &s);
     reset(fd);
     wait_closed(&s, 1);
     assert_int_equal(peek(&seen.closed), 1);
