@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    ROUNDS = PX_SANITIZED ? 3000 : 20000,
+    ROUNDS = PX_SANITIZED ? 10000 : 20000,
     PHASES = 257, /* lengths of the pause before a stop */
     PATIENCE_S = 200,
     HOUR_MS = 3600 * 1000
