@@ -6,8 +6,9 @@
 #   sh tests/run.sh list         what legs there are
 #
 # A leg is one way to look at the tree: a build preset, or one label of the dev
-# build's tests. All legs run even when one fails. The last line counts tests;
-# a leg that breaks outside of a test counts as one failure.
+# build's tests. All legs run even when one fails. The summary counts tests; a
+# leg that breaks outside of a test counts as one failure. What follows it is
+# why: the last lines of each failed test, once more.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/setup.sh
@@ -52,11 +53,19 @@ needs() {
     esac
 }
 
+# Progress is of interest only when it ends in failure.
+quietly() {
+    "$@" >"$log.build" 2>&1 || {
+        tail -n 200 "$log.build"
+        return 1
+    }
+}
+
 build() {
     preset=$1
     shift
     cmake --preset "$preset" "$@" >/dev/null
-    cmake --build --preset "$preset" -j 2
+    quietly cmake --build --preset "$preset" -j 2
 }
 
 # The thread sanitizer needs addresses where it expects them; where the system
@@ -180,6 +189,39 @@ record() {
     }' "$log" >>build/log/summary
 }
 
+# The last lines of each failed test in a log of ctest, or of the whole log when
+# no test failed. A test's output comes after its result; of the functions in it
+# that went well nothing is said.
+why() {
+    awk -v most=40 '
+    function show(   i) {
+        if (name) {
+            shown++
+            print "---- " name
+            for (i = count > most ? count - most : 0; i < count; i++)
+                print line[i]
+        }
+        name = ""
+    }
+    / Test +#[0-9]+: / || /^ *Start +[0-9]+: / || /tests passed, / { show() }
+    / Test +#[0-9]+: .*\*\*\*/ { name = $0; count = 0; next }
+    name && /^\[ +OK \]/ { count -= line[count - 1] ~ /^\[ RUN/; next }
+    name { line[count++] = $0 }
+    { all[NR] = $0 }
+    END {
+        show()
+        for (i = NR > most ? NR - most + 1 : 1; !shown && i <= NR; i++)
+            print all[i]
+    }' "$1"
+}
+
+explain() {
+    awk '/^FAILED/ { print $2 }' build/log/summary | while read -r leg; do
+        echo "==== why $leg failed (all of it: build/log/$leg)"
+        why "build/log/$leg"
+    done
+}
+
 summary() {
     echo "==== summary"
     cat build/log/summary
@@ -216,4 +258,7 @@ setup $(printf '%s\n' $tools | sort -u) ||
 for leg in "$@"; do
     run_leg "$leg"
 done
-summary
+summary || {
+    explain
+    false
+}

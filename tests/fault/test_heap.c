@@ -2,6 +2,8 @@
  * Heaps of every kind while the system refuses memory: the range, the commit of
  * each piece, large pages, magazines, quotas. Each scenario may end with
  * PX_ENOMEM, must leave nothing behind, and must run clean again.
+ *
+ * ctest: slow
  */
 #include "heap_support.h"
 

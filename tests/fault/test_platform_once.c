@@ -4,6 +4,8 @@
  * process, in which nothing has been done before: this program, started again
  * with the number of the call that is to fail.
  *
+ * ctest: slow, where a sanitizer makes each process start slowly
+ *
  *   parent: k = 1, 2, ... --exec--> child: call k fails; the failure is told,
  *                                   and with it gone, all works; the end of the
  *                                   process finds no leak (LeakSanitizer)

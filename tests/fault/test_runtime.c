@@ -6,6 +6,8 @@
  * dealt with by its failed callback, or reported to main), and px_run() returns
  * when nothing is left. Workers make the library's calls in no fixed order, so
  * that each k hits something else in each run.
+ *
+ * ctest: slow
  */
 #include "runtime_torture.h"
 

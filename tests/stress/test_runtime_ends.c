@@ -1,6 +1,6 @@
 /* The end of a runtime against threads that still hold something of it: a
  * reference to a context, a handle of a timer. What they do with it meets the
- * release at every phase. */
+ * release at every phase. ctest: slow */
 #include "runtime_support.h"
 
 #include "sanitized.h"

@@ -12,9 +12,10 @@
 #include <uv.h>
 
 #include "base/atomic.h"
+#include "platform/clock.h"
 #include "platform/thread.h"
 
-enum { LONG_ENOUGH = 20000, ROUNDS = 20 };
+enum { ROUNDS = 20, LONG_ENOUGH_NS = 10 * PX_NS_PER_MS };
 
 static _Thread_local bool is_slow;
 static bool releasing;    /* atomic */
@@ -35,7 +36,9 @@ __wrap_uv_async_send(uv_async_t *handle)
     px__add_seqcst(&held_up, 1);
     while (!px__load_seqcst(&releasing))
         px__thread_yield();
-    for (int i = 0; i < LONG_ENOUGH && !px__load_seqcst(&loop_closed); i++)
+    int64_t start_ns = px__now_ns();
+    while (!px__load_seqcst(&loop_closed) &&
+           px__now_ns() - start_ns < LONG_ENOUGH_NS)
         px__thread_yield();
     if (!px__load_seqcst(&loop_closed))
         return __real_uv_async_send(handle);

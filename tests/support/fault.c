@@ -7,12 +7,14 @@
  *
  * A scenario with threads makes more calls in one run than in the next. So the
  * loop ends when call k was not reached, and k is past the most calls that any
- * clean run has made.
+ * clean run has made. At last the first call of each function fails, so that
+ * none is left out by chance.
  *
  * Thread rule: fault_hit and fault_block from any thread; the rest from the
- * test's thread while the library is at rest. The counters are independent
- * numbers, so relaxed order is enough; `failing` and `permanent` are written
- * before the scenario starts its threads, which orders them.
+ * test's thread while the library is at rest, but for fault_watch(). The
+ * counters are independent numbers, so relaxed order is enough; `failing` and
+ * `permanent` are written before the scenario starts its threads, which orders
+ * them.
  */
 #include "fault.h"
 
@@ -34,6 +36,10 @@ static size_t calls;
 static size_t failing;
 static bool permanent_failure;
 static const char *fired;
+static const char *failing_function; /* if any, its first call fails instead */
+static const char *seen[MOST_FUNCTIONS]; /* called since the torture began */
+static const char *watched; /* the name; not the same literal everywhere */
+static size_t watched_calls;
 static long live_blocks;
 static size_t total_points;
 static struct tally {
@@ -74,6 +80,29 @@ fault_lasts(void)
 {
     return px__load_relaxed(&failing) != 0 &&
            px__load_relaxed(&permanent_failure) && fault_fired();
+}
+
+void
+fault_watch(const char *function)
+{
+    px__store_relaxed(&watched, (const char *)NULL);
+    px__store_relaxed(&watched_calls, (size_t)0);
+    px__store_relaxed(&watched, function);
+}
+
+size_t
+fault_watched(void)
+{
+    return px__load_relaxed(&watched_calls);
+}
+
+/* The watcher goes by the number alone, no matter what came before it. */
+static void
+count_watched(const char *function)
+{
+    const char *name = px__load_relaxed(&watched);
+    if (name && strcmp(name, function) == 0)
+        (void)px__add_relaxed(&watched_calls, (size_t)1);
 }
 
 void
@@ -138,15 +167,38 @@ fault_code(const int *codes, size_t count)
     return codes[turn % count];
 }
 
+static void
+note_seen(const char *function)
+{
+    for (int i = 0; i < MOST_FUNCTIONS; i++) {
+        const char *name = NULL;
+        if (px__cas_acqrel(&seen[i], &name, function) ||
+            strcmp(name, function) == 0)
+            return;
+    }
+}
+
+/* Whether this call, the @call-th of all, is the one that is to fail. */
+static bool
+is_to_fail(const char *function, size_t call)
+{
+    const char *name = px__load_relaxed(&failing_function);
+    size_t k = px__load_relaxed(&failing);
+    if (name && k != 0)
+        return !fault_fired() && strcmp(name, function) == 0;
+    return k != 0 &&
+           (call == k || (px__load_relaxed(&permanent_failure) && call > k));
+}
+
 bool
 fault_hit(const char *function)
 {
     if (spared)
         return false;
+    note_seen(function);
+    count_watched(function);
     size_t call = px__add_relaxed(&calls, (size_t)1) + 1;
-    size_t k = px__load_relaxed(&failing);
-    bool hit = k != 0 && (call == k ||
-                          (px__load_relaxed(&permanent_failure) && call > k));
+    bool hit = is_to_fail(function, call);
     if (hit && !px__load_relaxed(&fired))
         px__store_relaxed(&fired, function);
     return hit;
@@ -287,9 +339,29 @@ fail_each(struct torture *t, bool permanent)
     return complain(t, MAX_POINTS, "no end in sight", 0);
 }
 
+/* Threads make their calls in no fixed order, and a function that is called but
+ * once may always have been a call before or behind the k-th. */
+static bool
+fail_first_of_each(struct torture *t)
+{
+    bool well = true;
+    t->permanent = false;
+    for (int i = 0; well && i < MOST_FUNCTIONS && seen[i]; i++) {
+        failing_function = seen[i];
+        well = fail_one(t, 1);
+        failing_function = NULL;
+        if (t->function) {
+            t->points++;
+            count_point(t->function);
+        }
+    }
+    return well;
+}
+
 static bool
 set_baseline(struct torture *t)
 {
+    memset(seen, 0, sizeof seen);
     bool well = run_clean(t, 0);
     t->baseline = fault_live_blocks();
     t->files = open_files();
@@ -301,7 +373,8 @@ fault_torture(fault_scenario *scenario, size_t *points)
 {
     static struct torture t;
     t = (struct torture){.scenario = scenario};
-    bool well = set_baseline(&t) && fail_each(&t, false) && fail_each(&t, true);
+    bool well = set_baseline(&t) && fail_each(&t, false) &&
+                fail_each(&t, true) && fail_first_of_each(&t);
     *points = t.points;
     total_points += t.points;
     if (well && sanitizer_found_leaks())

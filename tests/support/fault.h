@@ -48,6 +48,11 @@ const char *fault_fired(void);
  * that is tried again and again need not. */
 bool fault_lasts(void);
 
+/* Count the calls of one function, beginning now: for who waits until the
+ * library has come to a certain place. Those that fail count, too. */
+void fault_watch(const char *function);
+size_t fault_watched(void);
+
 /* Calls of this thread neither count nor fail until unspare; nests. For the
  * part of a test that is not the library: its clients. */
 void fault_spare(void);
@@ -56,8 +61,8 @@ void fault_unspare(void);
 /* Blocks allocated through the wrappers and not freed yet. */
 long fault_live_blocks(void);
 
-/* Run @scenario with each of its calls failing, once and for good. After each
- * it must leave no more blocks and open files than a clean run does, and run
+/* Run @scenario with each of its calls failing, once and for good, and then with
+ * the first call of each function. After each it must leave no more blocks and open files than a clean run does, and run
  * clean again.
  * Returns NULL when all is well, else what is wrong (a static buffer);
  * @points gets the number of failures tried. A scenario that hangs ends the

@@ -14,6 +14,7 @@
 
 #include "base/atomic.h"
 #include "fault.h"
+#include "net/server.h"
 
 enum { PATIENCE_S = 20, SLICE_MS = 2, MOST_CLIENTS = 64 };
 
@@ -265,6 +266,16 @@ site_hear_end(int fd)
 
 /* ---- the life of a site -------------------------------------------------- */
 
+/* How much the system takes for a peer that does not read differs widely from
+ * machine to machine. What is accepted inherits the listener's buffer. */
+static void
+limit_send_buffer(int bytes)
+{
+    fault_spare();
+    setsockopt(now.server->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    fault_unspare();
+}
+
 static int
 open_site(const site *plan)
 {
@@ -280,6 +291,8 @@ open_site(const site *plan)
         px_server_open(now.rt, plan->protocol, &plan->options, &now.server);
     if (status && px_runtime_release(now.rt))
         return SITE_NO_RELEASE;
+    if (!status && plan->send_buffer)
+        limit_send_buffer(plan->send_buffer);
     return status;
 }
 

@@ -34,6 +34,7 @@ typedef struct site {
     unsigned workers;
     enum site_end end;
     unsigned drain_ms;
+    int send_buffer;    /* of the server's side, in bytes; 0: as it comes */
     int (*visit)(void); /* what the clients do; may be NULL */
 } site;
 

@@ -51,10 +51,12 @@ pages__are_large__as_the_kernel_says(void **state)
     assert_true(seen >= granted);
     memset(px_heap_alloc(heap, 9 * MB), 1, 9 * MB);
     info = pages_of(heap);
-    assert_true(info.granted_bytes >= granted + 8 * MB);
     assert_true(large_bytes_seen(heap) - seen == info.granted_bytes - granted);
-    assert_int_equal(info.reason, PX_PAGES_OK);
     assert_int_equal(info.large_page_bytes, 2 * MB);
+    if (info.reason == PX_PAGES_UNAVAILABLE) /* just now, to anybody */
+        assert_true(info.granted_bytes < info.requested_bytes);
+    else
+        assert_true(info.granted_bytes >= granted + 8 * MB);
     px_heap_release(heap);
 }
 
