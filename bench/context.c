@@ -1,11 +1,21 @@
 /*
  * Contexts.
  *
- *   context.create  create, 10 blocks, release
+ *   context.create  create, 10 blocks, release: a context for each small job.
+ *                   Its peers are arenas, which are less: a context has two
+ *                   heaps, a life cycle, a mailbox and an error record.
+ *                   `pxrt-heap` is the heap alone, so that the difference is
+ *                   seen
  *   context.enter   enter and leave; a mutex as the peer, for what is bought is
  *                   the exclusive right to something
- *   context.post    post a message of 64 bytes and deliver it
- *   context.idle    memory of a waiting context, 10,000 of them alive
+ *   context.post    post a message of 64 bytes and deliver it. One thread does
+ *                   both: between threads one would measure the wake-up. The
+ *                   peer copies its message too, by its own allocator, since
+ *                   what is posted has to outlive the poster's memory
+ *   context.idle    memory of a waiting context, 10,000 of them alive: what
+ *                   keeping state for a connection costs that says nothing.
+ *                   Page tables are shown apart; a wide window needs pages of
+ *                   tables where a small arena shares its neighbours'
  */
 #include "context_peer.h"
 #include "heap_peer.h"
@@ -164,6 +174,7 @@ add_post(void)
 
 /* ---- context.idle ---- */
 
+/* Never released: the process ends. */
 static bool
 make_context(void)
 {

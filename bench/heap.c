@@ -3,11 +3,22 @@
  * in heap_template.h, one copy for each peer; here are the tables: who takes
  * part in what, and how it is set up.
  *
- *   heap.headline   snapshot, 1,000 blocks of 16-512 bytes, rollback
- *   heap.rollback   the rollback alone
- *   heap.create     create, 10 blocks, destroy
- *   heap.many16/64  16 and 64 arenas alive, blocks from each in turn
- *   heap.destroy    destroy with 10 and with a million blocks in it
+ *   heap.headline   snapshot, 1,000 blocks of 16-512 bytes, rollback: the life
+ *                   of one callback that parses a request and answers it
+ *   heap.rollback   the rollback alone: what a callback pays that allocated
+ *                   next to nothing
+ *   heap.create     create, 10 blocks, destroy: an arena for each small job
+ *   heap.many16/64  16 and 64 arenas alive, blocks from each in turn: a server
+ *                   that goes from connection to connection. What grows with
+ *                   their number is the fight of their headers for the cache
+ *   heap.destroy    destroy with 10 and with a million blocks in it: is it
+ *                   really the memory that goes, and not the blocks?
+ *
+ * Equal among the peers: the sizes and their order, the store of four bytes to
+ * each block (memory that nobody touches is no memory), one arena that lives
+ * through all rounds where the workload is not its creation, and the CPU. Not
+ * equal, since it is what they are: alignment (16 bytes here, 8 in APR),
+ * and that malloc's blocks can be freed in any order.
  */
 #include "heap_peer.h"
 
@@ -19,6 +30,9 @@
 uint16_t heap_sizes[HEAP_BLOCKS];
 uint32_t heap_offsets[HEAP_BLOCKS];
 
+/* Who takes part in what. Allocators that have no arenas take no part in
+ * heap.many* (malloc has nothing to take turns with), and only who has a mark
+ * to go back to takes part in heap.rollback. */
 enum {
     HEADLINE = 1 << 0,
     ROLLBACK = 1 << 1,
@@ -62,6 +76,11 @@ static const char *const preload_path[] = {[NO_PRELOAD] = NULL,
 #endif
                                            [PRELOADS] = NULL};
 
+/* Random, for a row of equal sizes would suit size classes, and uniform, for
+ * any other distribution would be somebody's program. 16 to 512 bytes: mean
+ * 264, so that the headline's blocks (260 KB) fit a second-level cache and not
+ * a first.
+ */
 static void
 fill_sizes(void)
 {
@@ -151,6 +170,8 @@ add_create(void)
     }
 }
 
+/* Per block, whatever the number of arenas; the rollbacks of all of them are in
+ * it, one for HEAP_TURNS blocks. */
 static void
 add_many(const char *name, const char *what, unsigned arenas,
          const char *(*setup)(const void *entry, void **state))
@@ -231,7 +252,8 @@ add_rollback(void)
     }
 }
 
-/* The cost of two readings of the clock around nothing. */
+/* The cost of two readings of the clock around nothing: the least, as what is
+ * above it is not the clock's. */
 static uint64_t
 clock_cost(void)
 {
@@ -251,6 +273,8 @@ by_time(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The median of several: one destroy is a microsecond behind cold caches, and a
+ * page fault or an interrupt in it is many times that. */
 static const char *
 destroy_round(struct peer_state *self, unsigned blocks, size_t times,
               struct bench_sample *sample)

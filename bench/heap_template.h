@@ -15,10 +15,13 @@
  *                                                 hold in a local variable
  *   void *peer_alloc(handle, size_t bytes)
  *   void peer_undo(struct peer *)                 drop all since the mark,
- * which stays PEER_DROP(peer)          drop all and the mark too; default
- * peer_undo PEER_KEEP(peer, bytes)   a block that is never dropped; default
- * peer_alloc PEER_PAGES(peer, text)   add what is known about page sizes;
- * default nothing
+ *                                                 which stays
+ *
+ * and macros where the default will not do:
+ *
+ *   PEER_DROP(peer)         drop all and the mark too; peer_undo
+ *   PEER_KEEP(peer, bytes)  a block that is never dropped; peer_alloc
+ *   PEER_PAGES(peer, text)  add what is known about page sizes; nothing
  *
  * A peer without marks of its own frees one by one what it noted down; noting
  * is part of its price, as it is in a program.
@@ -68,6 +71,8 @@ setup_none(const void *entry, void **state)
     return setup_many(entry, 0, state);
 }
 
+/* The handle is fetched once for each callback, as a program would, not for
+ * each block. */
 static void
 loop_headline(void *state, uint64_t count)
 {
@@ -81,6 +86,8 @@ loop_headline(void *state, uint64_t count)
     }
 }
 
+/* Two loops that differ in the number of blocks only: see round_rollback(). The
+ * mark is older than both. */
 static void
 loop_undo_each(void *state, uint64_t count)
 {
@@ -131,6 +138,8 @@ loop_many(void *state, uint64_t count)
     }
 }
 
+/* Small blocks, so that a million of them are 16 MB: many blocks are the point,
+ * not much memory. */
 static uint64_t
 time_destroy(void *state, unsigned blocks)
 {

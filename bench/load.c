@@ -51,6 +51,8 @@ struct load {
 
 /* ---- connections ---- */
 
+/* Blocking, but for the reads: a connection has one small request under way,
+ * which its socket always takes. */
 static int
 connect_to(int port)
 {
@@ -135,6 +137,8 @@ load_close(struct load *load)
 
 /* ---- requests ---- */
 
+/* The clock starts before the request is sent: the way into the kernel is part
+ * of what a client waits for. */
 static const char *
 ask(struct load *load, struct client *client)
 {
@@ -150,6 +154,8 @@ ask(struct load *load, struct client *client)
                : "cannot send a request";
 }
 
+/* Above a million answers in a round the oldest are forgotten; a round here has
+ * some tens of thousands. */
 static void
 note_latency(struct load *load, uint64_t spent_ns)
 {
@@ -227,6 +233,8 @@ percentile(struct load *load, double fraction)
     return load->latency[(size_t)(fraction * (double)(count - 1))];
 }
 
+/* Ends when the last response is in, so that the next round begins with nobody
+ * waiting; what came after the time counts as answered, not as a request. */
 const char *
 load_run(struct load *load, uint64_t time_ns, struct load_result *result)
 {

@@ -4,10 +4,25 @@
  *
  *   lock.read, lock.write   one thread, uncontended, a second one alive (glibc
  *                           and others take short cuts in a single thread)
- *   lock.2read              two threads on two CPUs, reads only
- *   lock.write1, write10    the same with 1 % and 10 % writes
- *   lock.crowd              6 threads on the CPUs there are, 10 % writes
+ *   lock.2read              two threads on two CPUs, reads only: they exclude
+ *                           nobody, so all that is lost is lost to the cache
+ *                           line of the lock's word
+ *   lock.write1, write10    the same with 1 % and 10 % writes: the usual table
+ *                           that is looked up often and changed now and then
+ *   lock.crowd              6 threads on the CPUs there are, 10 % writes: more
+ *                           threads than CPUs, so that a holder or the next in
+ *                           line may be one that does not run. Locks that never
+ *                           park suffer most. Beware of what it rewards: with
+ *                           sections this short, a lock that puts all but one
+ *                           thread to sleep is as quick as one thread alone,
+ *                           without a cache line in motion
  *   lock.wait               the longest wait of a writer among readers
+ *
+ * Equal among the peers: each lock is on 128 bytes of its own, away from the
+ * data; a lock is entered and left at once; threads start together and their
+ * work counts until the last one is out. Mutexes take part as locks whose
+ * readers exclude each other: with sections this short they win more often than
+ * one should think, and the documentation says so.
  */
 #include "lock_peer.h"
 
@@ -42,6 +57,7 @@ enum { ENTRIES = sizeof entries / sizeof entries[0] };
 
 /* ---- uncontended ---- */
 
+/* It sleeps: alive is all that it has to be. */
 static void *
 stay_alive(void *arg)
 {
@@ -140,7 +156,9 @@ start_threads(const struct lock_state *state, struct lock_round *round,
     return true;
 }
 
-/* Let the threads go for the time of a round. */
+/* Let the threads go for the time of a round: some time slices of the
+ * scheduler, so that a crowd is switched, and still short enough for many
+ * rounds. */
 static void
 let_run(struct lock_round *round)
 {
@@ -151,6 +169,8 @@ let_run(struct lock_round *round)
     __atomic_store_n(&round->stop, 1, __ATOMIC_RELAXED);
 }
 
+/* Sections per microsecond of all threads, or the writer's longest wait. A torn
+ * read makes the whole round void: a lock that does not exclude is quick. */
 static const char *
 collect(const struct lock_state *state, const struct lock_thread *threads,
         uint64_t spent_ns, struct bench_sample *sample)

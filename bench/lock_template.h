@@ -15,6 +15,8 @@
 
 #include <time.h>
 
+/* Sections between two looks at the stop flag, which is a line that all share.
+ */
 enum { BATCH = 64 };
 
 /* Apart from the lock, as data usually are. */
@@ -24,6 +26,8 @@ static struct {
     char after[128];
 } data;
 
+/* The uncontended loops have no section but a barrier for the compiler: just
+ * the two calls. */
 static void
 read_loop(void *state, uint64_t count)
 {
@@ -81,6 +85,8 @@ reader(struct lock_worker *worker)
     worker->torn = torn;
 }
 
+/* Which section writes is drawn by each thread for itself: a fixed pattern
+ * would bring the threads into step. */
 static void
 mixer(struct lock_worker *worker)
 {

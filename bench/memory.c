@@ -2,8 +2,16 @@
  * Heaps and the memory system: what reuse of a window saves, and what large
  * pages give to a large live set.
  *
- *   heap.reuse    create, touch 2 MB, release: recycled, fresh, and mmap
- *   heap.live100  100 MB of live blocks, visited in random order
+ *   heap.reuse    create, touch 2 MB, release: recycled, fresh, and mmap. The
+ *                 kernel's zeroing of fresh pages is what a recycled window
+ *                 saves; the floor touches memory that is always there
+ *   heap.live100  100 MB of live blocks, visited in random order: each visit
+ *                 misses the caches and, on small pages, the TLB. The reference
+ *                 is our own heap on small pages: the same blocks at the same
+ *                 distances, so that only the pages differ. How much large
+ *                 pages save depends on the machine below: a virtual machine
+ *                 whose memory its host maps by 4 KB has TLB entries of 4 KB,
+ *                 and a large page saves it one level of the walk only
  */
 #include "heap_peer.h"
 
@@ -17,6 +25,7 @@ enum { REUSE_BYTES = 2 << 20, PAGE_BYTES = 4096 };
 
 /* ---- heap.reuse ---- */
 
+/* One store to each small page, also where pages are large: the same work. */
 static void
 touch_pages(char *bytes, size_t count)
 {
@@ -59,6 +68,7 @@ loop_reuse_px(void *state, uint64_t count)
     }
 }
 
+/* Without any allocator: what a program pays that maps and unmaps by itself. */
 static void
 loop_reuse_mmap(void *state, uint64_t count)
 {
@@ -128,6 +138,8 @@ struct live {
     void **visited;
 };
 
+/* As many blocks for everyone, so what an allocator adds to a block makes its
+ * set larger: that is part of its price. */
 static size_t
 live_blocks(void)
 {

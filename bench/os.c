@@ -15,6 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Not the CPU's time stamp counter: its rate is not that of the core, and a
+ * reading by the vDSO costs some 20 ns, which a round of milliseconds does not
+ * feel. */
 uint64_t
 bench_now_ns(void)
 {
@@ -87,6 +90,7 @@ bench_page_table_kb(void)
     return proc_value("/proc/self/status", "VmPTE:");
 }
 
+/* The whole process, not one mapping: a peer's memory may be anywhere. */
 void
 bench_kernel_pages(char *text)
 {

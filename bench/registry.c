@@ -12,6 +12,8 @@
 struct bench bench_table[BENCHES];
 size_t bench_count;
 
+/* The tables are fixed: too many benches is a mistake in this program, and is
+ * seen at its first start. */
 static void
 check_room(bool room, const char *what)
 {

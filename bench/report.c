@@ -49,6 +49,8 @@ result_of(const struct bench *bench, const struct bench_result *results,
     return NULL;
 }
 
+/* The median, for an interrupt in one round must not move the number; 10 and 90
+ * % to show how much the rounds differ. */
 static void
 summarise(const struct bench_result *result, size_t metric, struct row *row)
 {
@@ -60,6 +62,8 @@ summarise(const struct bench_result *result, size_t metric, struct row *row)
     row->p90 = bench_quantile(values, result->rounds, 0.9);
 }
 
+/* Only where both have all rounds: a subject that failed in the middle has no
+ * partner for the rest. */
 static double
 paired_ratio(const struct bench_result *result,
              const struct bench_result *other, size_t metric)
@@ -103,7 +107,9 @@ fill_row(const struct bench_result *result, size_t metric, struct row *row)
 
 /* ---- one row as text ---- */
 
-/* The number that a goal is about: the ratio, or the value itself. */
+/* The number that a goal is about: the ratio, or the value itself. A goal is
+ * judged by the median alone; whether two runs agree is for the reader to see.
+ */
 static double
 judged(const struct row *row)
 {

@@ -25,6 +25,9 @@ struct process {
     int fd;
 };
 
+/* A new image rather than a fork's copy: what the harness did to its own
+ * malloc, address space or caches of the C library is not inherited, and
+ * LD_PRELOAD takes effect. */
 static void
 become_child(const struct bench *bench, const struct bench_subject *subject,
              int fd)
@@ -134,6 +137,9 @@ stop_subject(struct process *process)
         waitpid(process->pid, NULL, 0);
 }
 
+/* All subjects are set up before the first round, so that a round is the same
+ * for all of them; while one runs the others wait in recv() and use no CPU, but
+ * do keep their memory. */
 void
 bench_run(const struct bench *bench, struct bench_result *results)
 {

@@ -3,11 +3,22 @@
  * the server is its child, so that CPU time and memory are the server's alone;
  * both share the machine's CPUs, as all subjects do.
  *
- *   server.1conn     one keep-alive connection
- *   server.64conn    64 of them
- *   server.block     64, and one whose callback blocks for 5 ms each time
- *   server.rollback  64, with a snapshot and rollback for each, and without
- *   server.idle      64, beside 9,000 that are only open
+ *   server.1conn     one keep-alive connection: no two things ever happen at
+ *                    once, so it shows the length of the way through the server
+ *   server.64conn    64 of them: events come in batches, and a second CPU may
+ *                    help, or only get in the way
+ *   server.block     64, and one whose callback blocks for 5 ms each time: the
+ *                    connections on the same loop wait with it, where a loop is
+ *                    a thread. Its own requests are not counted
+ *   server.rollback  64, with and without a snapshot and rollback for each: the
+ *                    price of the heaps in a whole server
+ *   server.idle      64, beside 9,000 that are only open: what they cost those
+ *                    that are not
+ *
+ * Equal among the servers: the request and the response byte for byte (nginx
+ * adds headers of its own), a copy of the request and a response in fresh
+ * memory, the backlog, no logging, TCP_NODELAY, the load generator and its
+ * CPUs, for which it competes with the server in all rows alike.
  */
 #include "load.h"
 #include "server_peer.h"
@@ -105,6 +116,8 @@ struct usage {
     long rss_kb;
 };
 
+/* The CPU clock of another process, which counts all of its threads in
+ * nanoseconds; the figures in /proc are in hundredths of a second. */
 static double
 cpu_ns_of(pid_t pid)
 {
@@ -209,6 +222,8 @@ teardown_server(void *state)
     }
 }
 
+/* All six numbers of one round. CPU time is per answered request, late ones
+ * too: they were paid for. */
 static const char *
 round_server(void *state, struct bench_sample *sample)
 {
@@ -289,6 +304,8 @@ add_common(void)
     add(bench, "nginx", &many[3]);
 }
 
+/* Against two loops as well, which is the usual remedy: half of the connections
+ * then share a loop with the one that blocks, and wait. */
 static void
 add_block(void)
 {
@@ -304,6 +321,7 @@ add_block(void)
     add(bench, "pxrt", &block[2]);
 }
 
+/* Both are ours: another server would differ in more than the rollback. */
 static void
 add_rollback(void)
 {
@@ -318,6 +336,8 @@ add_rollback(void)
     add(bench, "pxrt-norollback", &plan[1]);
 }
 
+/* For libuv the same pair: a loop looks at ready descriptors only, so its idle
+ * ones are free but for the caches; the question is whether ours are. */
 static void
 add_idle(void)
 {

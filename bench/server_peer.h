@@ -15,6 +15,8 @@
 #define SERVER_BLOCKING "GET /block HTTP/1.1\r\nHost: bench\r\n\r\n"
 enum { SERVER_BLOCK_MS = 5 };
 
+/* 128 bytes of body: small, as most answers of an API are, so that the copying
+ * in the kernel does not drown what is measured. */
 #define SERVER_BODY_64                                                         \
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define SERVER_RESPONSE                                                        \
@@ -55,7 +57,9 @@ struct server_scan {
     unsigned seen;
 };
 
-/* The requests that end in these bytes. */
+/* The requests that end in these bytes. All our servers look for the blank line
+ * and no further: parsing would be the same code in each and hide the rest. A
+ * request may come in pieces, so what was seen of its end is kept. */
 static inline size_t
 server_scan(struct server_scan *scan, const char *bytes, size_t count)
 {

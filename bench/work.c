@@ -1,9 +1,20 @@
 /*
  * Work pools: items that do nothing, so that only the pool is measured.
  *
- *   work.noop, work.noop1cpu            10^6 items submitted, then completed
- *   work.submit                         the submitting alone
- *   work.roundtrip, work.roundtrip1cpu  one item at a time, there and back
+ *   work.noop, work.noop1cpu            10^6 items submitted, then completed:
+ *                                       the pool's throughput when there is
+ *                                       always more to do, and hardly a thread
+ *                                       sleeps
+ *   work.submit                         the submitting alone: what the thread
+ *                                       that hands work over loses of its time
+ *   work.roundtrip, work.roundtrip1cpu  one item at a time, there and back: two
+ *                                       wake-ups, and what lies between them
+ *
+ * Equal among the peers: one submitting thread, which also takes the
+ * completions where there are any, and drains only after all is submitted. Not
+ * equal: libuv has its 4 threads, the others one for each CPU; with px a
+ * context is made for each item, can be allocated from, and goes through its
+ * whole life.
  */
 #include "work_peer.h"
 
@@ -38,7 +49,9 @@ items(void)
     return bench_config.quick ? 20000 : WORK_ITEMS;
 }
 
-/* Submit and complete @p count items; the times of both steps. */
+/* Submit and complete @p count items; the times of both steps. Workers begin
+ * while the submitting goes on, so the two add up to less than each alone
+ * would. */
 static const char *
 push_through(const struct work_peer *peer, uint64_t count, double *submit_ns,
              double *drain_ns)
@@ -77,6 +90,8 @@ round_submit(void *state, struct bench_sample *sample)
     return failed;
 }
 
+/* The main thread waits for each item, so that the pool has gone to sleep, or
+ * spins, when the next one comes. */
 static const char *
 round_trip(void *state, struct bench_sample *sample)
 {

@@ -108,7 +108,8 @@ report() {
 
 heading "Build"
 setup cmake ninja cc pkgconfig libuv wrk
-setup peers || echo "the heap table goes without some of its peers"
+setup apr mimalloc jemalloc talloc ||
+    echo "the heap table goes without some of its peers"
 cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DPXRT_BUILD_TESTS=OFF -DPXRT_BUILD_BENCH=ON >"$work/build"
 cmake --build $build >>"$work/build" 2>&1 || {

@@ -1,6 +1,10 @@
 /*
  * APR pools: what httpd and Subversion allocate a request's memory from. Undo
- * is apr_pool_clear() of a subpool, the cheapest way that APR has.
+ * is apr_pool_clear() of a subpool, the cheapest way that APR has: it keeps the
+ * pool's first block and gives the others to the allocator's free list. A pool
+ * has no marks, so the mark is its beginning, and nothing is to be dropped with
+ * it. Blocks are aligned to 8 bytes. The allocator is APR's default: no limit
+ * on what it keeps, so that it does not go back to malloc once it is warm.
  */
 #include "../heap_peer.h"
 

@@ -3,6 +3,10 @@
  * header first, no checks. It has no colour, so with many arenas alive all
  * their headers and all their first blocks compete for one cache set: the cost
  * that heap.many* makes visible.
+ *
+ * In the headline it stands for "a cursor in memory, and no check": what lies
+ * between it and the floor is the cursor, what lies between it and us is the
+ * check that a block fits, which has to hold for any size_t.
  */
 #include "../heap_peer.h"
 

@@ -1,6 +1,8 @@
 /*
  * A context as a heap peer: two heaps in a window, a life cycle, a mailbox and
- * a reference count, created and dropped for ten blocks.
+ * a reference count, created and dropped for ten blocks. It takes part in
+ * context.create only: allocation and rollback are its callback heap's, and
+ * measured there.
  */
 #include "../heap_peer.h"
 

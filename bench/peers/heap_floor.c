@@ -37,6 +37,7 @@ setup_one(const void *entry, void **state)
     return setup_many(entry, 1, state);
 }
 
+/* Six instructions for each block: the least that this harness can do. */
 static inline void
 store(char *base, uint32_t blocks)
 {
@@ -83,6 +84,8 @@ loop_headline_call(void *state, uint64_t count)
         }
 }
 
+/* A rollback that is nothing but a call: under heap.rollback, whose answer is
+ * in the library too. */
 static void
 loop_undo_each(void *state, uint64_t count)
 {

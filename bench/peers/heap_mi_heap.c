@@ -1,6 +1,7 @@
 /*
  * mimalloc's first-class heaps: a heap is created, and destroyed with all that
- * is in it. They have no marks, so undo is destroy and create.
+ * is in it. They have no marks, so undo is destroy and create; a program that
+ * wants to drop a callback's memory at once has no cheaper way with them.
  *
  * The process is started with libmimalloc preloaded, as for malloc; its own
  * functions are then found by name. An indirect call through a static pointer

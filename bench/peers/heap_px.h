@@ -1,6 +1,10 @@
 /*
  * pxrt as a heap peer. Included by one file for each way to call it: PEER is
  * the table's name, PEER_PX_ALLOC the function under test.
+ *
+ * Nothing is tuned: options are the defaults, but for the flags that an entry
+ * of heap.c's table asks for and that its name tells. Every status is looked
+ * at, as a program should.
  */
 #include "../heap_peer.h"
 

@@ -1,6 +1,9 @@
 /*
  * talloc, Samba's allocator, with a pool large enough for the headline: blocks
- * are children of the pool and go with talloc_free_children().
+ * are children of the pool and go with talloc_free_children(), one after the
+ * other, for each may have children and a destructor. That is more than an
+ * arena offers, and is in the price. The pool is made as large as the workload
+ * needs, since a block that does not fit falls back to malloc.
  */
 #include "../heap_peer.h"
 

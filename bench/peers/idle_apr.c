@@ -1,4 +1,6 @@
-/* APR pools that wait with a few blocks in them, as idle connections do. */
+/* APR pools that wait with a few blocks in them, as idle connections do.
+ * Children of one root, as httpd's are; each has a first block of its own from
+ * the root's allocator. */
 #include "../context_peer.h"
 
 #if defined(PEER_APR)

@@ -1,5 +1,8 @@
 /*
  * Concurrency Kit's bytelock: a byte for each reader; spins, never parks.
+ * Readers have to bring a number of their own, which is why the loops have
+ * slots; in turn each has a byte to itself, and no count to change with the
+ * others.
  */
 #include "../lock_peer.h"
 

@@ -1,5 +1,7 @@
 /*
- * Concurrency Kit's rwlock: spins, never parks.
+ * Concurrency Kit's rwlock: spins, never parks. Its operations are inline, as
+ * ours are; a waiter that spins is woken for nothing, and burns its CPU for it:
+ * a rival where threads are no more than CPUs, and a warning where they are.
  */
 #include "../lock_peer.h"
 

@@ -1,5 +1,6 @@
 /*
- * nsync's reader-writer mutex.
+ * nsync's reader-writer mutex: like ours it parks after a spin; it is 16 bytes,
+ * behind calls of a shared library.
  */
 #include "../lock_peer.h"
 

@@ -1,5 +1,6 @@
 /*
- * pthread_mutex, for readers too.
+ * pthread_mutex, for readers too, with its default attributes: it parks at once
+ * and does not spin.
  */
 #include "../lock_peer.h"
 

@@ -1,5 +1,6 @@
 /*
- * px_rwlock: the slim lock.
+ * px_rwlock: the slim lock, 8 bytes. The names are macros for the inlined first
+ * steps, as any C program gets them.
  */
 #include "../lock_peer.h"
 

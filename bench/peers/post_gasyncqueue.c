@@ -1,4 +1,6 @@
-/* GLib's queue between threads, with a copied message for each push. */
+/* GLib's queue between threads, with a copied message for each push: the copy
+ * is ours to make, as the queue passes pointers only. It is locked for the push
+ * and for the pop, where a mailbox is one exchange each. */
 #include "../context_peer.h"
 
 #if defined(PEER_GLIB)

@@ -43,6 +43,7 @@ received(px_context *cx, const char *data, size_t count)
     return status;
 }
 
+/* The same server without the heap: what the bytes need, and no more. */
 static int
 received_static(px_context *cx, const char *data, size_t count)
 {

@@ -1,4 +1,6 @@
-/* px_submit_work(); a context for each item, and px_run() on the main side. */
+/* px_submit_work(); a context for each item, and px_run() on the main side. The
+ * context is the point: an item that wants memory or wants to fail has both,
+ * and what it is given back from the main thread is in the price. */
 #include "../work_peer.h"
 
 #include <pxrt/runtime.h>

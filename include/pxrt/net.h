@@ -86,7 +86,8 @@ typedef struct px_server_options {
     size_t max_receive_bytes;
     /** Synchronous tries before a send goes asynchronous; default 1, 0: without
      *  bound (the thread stays with this connection until its peer has taken
-     *  all, or send_timeout_ms is over). */
+     *  all, or send_timeout_ms is over; with a send_timeout_ms of 0 the rest
+     *  goes asynchronous after a second). */
     unsigned max_sync_send_attempts;
     /** Roll the callback heap back after each callback; default true. */
     bool rollback;
@@ -167,8 +168,8 @@ PX_API int px_server_get_stats(const px_server *server, px_server_stats *stats);
 PX_API int px_send(px_context *cx, const void *bytes, size_t count);
 
 /** Close the connection @p cx once what it has sent has left. If the peer is
- *  still talking, its bytes are dropped for a second at most, so that it can
- *  read what it was sent; @c closed runs after that. In its own callback: no
+ *  still talking, its bytes are dropped for a second, and up to 1 MB of them,
+ *  so that it can read what it was sent; @c closed runs after that. In its own callback: no
  *  further one but @c sent and @c closed. From elsewhere: messages that this
  *  thread posted to it before are still handled.
  *  @return 0; PX_EINVAL (not a connection); PX_ECLOSED (closing already).

@@ -41,25 +41,35 @@ px_current(void)
 
 /* ---- options ----------------------------------------------------------- */
 
+static const px_context_options defaults = {
+    .size = sizeof defaults,
+    .retain_bytes = (size_t)2 << 20,
+    .flags = PX_HEAP_SMALL_START,
+};
+
 void
 px_context_options_init(px_context_options *options)
 {
-    px_heap_options heap;
-    if (!options)
-        return;
-    px_heap_options_init(&heap);
-    memset(options, 0, sizeof *options);
-    options->size = sizeof *options;
-    options->window_bytes = heap.window_bytes;
-    options->retain_bytes = (size_t)2 << 20;
-    options->flags = PX_HEAP_SMALL_START;
+    if (options)
+        *options = defaults;
+}
+
+/* But for `data`, which is no property of a furnished window. */
+static bool
+are_default(const px_context_options *options)
+{
+    return options->window_bytes == defaults.window_bytes &&
+           options->quota_bytes == defaults.quota_bytes &&
+           options->quota == defaults.quota &&
+           options->retain_bytes == defaults.retain_bytes &&
+           options->flags == defaults.flags;
 }
 
 /* The defaults, overlaid with as much as the caller's struct has. */
 static int
 options_complete(px_context_options *full, const px_context_options *options)
 {
-    px_context_options_init(full);
+    *full = defaults;
     if (!options)
         return 0;
     if (options->size < sizeof options->size || options->size > sizeof *full)
@@ -121,7 +131,7 @@ init_life(px_context *cx, void *data)
     cx->mailbox = (px_ilist){NULL};
     cx->inbox = NULL;
     cx->generation = px__fork_generation();
-    cx->light = false;
+    cx->light = cx->untouched = false;
     cx->error.code = 0;
 }
 
@@ -130,6 +140,7 @@ static void
 init_fields(px_context *cx, px__window *window, void *data)
 {
     init_life(cx, data);
+    cx->is_default = false;
     cx->window = window;
     cx->lo = (uintptr_t)px__window_lo(window);
     cx->span = (size_t)(px__window_hi(window) - px__window_lo(window));
@@ -150,25 +161,67 @@ create_in(px__window *window, const px_heap_options *options, void *data,
     return status;
 }
 
+/* A context of these options in a window of its own. */
+static int
+create_furnished(const px_context_options *options, px__window *window,
+                 const px_heap_options *heap, px_context **out)
+{
+    int status = create_in(window, heap, options->data, out);
+    if (status)
+        px__window_release(window);
+    return status;
+}
+
+static int
+create_special(const px_context_options *options, px_context **out)
+{
+    px_heap_options wanted, heap;
+    px__window *window;
+    heap_options_of(options, &wanted);
+    int status = px__heap_options_check(&wanted, &heap);
+    if (!status)
+        status = px__window_acquire(heap.window_bytes, &window);
+    return status ? status : create_furnished(options, window, &heap, out);
+}
+
+/* The last owner of the window was such a context, too. */
+static px_context *
+revive(px_context *cx, void *data)
+{
+    px__heap_revive(&cx->heap);
+    px__heap_revive(&cx->base);
+    init_life(cx, data);
+    return cx;
+}
+
+static int
+create_default(const px_context_options *options, px_context **out)
+{
+    px_heap_options heap;
+    px__window *window;
+    int status = px__window_acquire_default(&window);
+    if (PX_UNLIKELY(status))
+        return status;
+    px_context *cx = px__window_revive(window, 1);
+    if (PX_LIKELY(cx != NULL)) {
+        *out = revive(cx, options->data);
+        return 0;
+    }
+    heap_options_of(options, &heap);
+    status = create_furnished(options, window, &heap, out);
+    if (!status)
+        (*out)->is_default = true;
+    return status;
+}
+
 int
 px_context_create(const px_context_options *options, px_context **out)
 {
     px_context_options full;
-    px_heap_options wanted, heap;
-    px__window *window;
-    int status;
     if (!out || options_complete(&full, options))
         return PX_EINVAL;
-    heap_options_of(&full, &wanted);
-    status = px__heap_options_check(&wanted, &heap);
-    if (!status)
-        status = px__window_acquire(heap.window_bytes, &window);
-    if (status)
-        return status;
-    status = create_in(window, &heap, full.data, out);
-    if (status)
-        px__window_release(window);
-    return status;
+    return are_default(&full) ? create_default(&full, out)
+                              : create_special(&full, out);
 }
 
 /* ---- references and death ---------------------------------------------- */
@@ -221,43 +274,66 @@ px__context_free(px_context *cx)
 
 /* ---- another life in the same window ------------------------------------ */
 
+/* Nothing was allocated in this life, so there is nothing that counts it. */
+static bool
+is_untouched(const px_heap *heap)
+{
+    return heap->cursor.next == heap->first && heap->peak == heap->first &&
+           heap->failed_count == 0 && px__load_relaxed(&heap->references) == 1;
+}
+
+/* A renewed context is light already, and stays so if it was not touched. */
 void
 px__context_settle(px_context *cx)
 {
-    cx->light = px__heap_is_light(&cx->heap) && px__heap_is_light(&cx->base);
+    cx->untouched = is_untouched(&cx->heap) && is_untouched(&cx->base);
+    if (!cx->untouched || !cx->light)
+        cx->light =
+            px__heap_is_light(&cx->heap) && px__heap_is_light(&cx->base);
+}
+
+/* Not where a sanitizer watches: it is told of the heaps anew each time. */
+static void
+give_back(px_context *cx)
+{
+    if (cx->is_default && cx->heap.mode == 0)
+        cx->window->parked = (uintptr_t)cx | 1;
+    px__window_release(cx->window);
 }
 
 bool
 px__context_park(px_context *cx)
 {
-    px__window *window = cx->window;
-    bool light = cx->light;
     px__life_move(cx, PX_PURGED, PX_FREED);
-    if (!light)
-        px__window_release(window);
-    return light;
+    if (cx->light)
+        return true;
+    give_back(cx);
+    return false;
 }
 
 void
 px__context_renew(px_context *cx, void *data)
 {
-    px__heap_renew(&cx->heap);
-    px__heap_renew(&cx->base);
+    if (!cx->untouched) {
+        px__heap_renew(&cx->heap);
+        px__heap_renew(&cx->base);
+    }
     init_life(cx, data);
+    cx->light = true;
 }
 
 void
 px__context_drop(px_context *cx)
 {
     clear_heaps(cx);
-    px__window_release(cx->window);
+    give_back(cx);
 }
 
 /* The whole path at once, for a context that no scheduler knows. */
 static void
 finish(px_context *cx)
 {
-    px__life_move(cx, px__life_state(cx), PX_FINISHED);
+    px__life_retire(cx);
     px__life_move(cx, PX_FINISHED, PX_RELEASED);
     px__context_purge(cx);
     px__context_free(cx);

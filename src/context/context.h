@@ -8,6 +8,7 @@
 #include <pxrt/context.h>
 #include <pxrt/ilist.h>
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "context/life.h"
 #include "heap/layout.h"
@@ -43,7 +44,9 @@ struct px_context {
     px_ilink *inbox;      /* the owner's: flushed, oldest first */
     px__window *window;
     uint32_t generation; /* of fork, when it was created */
+    bool untouched;      /* its heaps need not be renewed */
     bool light;          /* see px__context_settle() */
+    bool is_default;     /* but for `data`: may be parked in its window */
 
     void *data;   /* the user's pointer */
     uintptr_t lo; /* bounds of the window, for px_owns() */
@@ -56,6 +59,42 @@ struct px_context {
 _Static_assert(offsetof(px_context, data) - offsetof(px_context, word) <=
                    PX_CACHE_LINE,
                "main's part of a context has outgrown its cache line");
+
+/* Move @cx from @from to @to; the caller owns it. From CLOSING on nobody else
+ * reads the word to write it (S2, S3), so the moves of the path to freedom, of
+ * which there are five for each piece of work, are a load and a store. */
+static inline void
+px__life_move(px_context *cx, int from, int to)
+{
+    /* relaxed: px__life_move_watched() loads it again */
+    if (from < PX_CLOSING || px__load_relaxed(&px__life_observer)) {
+        px__life_move_watched(cx, from, to);
+        return;
+    }
+    PX_CHECK(px__load_relaxed(&cx->word) == (uint32_t)from &&
+                 (px__life_allowed[from] >> to) & 1,
+             "a context cannot make this move, or has two owners");
+    px__store_release(&cx->word, (uint32_t)to); /* as in life.c */
+}
+
+/* Whether an error is recorded. Owner, or main on the path to freedom. */
+static inline bool
+px__context_has_error(const px_context *cx)
+{
+    return cx->error.code != 0;
+}
+
+/* True: the caller's reference was the only one, and is gone; what must happen
+ * then is up to the caller. False: nothing was done. Acquire pairs with the
+ * release of those who were not last, as in px_context_release(). */
+static inline bool
+px__context_drop_lone(px_context *cx)
+{
+    if (px__load_acquire(&cx->references) != 1)
+        return false;
+    px__store_relaxed(&cx->references, 0);
+    return true;
+}
 
 /* Make @cx current on this thread, or restore what was. The caller owns it in
  * RUNNING: no state moves here. */

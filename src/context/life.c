@@ -20,7 +20,7 @@
 
 #define TO(state) (1u << (state))
 
-static const uint32_t allowed[] = {
+const uint32_t px__life_allowed[] = {
     [PX_CREATED] = TO(PX_READY) | TO(PX_RUNNING) | TO(PX_FINISHED),
     [PX_READY] = TO(PX_RUNNING) | TO(PX_CLOSING),
     [PX_RUNNING] = TO(PX_READY) | TO(PX_IDLE) | TO(PX_SENDING) |
@@ -40,20 +40,21 @@ static const uint32_t allowed[] = {
 /* States in which an arrival is remembered rather than queued (S3). */
 static const uint32_t busy = TO(PX_READY) | TO(PX_RUNNING) | TO(PX_SENDING);
 
-static px_state_fn observer;
+px_state_fn px__life_observer;
 static void *observer_arg;
 
 void
 px_observe_states(px_state_fn fn, void *arg)
 {
     px__store_relaxed(&observer_arg, arg);
-    px__store_release(&observer, fn); /* pairs with the load in observe() */
+    px__store_release(&px__life_observer,
+                      fn); /* pairs with the load in observe() */
 }
 
 static void
 observe(const px_context *cx, int from, int to)
 {
-    px_state_fn fn = px__load_acquire(&observer);
+    px_state_fn fn = px__load_acquire(&px__life_observer);
     if (PX_UNLIKELY(fn != NULL))
         fn(cx, from, to, px__load_relaxed(&observer_arg));
 }
@@ -74,7 +75,7 @@ is_busy(int state)
 static bool
 try_move(px_context *cx, uint32_t *seen, int state, uint32_t pending)
 {
-    PX_CHECK((allowed[state_of(*seen)] >> state) & 1,
+    PX_CHECK((px__life_allowed[state_of(*seen)] >> state) & 1,
              "a context cannot make this move");
     return px__cas_acqrel(&cx->word, seen, (uint32_t)state | pending);
 }
@@ -93,14 +94,23 @@ move_private(px_context *cx, int from, int to)
 {
     PX_CHECK(px__load_relaxed(&cx->word) == (uint32_t)from,
              "a context has two owners");
-    PX_CHECK((allowed[from] >> to) & 1, "a context cannot make this move");
+    PX_CHECK((px__life_allowed[from] >> to) & 1,
+             "a context cannot make this move");
     px__store_release(&cx->word, (uint32_t)to);
+}
+
+void
+px__life_retire(px_context *cx)
+{
+    int from = state_of(px__load_relaxed(&cx->word));
+    observe(cx, from, PX_FINISHED);
+    move_private(cx, from, PX_FINISHED);
 }
 
 /* The observer is told before the move: after it another thread may own the
  * context, move it on, or free it. */
 void
-px__life_move(px_context *cx, int from, int to)
+px__life_move_watched(px_context *cx, int from, int to)
 {
     uint32_t seen = px__load_relaxed(&cx->word);
     observe(cx, from, to);
@@ -144,6 +154,18 @@ px__life_begin(px_context *cx)
         PX_CHECK(state_of(seen) == PX_READY, "a context has two owners");
     } while (!try_move(cx, &seen, PX_RUNNING, 0));
     observe(cx, PX_READY, PX_RUNNING);
+}
+
+/* Stores are enough: whoever will know of the context learns of it from this
+ * thread. */
+void
+px__life_start(px_context *cx)
+{
+    PX_CHECK(px__load_relaxed(&cx->word) == PX_CREATED,
+             "a context has two owners");
+    observe(cx, PX_CREATED, PX_READY);
+    observe(cx, PX_READY, PX_RUNNING);
+    px__store_release(&cx->word, PX_RUNNING);
 }
 
 bool

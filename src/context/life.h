@@ -35,8 +35,18 @@
 
 enum { PX__STATE_MASK = 0xff, PX__PENDING = 0x100 };
 
-/* Move @cx from @from to @to; PENDING is kept. The caller owns the context. */
-void px__life_move(px_context *cx, int from, int to);
+/* Move @cx from @from to @to; PENDING is kept. The caller owns the context. Call
+ * px__life_move(), which is inline in context.h for what an owner does alone. */
+void px__life_move_watched(px_context *cx, int from, int to);
+
+/* For that inline function only: by state, a bit for each state that may follow
+ * (S1), and who wants to be told. */
+extern const uint32_t px__life_allowed[];
+extern px_state_fn px__life_observer;
+
+/* From CREATED or IDLE to FINISHED, by who has dropped the last reference to a
+ * context without scheduler: nobody else can reach it. */
+void px__life_retire(px_context *cx);
 
 /* Something arrived for @cx. True: the context was at rest, is READY now, and
  * the caller must queue it. False: it is busy (PENDING is set, its owner sees
@@ -46,6 +56,9 @@ bool px__life_wake(px_context *cx);
 /* The owner takes @cx from READY to RUNNING and clears PENDING: from here on it
  * looks at everything that arrived before. */
 void px__life_begin(px_context *cx);
+
+/* CREATED to READY to RUNNING, for a context that only this thread knows. */
+void px__life_start(px_context *cx);
 
 /* For a context without scheduler: CREATED or IDLE to RUNNING. False: another
  * thread has entered it. Any thread. */

@@ -9,8 +9,8 @@
  *   | header | block (0 mod 16) ...... | header | block ...
  *   |<------- span: multiple of 16 --->|
  *
- * The tag is a hash of the header's address, so that a pointer into the middle
- * of a block is hardly ever taken for one.
+ * The tag is a hash of the header's address (Fibonacci hashing, Knuth 6.4), so
+ * that a pointer into the middle of a block is hardly ever taken for one.
  */
 #ifndef PX_HEAP_HEADER_H
 #define PX_HEAP_HEADER_H

@@ -1,6 +1,7 @@
 /*
  * The life of a heap: options, creation, references, release, and what it tells
- * about itself.
+ * about itself. Heaps that die as a whole are D. R. Hanson's ("Fast allocation
+ * and deallocation of memory based on object lifetimes", 1990).
  *
  *   px_heap_create   window -> control block -> px__heap_place
  *   px_heap_release  cleanups, quotas (px__heap_clear) -> window
@@ -181,18 +182,15 @@ init_life(px_heap *heap)
 }
 
 /* What a life changes, as init_fields() has it. All else holds: the window, its
- * first run, and so the limit; the memory, since whoever takes some of it away
+ * run, and so the limit; the memory, since whoever takes some of it away
  * unparks the block (W5). Serials go on. */
-static px_heap *
-revive(px__window *window)
+void
+px__heap_revive(px_heap *heap)
 {
-    px_heap *heap = window->parked;
     init_life(heap);
     heap->stale = heap->run->dirty;
-    window->owner = (uintptr_t)heap;
-    px__window_own(window, heap->run);
+    px__window_own(heap->window, heap->run);
     px__heap_move(heap, heap->first);
-    return heap;
 }
 
 static px_heap *
@@ -213,17 +211,17 @@ create_default(px_heap **out)
 {
     px_heap_options full;
     px__window *window;
-    int status = px__range_ensure();
-    if (PX_LIKELY(status == 0))
-        status = px__window_acquire(px__range.default_window_bytes, &window);
+    int status = px__window_acquire_default(&window);
     if (PX_UNLIKELY(status != 0))
         return status;
-    if (PX_LIKELY(window->parked != NULL)) {
-        *out = revive(window);
+    px_heap *heap = px__window_revive(window, 0);
+    if (PX_LIKELY(heap != NULL)) {
+        px__heap_revive(heap);
+        *out = heap;
         return 0;
     }
     px_heap_options_init(&full);
-    px_heap *heap = create_in(window, &full);
+    heap = create_in(window, &full);
     if (!heap)
         return PX_ENOMEM;
     heap->is_default = true;
@@ -331,7 +329,7 @@ px_heap_release(px_heap *heap)
     heap->references = 0;
     /* a watched heap is set up anew, so that the watcher is told of it */
     if (heap->is_default && heap->mode == 0)
-        heap->window->parked = heap;
+        heap->window->parked = (uintptr_t)heap;
     px__window_release(heap->window);
 }
 

@@ -22,6 +22,9 @@ typedef struct px__window px__window;
  * recycled. 0, PX_EINVAL, PX_ENOMEM or PX_EFORKED. Any thread. */
 int px__window_acquire(size_t window_bytes, px__window **out);
 
+/* The same for a window of the default size. */
+int px__window_acquire_default(px__window **out);
+
 /* Give a window back: its owner words are cleared, its touched pages kept for
  * the next owner within the cache's bound. No heap may be placed in it. */
 void px__window_release(px__window *window);
@@ -54,6 +57,10 @@ bool px__heap_is_light(const px_heap *heap);
 
 /* Give a light heap another life, as if placed anew with the same options. */
 void px__heap_renew(px_heap *heap);
+
+/* After px__heap_clear(), and when its window was acquired again with its
+ * control block still parked in it: give the heap another life. */
+void px__heap_revive(px_heap *heap);
 
 /* 0 when @options is sound, PX_EINVAL otherwise; fills @full with defaults for
  * NULL or a shorter struct of an older caller. */

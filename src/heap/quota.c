@@ -16,8 +16,9 @@
  * Threads: any. `used` is a plain count that publishes nothing, so it is
  * relaxed; `references` is a reference count.
  *
- * Rejected: add first and undo when it was too much (breaks Q1: a big charge
- * that fails could make a small one beside it fail as well).
+ * Rejected: add first and undo when it was too much, as the kernel's control
+ * groups do (breaks Q1: a big charge that fails could make a small one beside
+ * it fail as well).
  */
 #include "heap/layout.h"
 

@@ -152,6 +152,8 @@ publish(char *base, size_t bytes, uintptr_t *owners,
     px__range.no_large_pages = options->no_large_pages;
     px__range.cache_bytes = options->cache_bytes;
     px__range.default_window_bytes = default_window(bytes);
+    px__range.default_class =
+        (unsigned)__builtin_ctzll(px__range.default_window_bytes);
     px__range.commit_later = options->commit_on_demand;
     carve.next = base;
     px__store_relaxed(&px_range_view.base, (uintptr_t)base);

@@ -39,7 +39,8 @@ struct px__range {
     bool on_valgrind;
     size_t page_bytes;
     size_t cache_bytes;
-    size_t default_window_bytes;
+    size_t default_window_bytes; /* a power of two */
+    unsigned default_class;      /* its log2 */
 };
 extern struct px__range px__range;
 

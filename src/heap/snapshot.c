@@ -1,5 +1,6 @@
 /*
- * Snapshots: records in the heap, a chain from the newest downwards.
+ * Snapshots: records in the heap, a chain from the newest downwards. Mark and
+ * release, as obstacks have it, and a mark that is known when it is stale.
  *
  *      first                                              next
  *        | block | record 1 | block block | record 2 | block |

@@ -7,6 +7,9 @@
  *                          |                   v
  *                          +---acquire---- pool: warm lists | cold lists
  *
+ * Magazines and pool are those of Bonwick and Adams ("Magazines and Vmem",
+ * USENIX 2001), the colours of Bonwick's slabs (USENIX 1994).
+ *
  * A warm window keeps its touched pages for the next owner, which saves the
  * page faults and the kernel's zeroing; a cold one is only addresses. Addresses
  * are never given back, so released windows are kept without a bound on their
@@ -18,8 +21,8 @@
  *   W2  a magazine's windows keep at most its budget
  *   W3  a free window has no owner words
  *   W4  lo <= dirty <= committed for each run, and runs do not overlap
- *   W5  parked is the control block of the window's last owner, a heap with
- *       default options, and run 0 is as that heap left it
+ *   W5  parked names the control block of the window's last owner, a heap or a
+ *       context with default options, and the runs are as that one left them
  *
  * Threads: a magazine is its thread's; the pool is under the range's lock.
  *
@@ -213,7 +216,7 @@ px__window_control(px__window *window, size_t bytes, uintptr_t flag)
     px__run *run = &window->run[0];
     char *control = window->lo + window->colour;
     char *end = px__page_ceil(control + bytes);
-    window->parked = NULL; /* W5 */
+    window->parked = 0; /* W5 */
     window->owner = (uintptr_t)control | flag;
     if (PX_UNLIKELY(end > run->committed) &&
         px__window_extend(window, run, end) != 0) {
@@ -243,7 +246,7 @@ window_purge(px__window *window)
 {
     px__window_shrink(&window->run[0], window->run[0].lo);
     drop_run(&window->run[1]);
-    window->parked = NULL; /* W5 */
+    window->parked = 0; /* W5 */
     window->kept = 0;
 }
 
@@ -315,8 +318,9 @@ magazine_flush(void *arg)
     free(magazine);
 }
 
-static struct magazine *
-magazine_create(void)
+/* Out of line, with pool_put() below: inlined they would make the usual way of
+ * a release save registers that it does not use. */
+static struct magazine *__attribute__((noinline)) magazine_create(void)
 {
     if (px__range_forked())
         return NULL;
@@ -424,6 +428,23 @@ px__window_acquire(size_t window_bytes, px__window **out)
     return 0;
 }
 
+/* Almost always: this thread has released a heap before, and it is here. A
+ * magazine implies that the range was set up. */
+int
+px__window_acquire_default(px__window **out)
+{
+    if (PX_LIKELY(mine && !px__range_forked())) {
+        px__window *window = magazine_get(px__range.default_class);
+        if (PX_LIKELY(window != NULL)) {
+            *out = window;
+            return 0;
+        }
+    }
+    int status = px__range_ensure();
+    return status ? status
+                  : px__window_acquire(px__range.default_window_bytes, out);
+}
+
 static inline void
 disown(px__run *run)
 {
@@ -437,6 +458,15 @@ disown(px__run *run)
 
 /* In a forked child the lock may be held by a thread that is not there. What
  * does not fit the magazine is then dropped: nothing is created any more. */
+static void __attribute__((noinline)) pool_put(px__window *window)
+{
+    if (px__range_forked())
+        return;
+    px__range_lock();
+    pool_put_locked(window);
+    px__range_unlock();
+}
+
 void
 px__window_release(px__window *window)
 {
@@ -445,9 +475,6 @@ px__window_release(px__window *window)
         disown(&window->run[1]);
     window->owner = 0;
     window->kept = window_kept(window);
-    if (PX_LIKELY(magazine_put(window)) || px__range_forked())
-        return;
-    px__range_lock();
-    pool_put_locked(window);
-    px__range_unlock();
+    if (PX_UNLIKELY(!magazine_put(window)))
+        pool_put(window);
 }

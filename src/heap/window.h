@@ -35,7 +35,7 @@ struct px__window {
     px__window *next;    /* in a list of free windows */
     size_t kept;         /* while free: its resident bytes, as far as known */
     uintptr_t owner;     /* what px_owner_word() answers; 0 while free */
-    px_heap *parked;     /* W5: a control block to be revived, or NULL */
+    uintptr_t parked;    /* W5: the owner word of who can be revived, or 0 */
     uint64_t serial;     /* of the latest snapshot taken in any of its lives */
     uint32_t size_class; /* log2 of its bytes */
     uint32_t colour;     /* where its control block and second run begin */
@@ -67,6 +67,18 @@ static inline char *
 px__window_end(const px__window *window)
 {
     return window->lo + ((size_t)1 << window->size_class);
+}
+
+/* The control block that the last owner of a window that was just acquired left
+ * to be revived, if its owner word had the flag @flag; else NULL. */
+static inline void *
+px__window_revive(px__window *window, uintptr_t flag)
+{
+    uintptr_t word = window->parked;
+    if (word == 0 || (word & 1) != flag)
+        return NULL;
+    window->owner = word;
+    return (void *)(word - flag);
 }
 
 /* Set the owner words of the run's memory. */

@@ -1,7 +1,8 @@
 /*
  * The reader-biased lock: a px_rwlock, and a way round it for readers, after
- * Dice and Kogan's BRAVO. A reader announces itself in a slot of its own thread
- * (readers.h), so that readers write to no common cache line.
+ * Dice and Kogan, "BRAVO: Biased Locking for Reader-Writer Locks" (USENIX ATC
+ * 2019). A reader announces itself in a slot of its own thread (readers.h), so
+ * that readers write to no common cache line.
  *
  *             slow read, after enough of them
  *        OFF --------------------------------> ON
@@ -20,9 +21,11 @@
  *       B1 and B2 are sequentially consistent; so of a reader and a writer that
  *       meet, at least one sees the other
  *   B3  bias changes only under `lock`: OFF to ON by readers inside it, the
- * rest by the writer inside it. So ON means that no writer is in its section B4
- * who leaves reads bias before it clears its slot: afterwards the lock may be
- * gone B5  OFF means that no reader is inside by its slot
+ *       rest by the writer inside it. So ON means that no writer is in its
+ *       section
+ *   B4  who leaves reads bias before it clears its slot: afterwards the lock
+ *       may be gone
+ *   B5  OFF means that no reader is inside by its slot
  *
  * Thread rule: any thread; left by the thread that entered.
  * Rejected: measuring how long a revocation took to decide when bias may return

@@ -1,5 +1,6 @@
 /*
- * The interlocked list: a stack that is only ever emptied as a whole.
+ * The interlocked list: Treiber's stack (1986) without its pop, that is, a
+ * stack that is only ever emptied as a whole.
  *
  *   head -> last pushed -> ... -> first pushed -> NULL
  *

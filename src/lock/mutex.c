@@ -1,5 +1,6 @@
 /*
- * The 4-byte mutex.
+ * The 4-byte mutex: the third one of Ulrich Drepper's "Futexes Are Tricky"
+ * (2004), with a spin before the first sleep.
  *
  *   FREE --lock--> HELD --another waits--> CROWDED --unlock--> FREE, unpark one
  *    ^______unlock___|
@@ -45,13 +46,13 @@ take(px_mutex *mutex)
 static bool
 spin(px_mutex *mutex)
 {
-    for (unsigned n = px__spin_limit(); n > 0; n--) {
+    px__spin spin = px__spin_begin();
+    while (px__spin_more(&spin)) {
         uint32_t state = px__load_relaxed(&mutex->state);
         if (state == FREE && take(mutex))
             return true;
         if (state == CROWDED)
             return false;
-        px__pause();
     }
     return false;
 }

@@ -8,7 +8,7 @@
  *       `used` is raised before the record's first announcement
  *   S3  a writer reads `leaves` before the slot that it then waits for, and the
  *       reader writes them in reverse order: so the writer does not park over
- * an empty slot, provided that the reader knew of the writer
+ *       an empty slot, provided that the reader knew of the writer
  *
  * A reader that read the lock's bias just before the writer revoked it does not
  * know, and leaves without a wake. The writer therefore naps no longer than
@@ -122,9 +122,12 @@ announces(px__reader_record *r, int i, const void *lock)
 static bool
 spin_for_slot(px__reader_record *r, int i, const void *lock)
 {
-    for (unsigned n = px__spin_limit(); n > 0 && announces(r, i, lock); n--)
-        px__pause();
-    return !announces(r, i, lock);
+    px__spin spin = px__spin_begin();
+    while (announces(r, i, lock)) {
+        if (!px__spin_more(&spin))
+            return false;
+    }
+    return true;
 }
 
 static void

@@ -1,6 +1,8 @@
 /*
  * The slim reader-writer lock: two 32-bit words, since that is what operating
- * systems can wait on.
+ * systems can wait on. The division of the words, writers first, and the wake
+ * of both kinds where nobody knows who was woken are those of the futex lock of
+ * Rust's standard library (Mara Bos, 2022); the checks and the proof are ours.
  *
  *   state   31               30               29 ......................... 0
  *           +----------------+----------------+-----------------------------+
@@ -79,29 +81,34 @@ read_from(px_rwlock *lock, uint32_t *state)
     while (may_read(*state)) {
         if (px__cas_weak(&lock->state, state, *state + 1, __ATOMIC_ACQUIRE))
             return true; /* RL1; pairs with the releases of RU1, WU1 */
+        px__spin_back_off();
+        *state = px__load_relaxed(&lock->state);
     }
     return false;
 }
 
-/* Wait a little for the writer inside to leave. Once somebody parks there is no
- * point: that one is served first. */
-static uint32_t
-spin_for_read(px_rwlock *lock)
+/* Try for a little while, if a writer is inside. Once somebody parks there is
+ * no point: that one is served first. To lose the race against the next writer
+ * is no reason to park: it leaves soon, too. */
+static bool
+spin_for_read(px_rwlock *lock, uint32_t *state)
 {
-    uint32_t state = px__load_relaxed(&lock->state);
-    for (unsigned n = px__spin_limit(); state == WRITER && n > 0; n--) {
-        px__pause();
-        state = px__load_relaxed(&lock->state);
+    px__spin spin = px__spin_begin();
+    *state = px__load_relaxed(&lock->state);
+    while (!read_from(lock, state)) {
+        if (*state != WRITER || !px__spin_more(&spin))
+            return false;
+        *state = px__load_relaxed(&lock->state);
     }
-    return state;
+    return true;
 }
 
 void
 px__rwlock_read_wait(px_rwlock *lock)
 {
     for (;;) {
-        uint32_t state = spin_for_read(lock);
-        if (read_from(lock, &state))
+        uint32_t state;
+        if (spin_for_read(lock, &state))
             return;
         PX_CHECK((state & COUNT) != MAX_READERS, "2^30 readers in one lock");
         if (!(state & READERS_WAIT) && /* RL2 */
@@ -189,17 +196,20 @@ write_from(px_rwlock *lock, uint32_t *state, uint32_t bits)
     return false;
 }
 
-/* Wait a little for the lock to become free, unless others sleep for it. */
-static uint32_t
-spin_for_write(px_rwlock *lock)
+/* Try for a little while, unless others sleep for the lock. A race that is lost
+ * is no reason to park: whoever announces himself too early makes each thread
+ * that leaves call the system, mostly to wake nobody. */
+static bool
+spin_for_write(px_rwlock *lock, uint32_t *state, uint32_t bits)
 {
-    uint32_t state = px__load_relaxed(&lock->state);
-    for (unsigned n = px__spin_limit();
-         !is_free(state) && !(state & WRITERS_WAIT) && n > 0; n--) {
-        px__pause();
-        state = px__load_relaxed(&lock->state);
+    px__spin spin = px__spin_begin();
+    *state = px__load_relaxed(&lock->state);
+    while (!write_from(lock, state, bits)) {
+        if ((*state & WRITERS_WAIT) || !px__spin_more(&spin))
+            return false;
+        *state = px__load_relaxed(&lock->state);
     }
-    return state;
+    return true;
 }
 
 /* The second look at the state lies between reading notify and parking on it: a
@@ -221,8 +231,8 @@ px__rwlock_write_wait(px_rwlock *lock)
     uint32_t others_wait =
         0; /* becomes WRITERS_WAIT once this one waited: W6 */
     for (;;) {
-        uint32_t state = spin_for_write(lock);
-        if (write_from(lock, &state, others_wait))
+        uint32_t state;
+        if (spin_for_write(lock, &state, others_wait))
             return;
         if (!(state & WRITERS_WAIT) && /* WL2 */
             !px__cas(&lock->state, &state, state | WRITERS_WAIT,

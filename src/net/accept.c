@@ -11,7 +11,22 @@
  * kernel's queue and costs nothing. So running out of descriptors can neither
  * make the loop spin nor turn away who would have been served a moment later.
  *
- * Threads: bind by main, all else on the baton.
+ *   accepting  retry_ms  the listener
+ *   yes        0         is polled
+ *   no         0         PAUSED: full; px__server_conn_closed() resumes it
+ *   no         > 0       PAUSED: short of something; the tick resumes it then,
+ *                        or a connection that closes before, which frees some
+ *   no         0         with `closing`: its handle is being closed
+ *
+ * Invariants
+ *   L1  accepting is true exactly while the poll handle is active, so who pauses
+ *       and who resumes need not ask libuv
+ *   L2  a pause has an end: it was full, so connections are open, and each one
+ *       that closes resumes; or retry_ms is set, and the timer armed for it
+ *   L3  an accepted descriptor is px__conn_open()'s, whatever it answers
+ *
+ * Threads: bind by main, all else on the baton. The words of the table are the
+ * baton's alone, so they are plain.
  *
  * Rejected: uv_listen. Out of descriptors it accepts and closes all who wait,
  * and when its reserve descriptor is gone as well it tries for ever, inside one
@@ -49,6 +64,8 @@ parse_address(const px_server_options *options, px__address *out,
     return PX_EINVAL;
 }
 
+/* What the system chose, if it was left to: a test, or a host that announces its
+ * port by other means, asks for 0. */
 static int
 port_of(int fd)
 {
@@ -102,6 +119,8 @@ px__listener_discard(px_server *server)
 
 /* ---- accepting ----------------------------------------------------------- */
 
+/* The cap is below what descriptors allow (server.c): with the last one taken a
+ * callback could open no file, and uv no pipe. */
 static bool
 is_full(const px_server *server)
 {
@@ -148,7 +167,9 @@ is_of_the_peer(int error)
     }
 }
 
-/* False: no more for now. */
+/* False: no more for now. Non-blocking from the start: the owner sends on the
+ * descriptor itself, before libuv may have seen it. A connection for which there
+ * is no memory is closed at once, and a pause follows: the next would fail, too. */
 static bool
 accept_one(px_server *server)
 {
@@ -166,6 +187,9 @@ accept_one(px_server *server)
     return false;
 }
 
+/* A batch, since each accept that finds nobody is a system call for nothing, and
+ * a poll for each connection is another. An error of the poll itself says nothing
+ * about when it will be gone, so it is treated as a shortage. */
 static void
 on_acceptable(uv_poll_t *handle, int status, int events)
 {
@@ -207,6 +231,7 @@ px__listener_resume(px_server *server)
         poll_listener(server);
 }
 
+/* libuv only polled the descriptor, so it is ours to close, after the handle. */
 static void
 on_listener_closed(uv_handle_t *handle)
 {

@@ -8,6 +8,27 @@
  *                                                     ^ lingering, if the peer
  *                                                       is still talking
  *
+ *   the socket      has_handle  closed by
+ *   --------------  ----------  ------------------------------------------------
+ *   libuv's         yes         uv_close(), or uv_tcp_close_reset()
+ *   refused by      yes         start_handle() at once; the handle by uv_close()
+ *   uv_tcp_open()
+ *   without handle  no          close_socket()
+ *
+ *   begin_close --> the peer is silent, has ended, or we cut it off --> closed
+ *        +--------> it is still talking: LINGERING --its end, LINGER_MS,
+ *                                                    LINGER_BYTES--> closed
+ *
+ * Invariants
+ *   O1  a connection that was opened is closed by its own strand, however short
+ *       its life: also one whose socket was of no use runs once, and closes. So
+ *       there is one way out, and `closed` in the statistics meets `accepted`
+ *   O2  close_op is posted once: by the run that answers CLOSE, after which only
+ *       finish() runs. So close_socket() is called once for each connection,
+ *       by it or by the end of lingering, which clears `lingering` first
+ *   O3  nobody sends in CLOSING, so the descriptor may be shut down and closed
+ *       on the baton without asking the owner
+ *
  * The record lies outside of the context, since the uv handle in it must stay
  * in place until libuv has let go of it; it goes when the context is freed, so
  * whoever holds a reference to the context may call px_close().
@@ -39,12 +60,17 @@ conn_of_strand(px__strand *strand)
 /* The descriptor is gone; nothing of the loop points to the record any more but
  * the strand's last run, which this calls for. */
 static void
-on_closed(uv_handle_t *handle)
+socket_closed(px__conn *conn)
 {
-    px__conn *conn = handle->data;
     px__list_remove(&conn->link); /* V3 */
     px__server_conn_closed(conn->server);
     px__strand_return(&conn->strand);
+}
+
+static void
+on_closed(uv_handle_t *handle)
+{
+    socket_closed(handle->data);
 }
 
 /* A connection that is cut off is reset, so that the peer does not take what it
@@ -54,6 +80,11 @@ close_socket(px__conn *conn)
 {
     conn->server->lingering -= conn->lingering;
     conn->lingering = false;
+    if (!conn->has_handle) {
+        close(conn->fd);
+        socket_closed(conn);
+        return;
+    }
     if (px__load_relaxed(&conn->signals) & PX__SIGNAL_HARD &&
         uv_tcp_close_reset(&conn->tcp, on_closed) == 0)
         return;
@@ -67,7 +98,9 @@ px__conn_end_linger(px__conn *conn)
         close_socket(conn);
 }
 
-/* Whether the peer is still talking, as far as we know. */
+/* Whether the peer is still talking, as far as we know: bytes are read ahead, or
+ * wait in the system. Those that are on the way yet are not seen; a peer that is
+ * answered before it has said all takes that risk with any server. */
 static bool
 is_spoken_to(px__conn *conn)
 {
@@ -81,13 +114,15 @@ is_spoken_to(px__conn *conn)
 
 /* To close a socket with unread bytes resets it, and takes from the peer what
  * it was sent last, such as the reason for closing. So say that we are done,
- * and listen for a while to nothing in particular. */
+ * and listen for a while to nothing in particular: bounded in time for a peer
+ * that is silent, and in bytes for one that sends as fast as it can. */
 static void
 linger(px__conn *conn)
 {
     conn->lingering = true;
     conn->server->lingering++;
     conn->linger_end_ms = uv_now(conn->tcp.loop) + PX__LINGER_MS;
+    conn->linger_bytes = PX__LINGER_BYTES;
     shutdown(conn->fd, SHUT_WR);
     uv_read_stop((uv_stream_t *)&conn->tcp);
     if (px__receive_start(conn))
@@ -96,6 +131,7 @@ linger(px__conn *conn)
         px__deadlines_arm(conn->server);
 }
 
+/* On the baton, and after the owner's last send (O3). */
 static void
 begin_close(px__op *op)
 {
@@ -118,6 +154,7 @@ static const px__strand_kind connection_kind = {px__conn_run, gone};
 
 /* ---- birth --------------------------------------------------------------- */
 
+/* All else of the record is zero, as it was allocated: QUIET, no signals. */
 static void
 init_record(px__conn *conn, px_server *server, const px__address *address)
 {
@@ -131,26 +168,36 @@ init_record(px__conn *conn, px_server *server, const px__address *address)
     conn->resume_op.fn = px__receive_resume;
 }
 
-/* Give the socket to libuv. If that does not work the connection begins with
- * its end, on the same way as any other. */
+/* Give the socket to libuv, and begin to read. A handle that is initialised must
+ * be closed by libuv, whether it has the socket or not. */
+static int
+start_handle(px__conn *conn)
+{
+    int status = uv_tcp_init(px__loop(conn->server->rt), &conn->tcp);
+    if (status)
+        return status;
+    conn->tcp.data = conn;
+    conn->has_handle = true;
+    status = uv_tcp_open(&conn->tcp, conn->fd);
+    if (status) {
+        close(conn->fd);
+        return status;
+    }
+    uv_tcp_nodelay(&conn->tcp, 1);
+    return px__receive_start(conn);
+}
+
+/* If the socket is of no use the connection begins with its end, on the same way
+ * as any other. */
 static void
 open_socket(px__conn *conn, int fd)
 {
-    uv_loop_t *loop = px__loop(conn->server->rt);
-    int status = uv_tcp_init(loop, &conn->tcp);
-    PX_CHECK(status == 0, "a handle could not be initialised");
-    conn->tcp.data = conn;
     conn->fd = fd;
-    status = uv_tcp_open(&conn->tcp, fd);
-    if (status)
-        close(fd);
-    else
-        status = px__receive_start(conn);
-    if (status) {
-        conn->status = status;
-        conn->signals = PX__SIGNAL_RESET;
-    }
-    uv_tcp_nodelay(&conn->tcp, 1);
+    int status = start_handle(conn);
+    if (!status)
+        return;
+    conn->status = status;
+    conn->signals = PX__SIGNAL_RESET;
 }
 
 /* Options of size 0 stand for those of the runtime's contexts. */
@@ -162,6 +209,9 @@ open_strand(px__conn *conn)
                            options->size ? options : NULL);
 }
 
+/* The strand is collected right away: its first run calls `connected`, or closes
+ * what could not be opened. Until then the record is the baton's alone, which is
+ * why open_socket() may set status and signals as plain fields. */
 int
 px__conn_open(px_server *server, int fd, const px__address *address)
 {
@@ -178,7 +228,7 @@ px__conn_open(px_server *server, int fd, const px__address *address)
         return status;
     }
     open_socket(conn, fd);
-    conn->quiet_since_ms = uv_now(conn->tcp.loop);
+    conn->quiet_since_ms = uv_now(px__loop(server->rt));
     px__list_push_back(&server->conns, &conn->link); /* V3 */
     px__store_relaxed(&server->connections, server->connections + 1);
     PX__COUNT(server, accepted);
@@ -187,6 +237,8 @@ px__conn_open(px_server *server, int fd, const px__address *address)
     return 0;
 }
 
+/* A hard signal must not wait for what the connection waits for itself: a write
+ * of the loop is aborted, lingering ends. */
 void
 px__conn_raise(px__conn *conn, uint32_t signals)
 {

@@ -76,6 +76,8 @@ struct px__conn {
     uint64_t quiet_since_ms;
     uint64_t write_began_ms;
     uint64_t linger_end_ms;
+    size_t linger_bytes; /* that may still be dropped */
+    bool has_handle;     /* tcp is initialised, and closes fd */
     bool writing;
     bool lingering; /* CLOSING: what arrives is dropped until the peer ends */
     px__op write_op;
@@ -116,7 +118,7 @@ struct px__conn {
 int px__conn_open(px_server *server, int fd, const px__address *address);
 
 /* Close the socket of a connection that lingers, if it does. On the baton. */
-enum { PX__LINGER_MS = 1000 };
+enum { PX__LINGER_MS = 1000, PX__LINGER_BYTES = 1 << 20 };
 void px__conn_end_linger(px__conn *conn);
 
 /* Set signals and have the connection look. On the baton. */

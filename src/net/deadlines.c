@@ -10,7 +10,26 @@
  * A connection whose callback takes long is not idle, and one whose peer does
  * not take its bytes is late, which has a deadline of its own.
  *
- * Threads: the baton.
+ *   a connection that  has until                        then
+ *   -----------------  -------------------------------  ----------------------
+ *   rests              quiet_since + idle_timeout       TIMEOUT: it closes
+ *   is written for     write_began + send_timeout       TIMEOUT, write aborted
+ *   lingers            linger_end                       its socket is closed
+ *   runs, is READY     for ever (see stall_ms of the runtime)
+ *   (a thread that waits for room in a socket watches send_timeout itself, in
+ *   send.c: it is not seen from here while it runs)
+ *
+ * Invariants
+ *   E1  the timer is active while any deadline, a retry or a drain is due:
+ *       whoever adds one calls px__deadlines_arm(), and so does each tick
+ *   E2  arm brings the timer forward and never puts it off, so that a server
+ *       which is always given new deadlines still ticks
+ *   E3  quiet_since is written by reads and ends of writes on the baton; a send
+ *       on a worker sets `traffic`, which the next tick turns into its own time.
+ *       That is why idleness is found late, and never early
+ *
+ * Threads: the baton; of what it looks at only `traffic`, `signals` and the
+ * state of life are written elsewhere, and are atomic.
  *
  * Rejected: a list in the order of the deadlines (a sent answer moves the
  * deadline, and the sender does not have the baton).
@@ -21,6 +40,8 @@
 
 enum { TICK_MIN_MS = 5, TICK_MAX_MS = 1000, TICKS_EACH = 4 };
 
+/* The signal may be set already by who waits in send.c, or by a tick whose
+ * connection has not had its turn yet: one timeout is counted once. */
 static void
 expire(px__conn *conn)
 {
@@ -29,7 +50,9 @@ expire(px__conn *conn)
     px__conn_raise(conn, PX__SIGNAL_TIMEOUT);
 }
 
-/* Whether there was traffic since the last tick, or is to be soon. */
+/* Whether there was traffic since the last tick, or is to be soon. The state is
+ * only a hint here: a connection that leaves IDLE right after the look was idle
+ * until then, and its run finds the signal behind whatever woke it. */
 static bool
 is_busy(px__conn *conn)
 {
@@ -50,6 +73,8 @@ check_idle(px__conn *conn, uint64_t now_ms, unsigned timeout_ms)
         expire(conn);
 }
 
+/* Three mutually exclusive deadlines: lingering begins when nothing is written
+ * any more, and writing is not idling. */
 static void
 check(px__conn *conn, uint64_t now_ms)
 {
@@ -66,6 +91,8 @@ check(px__conn *conn, uint64_t now_ms)
     }
 }
 
+/* No connection leaves the list in here: closing a handle ends in a callback of a
+ * later turn. */
 static void
 check_all(px_server *server, uint64_t now_ms)
 {
@@ -74,6 +101,8 @@ check_all(px_server *server, uint64_t now_ms)
         check(PX_CONTAINER(link, px__conn, link), now_ms);
 }
 
+/* One shot, armed anew by what is left to watch: an empty server has no timer
+ * that wakes the process. */
 static void
 on_tick(uv_timer_t *timer)
 {

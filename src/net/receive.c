@@ -16,8 +16,25 @@
  * Both only change the word by atomic operations, so one of them sees what the
  * other did (N5), and at most one resume_op is under way.
  *
+ *   who writes   arrived      queue, slot    ahead        reading
+ *   baton        push         -              + ONE, PAUSED   start, stop
+ *   owner        flush        pop            - ONE, PAUSED   by resume_op only
+ *
+ * Invariants
+ *   I1  ahead counts the slots in arrived and queue and the one being used; it
+ *       is raised before the push and lowered after the use, so it may be too
+ *       high for a moment, which pauses early, and never too low
+ *   I2  uv calls on the handle happen on the baton only: the owner who finds
+ *       that reading may go on posts an operation
+ *   I3  the end of input is a signal that is set after the last push (N3 of
+ *       conn.h): the owner that sees it has all bytes in its hands, or in arrived
+ *
  * The limit counts slots rather than bytes: a peer that sends single bytes
  * fills a slot with each.
+ *
+ * Rejected: recv() by the owner (the loop would poll a socket that a worker is
+ * about to empty, and each EAGAIN is a system call); one slot for each connection
+ * (nothing could arrive while a callback runs, and idle ones would hold 64 KB).
  */
 #include "net/conn.h"
 
@@ -72,6 +89,8 @@ pause_if_far_ahead(px__conn *conn)
         px__receive_resume(&conn->resume_op);
 }
 
+/* The count goes up before the slot can be taken: the owner must not lower what
+ * has not been raised yet (I1). */
 static void
 take_bytes(px__conn *conn, px__slot *slot, size_t count)
 {
@@ -83,6 +102,9 @@ take_bytes(px__conn *conn, px__slot *slot, size_t count)
     px__strand_collect(&conn->strand);
 }
 
+/* The peer has ended, or the network did. What had arrived is still handled; then
+ * the connection closes with @status. If it lingers there is nothing left to
+ * wait for. */
 static void
 end_of_input(px__conn *conn, int status)
 {
@@ -92,6 +114,18 @@ end_of_input(px__conn *conn, int status)
     px__conn_end_linger(conn);
 }
 
+/* While the connection lingers: a peer that goes on and on is left. */
+static void
+drop_bytes(px__conn *conn, size_t count)
+{
+    if (count < conn->linger_bytes)
+        conn->linger_bytes -= count;
+    else
+        px__conn_end_linger(conn);
+}
+
+/* A count of 0 is libuv's EAGAIN; a failure may come with a slot or, when there
+ * was none to be had, without. */
 static void
 on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 {
@@ -106,6 +140,8 @@ on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
         px__slots_give(&conn->server->slots, slot);
     if (count < 0)
         end_of_input(conn, count == UV_ENOBUFS ? PX_ENOMEM : (int)count);
+    else if (conn->lingering)
+        drop_bytes(conn, (size_t)count);
 }
 
 int
@@ -125,6 +161,8 @@ px__receive_resume(px__op *op)
 
 /* ---- the owner's side ---------------------------------------------------- */
 
+/* Flushing takes all that arrived in one operation; the rest of the chain stays
+ * in `queue`, which needs none. */
 px__slot *
 px__receive_take(px__conn *conn)
 {
@@ -137,6 +175,8 @@ px__receive_take(px__conn *conn)
     return PX_CONTAINER(link, px__slot, link);
 }
 
+/* The slot goes back before the count goes down: else the baton could read ahead
+ * while more slots than the limit are out. */
 void
 px__receive_done(px__conn *conn, px__slot *slot)
 {

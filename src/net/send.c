@@ -8,6 +8,27 @@
  * be waited for, and the callback's memory can be rolled back at once. Only
  * what the socket's buffer does not take goes to the loop.
  *
+ *   pieces   [ first ..... whole: sent | partly sent | not sent yet ..... count ]
+ *                                        ^ piece_first
+ *
+ * Invariants
+ *   P1  piece_bytes is what the callback has sent, not what is left: it goes to
+ *       the counters in one step, when all has left
+ *   P2  the array is inline until a callback sends more than a few pieces, and
+ *       inline again when they have left: a resting connection owns no memory
+ *       for sending
+ *   P3  while a piece is not sent, nothing that it points into is rolled back
+ *       (N4): a send that fails leaves the pieces to who closes, which forgets
+ *       them before it rolls back
+ *   P4  the loop's write begins in an operation, so it may find the connection
+ *       cut off meanwhile; it then fails without asking libuv
+ *
+ *   attempts  the socket is full: after so many tries
+ *   1, 2, ..  SEND_REST: the loop writes the rest (the life's SENDING)
+ *   0         the thread waits in slices of WAIT_SLICE_MS, since nobody can wake
+ *             a poll(2) but the socket: a signal is seen after one slice. It ends
+ *             with room, a signal, the deadline, or after WAIT_MOST_MS
+ *
  * Threads: pieces belong to the owner; from px__strand_sending() until
  * px__strand_return() to the baton (D5). SIGPIPE: MSG_NOSIGNAL here; the loop's
  * own writes happen on workers, which block the signal.
@@ -39,12 +60,18 @@ _Static_assert(sizeof(uv_buf_t) == sizeof(struct iovec) &&
                "uv_buf_t is laid out as struct iovec");
 
 enum {
-    GATHERED = 64,    /* pieces for one system call */
-    WAIT_SLICE_MS = 5 /* how soon a waiting sender sees a signal */
+    GATHERED = 64,      /* pieces for one system call */
+    WAIT_SLICE_MS = 5,  /* how soon a waiting sender sees a signal */
+    WAIT_MOST_MS = 1000 /* without a deadline: then the loop may wait instead */
 };
+
+/* Beside what px__send_flush() answers: not done, go on. */
+enum { STAY = PX__SEND_LOOK + 1 };
 
 /* ---- gathering ----------------------------------------------------------- */
 
+/* Twice the size each time. The inline array is part of the record and must not
+ * be handed to realloc(). */
 static bool
 grow_pieces(px__conn *conn)
 {
@@ -64,6 +91,8 @@ grow_pieces(px__conn *conn)
     return true;
 }
 
+/* The checks are in the order of what they protect: that @cx is a connection,
+ * that its record is ours to write, that its stage may still send. */
 int
 px_send(px_context *cx, const void *bytes, size_t count)
 {
@@ -132,39 +161,59 @@ send_once(px__conn *conn)
     return uv_translate_sys_error(errno);
 }
 
-/* Whether this deadline, unlike those of SENDING, is ours to watch. */
-static bool
-is_overdue(const px__conn *conn, int64_t start_ns)
+/* This deadline, unlike those of SENDING, is ours to watch: a thread that stays
+ * here does not let the tick see the connection as writing. */
+static void
+note_timeout(px__conn *conn)
 {
-    unsigned timeout_ms = conn->server->options.send_timeout_ms;
-    return timeout_ms &&
-           px__now_ns() - start_ns >= (int64_t)timeout_ms * PX_NS_PER_MS;
+    uint32_t before = px__or_acqrel(&conn->signals, PX__SIGNAL_TIMEOUT);
+    if (!(before & PX__SIGNAL_TIMEOUT))
+        PX__COUNT(conn->server, timeouts);
 }
 
-/* With unlimited attempts the thread stays: wait until the socket takes more.
- * False: there are signals to look at. */
-static bool
+/* No room so far. With a deadline it decides; without one, a thread is too dear
+ * to wait for a peer that may never read. */
+static int
+after_wait(px__conn *conn, int64_t waited_ns)
+{
+    int64_t timeout_ms = conn->server->options.send_timeout_ms;
+    bool bounded = timeout_ms != 0;
+    int64_t most_ms = bounded ? timeout_ms : WAIT_MOST_MS;
+    if (waited_ns < most_ms * PX_NS_PER_MS)
+        return STAY;
+    if (!bounded)
+        return PX__SEND_REST;
+    note_timeout(conn);
+    return PX__SEND_LOOK;
+}
+
+/* With unlimited attempts the thread stays: wait until the socket takes more. A
+ * poll that fails would make this a busy loop; what the socket itself has to
+ * report (POLLERR, POLLHUP) is said by the send that follows. */
+static int
 wait_for_room(px__conn *conn, int64_t start_ns)
 {
     struct pollfd wanted = {.fd = conn->fd, .events = POLLOUT};
-    poll(&wanted, 1, WAIT_SLICE_MS);
-    if (is_overdue(conn, start_ns) &&
-        !(px__or_acqrel(&conn->signals, PX__SIGNAL_TIMEOUT) &
-          PX__SIGNAL_TIMEOUT))
-        PX__COUNT(conn->server, timeouts);
-    return !(px__load_acquire(&conn->signals) & PX__SIGNAL_HARD);
+    int answer = after_wait(conn, px__now_ns() - start_ns);
+    if (answer == STAY && poll(&wanted, 1, WAIT_SLICE_MS) < 0 && errno != EINTR)
+        return uv_translate_sys_error(errno);
+    if (px__load_acquire(&conn->signals) & PX__SIGNAL_HARD)
+        return PX__SEND_LOOK;
+    return answer;
 }
 
-/* After a short count: what px__send_flush() answers, or < 0 to try again. */
+/* After a short count: what px__send_flush() answers, or STAY. */
 static int
 after_short_count(px__conn *conn, unsigned tried, int64_t start_ns)
 {
     unsigned attempts = conn->server->options.max_sync_send_attempts;
     if (attempts)
-        return tried < attempts ? -1 : PX__SEND_REST;
-    return wait_for_room(conn, start_ns) ? -1 : PX__SEND_LOOK;
+        return tried < attempts ? STAY : PX__SEND_REST;
+    return wait_for_room(conn, start_ns);
 }
 
+/* `traffic` tells the tick that this connection was not idle; the time itself is
+ * the baton's to write. */
 static void
 all_left(px__conn *conn)
 {
@@ -173,6 +222,8 @@ all_left(px__conn *conn)
     px__send_forget(conn);
 }
 
+/* As long as the socket takes all that one call offers there is no reason to ask
+ * for the time: the clock starts with the first short count. */
 int
 px__send_flush(px__conn *conn)
 {
@@ -194,13 +245,15 @@ px__send_flush(px__conn *conn)
         if (!start_ns)
             start_ns = px__now_ns();
         answer = after_short_count(conn, ++tried, start_ns);
-        if (answer >= 0)
+        if (answer != STAY)
             return answer;
     }
 }
 
 /* ---- later, by the loop -------------------------------------------------- */
 
+/* write_status is handed over by px__strand_return(), after which it is the
+ * owner's. */
 static void
 end_write(px__conn *conn, int status)
 {

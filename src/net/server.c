@@ -13,6 +13,28 @@
  *   the timer          start()                   its close callback
  *   a connection       its record, at accept     its record, when it is gone
  *
+ *   written by            read by
+ *   main, before start()  anyone: protocol, options, port, limits: constant
+ *   the baton             the baton: ward, listener, timer, conns, closing, ...
+ *   the baton             anyone, as an estimate: connections (atomic)
+ *   everyone              px_server_get_stats(): shards (atomic, relaxed)
+ *
+ *   px_server_close(drain)    on_release()         the drain's deadline
+ *            |                     |                      |
+ *            v                     v                      v
+ *        begin_end: listener closed, DRAIN or RESET     RESET to all
+ *            |
+ *            +--> connections end one by one --> end_if_empty: ward out, timer
+ *                 closed --> on_timer_closed: the activity of the server ends
+ *
+ * Invariants (those of the record are in server.h)
+ *   E1  `closing` is set once, with the listener's close; begin_end() may come
+ *       again (a release during a drain), and then only hurries the connections
+ *   E2  the server's activity is the last thing to end: while it counts, the loop
+ *       is open and the main thread does not leave px_run()
+ *   E3  whoever clears handle_held drops the handle's reference: the user's close
+ *       and the release meet on the baton, so it happens once
+ *
  * So the record may outlive the runtime, in the hands of a context that the
  * host has retained; from then on nothing of it but the reference is touched.
  *
@@ -83,7 +105,8 @@ options_complete(px_server_options *full, const px_server_options *options)
     return try_context_options(&full->context);
 }
 
-/* Connections that the process has descriptors for. */
+/* Connections that the process has descriptors for. Asked once: a host that raises
+ * its limit does so before it serves, or sets max_connections. */
 static unsigned
 connections_allowed(void)
 {
@@ -127,6 +150,8 @@ px__server_counts(px_server *server)
 
 /* ---- the end, on the baton ----------------------------------------------- */
 
+/* The activity first: the reference may be the last, and `rt` lies in the record.
+ */
 static void
 on_timer_closed(uv_handle_t *handle)
 {
@@ -147,6 +172,8 @@ end_if_empty(px_server *server)
     uv_close((uv_handle_t *)&server->timer, on_timer_closed);
 }
 
+/* Raising collects a strand or aborts a write; neither takes a connection off the
+ * list before this turn of the loop is over. */
 static void
 raise_all(px_server *server, uint32_t signal)
 {
@@ -321,6 +348,8 @@ px_server_port(const px_server *server)
     return server ? server->port : PX_EINVAL;
 }
 
+/* Counters are read one by one while others count: each is exact, and all of them
+ * together are of no single moment. */
 static void
 add_shard(px_server_stats *total, const px__counts *counts)
 {

@@ -15,6 +15,26 @@
  *   FLYING  the loop has written the rest              LEFT
  *   LEFT    sent callback, which may send more         CALLED
  *
+ *   bytes and messages wait              the next event is
+ *   CLOSE (px_close() from elsewhere)    messages, LAST_MAIL at most; then close
+ *   mail_next, a message                 the message
+ *   a slot                               received
+ *   EOF, no slot                         as for CLOSE, with the peer's status
+ *   a message                            the message
+ *   DRAIN                                close
+ *   nothing                              rest
+ *
+ * Invariants
+ *   T1  a callback runs in QUIET or LEFT only, so all that the one before it sent
+ *       has left, or (LEFT) has its memory still
+ *   T2  signals are loaded before the queues are looked into (N3): an end that is
+ *       seen has everything that came before it in the queues already
+ *   T3  the slot given to `received` goes back in be_quiet() or at the end, never
+ *       in between: pieces may point into it
+ *   T4  status is what `closed` will be told; the first reason stays
+ *   T5  after a run's end (end_run) nothing of the record is touched: another
+ *       thread may run it, and with CLOSE the baton
+ *
  * The first thing of every step are the hard signals: deadline and reset close
  * from any stage. The callback heap is rolled back to the one snapshot that was
  * taken before the first callback; a recorded error keeps everything in place
@@ -202,6 +222,7 @@ be_quiet(px__conn *conn)
     return conn->leaving ? close_with(conn, 0) : GO_ON;
 }
 
+/* SEND_LOOK: the next step finds the signal that ended the wait. */
 static verdict
 transmit(px__conn *conn)
 {
@@ -235,7 +256,8 @@ tell_sent(px__conn *conn)
     return GO_ON;
 }
 
-/* From any stage, with or without pieces under way (there are none: a write of
+/* A deadline is told from a reset by its code only; both drop what was not sent.
+ * From any stage, with or without pieces under way (there are none: a write of
  * the loop has been ended by who raised the signal). */
 static verdict
 cut_off(px__conn *conn, uint32_t signals)

@@ -35,7 +35,8 @@
  * wake-up cost. */
 enum { SEARCH_ROUNDS = 100 };
 
-static _Thread_local px__worker *self;
+/* As px_current_context: a load, not a call. */
+static __thread px__worker *self __attribute__((tls_model("initial-exec")));
 
 px__worker *
 px__worker_self(void)

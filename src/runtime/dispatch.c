@@ -12,8 +12,10 @@
  *   B1  baton is 1 exactly while a thread may call uv
  *   B2  an operation that was posted is seen: by the holder before it blocks
  *       (poll_begin looks again), by who takes the baton next, or its poster
- *       wakes a worker. Poster and holder both do a read-modify-write on the
- *       baton word after push and before the last look, so one sees the other
+ *       wakes a worker, even if it is one: its callback may go on for long. Who
+ *       posts at the end of a run wakes nobody, but looks itself. Poster and
+ *       holder both do a read-modify-write on the baton word after push and
+ *       before the last look, so one sees the other
  *   B3  a loop that is alive is polled, or its holder is running a callback; in
  *       the latter case this worker, or the monitor within two ticks, gives the
  *       baton to somebody
@@ -148,10 +150,18 @@ px__loop_call(px_runtime *rt, px__op *op)
     px_ilist_push(&rt->ops, &op->link);
     if (px__add_seqcst(&rt->baton, 0)) { /* B2 */
         px__crew_kick(rt);
-    } else if (!px__worker_self() || px__worker_self()->rt != rt) {
+    } else {
         px__add_seqcst(&rt->crew, 0); /* orders the push before the look */
         px__crew_notify(rt);
-    } /* else: this worker looks when its callback is over; or the monitor */
+    }
+}
+
+void
+px__loop_call_next(px_runtime *rt, px__op *op)
+{
+    px_ilist_push(&rt->ops, &op->link);
+    if (px__add_seqcst(&rt->baton, 0)) /* B2 */
+        px__crew_kick(rt);
 }
 
 static void
@@ -329,14 +339,11 @@ next_strand(px__worker *w)
     return link ? PX_CONTAINER(link, px__strand, link) : NULL;
 }
 
-/* While serial is odd, the monitor watches how long this takes. The exchange
- * pairs with the monitor's announcement that it goes to sleep. */
+/* While serial is odd, the monitor watches how long this takes. */
 static void
 run_strand(px__worker *w, px__strand *s)
 {
-    (void)px__xchg_seqcst(&w->serial, w->serial + 1);
-    if (px__load_seqcst(&w->rt->monitor_asleep))
-        px__monitor_wake(w->rt);
+    px__store_relaxed(&w->serial, w->serial + 1);
     if (s->cx) {
         if (px__life_state(s->cx) == PX_READY)
             px__life_begin(s->cx);
@@ -347,11 +354,22 @@ run_strand(px__worker *w, px__strand *s)
     px__store_release(&w->serial, w->serial + 1);
 }
 
+/* Callbacks are about to run: the monitor must not sleep. Once for a row of them,
+ * since it costs an exchange, which pairs with N1 in monitor.c. */
+static void
+wake_up(px__worker *w)
+{
+    (void)px__xchg_seqcst(&w->awake, true);
+    if (px__load_seqcst(&w->rt->monitor_asleep))
+        px__monitor_wake(w->rt);
+}
+
 /* False: the runtime is stopping. */
 static bool
 find_something(px__worker *w)
 {
     px_runtime *rt = w->rt;
+    px__store_relaxed(&w->awake, false); /* late is harmless: the next tick */
     if (px__load_seqcst(&rt->stopping))
         return false;
     if (px__loop_waiting(rt) && baton_try(rt))
@@ -385,13 +403,15 @@ void
 px__worker_main(void *worker)
 {
     px__worker *w = worker;
-    bool rested = false;
+    bool rested = true;
     px__worker_set_self(w);
     for (;;) {
         px__strand *s = next_strand(w);
         if (s) {
-            if (rested)
+            if (rested) {
+                wake_up(w);
                 share(w->rt);
+            }
             rested = false;
             run_strand(w, s);
         } else if (find_something(w)) {

@@ -18,10 +18,18 @@
  *   F2  the load word counts a strand as over before it is pushed to posted,
  *       and until main has taken it from there. So a count above 0 with an
  *       empty list means: about to come
- *   F3  what main gives away after `closed` is set never comes back to a list:
- *       who returns it walks it to its end (bury). `fate` decides the order
+ *   F3  what comes back after `closed` is set goes to no list of main's, who is
+ *       gone: threads bury it (below). `fate` decides the order
+ *   F4  graves_open counts strands that are in `graves` or about to be; who
+ *       raises it from 0 buries until it is 0 again, and is the only one. So a
+ *       cleanup that releases the next context, whose cleanup releases the next,
+ *       makes a longer list and not a deeper stack
+ *   F5  each strand in `graves` has a reference to the runtime, and they are
+ *       dropped together when the burying is over
  *
  * Thread rule: post and return from any thread; the rest on main.
+ * Rejected: all stations in one call (a host that looks at a context between two
+ * calls, as tests and observers do, would find the path skipped).
  */
 #include "base/assert.h"
 #include "platform/park.h"
@@ -155,20 +163,27 @@ free_purged(px_runtime *rt)
 
 /* The context comes back through px__freedom_return() when this was its last
  * reference, which it nearly always is. */
+static void
+release_one(px_runtime *rt, px__strand *s)
+{
+    if (!s->cx) {
+        let_go(rt, s);
+        return;
+    }
+    px__life_move(s->cx, PX_FINISHED, PX_RELEASED);
+    if (px__context_drop_lone(s->cx))
+        px__list_push_back(&rt->back, &s->station);
+    else
+        px_context_release(s->cx);
+}
+
 static bool
 release_finished(px_runtime *rt)
 {
     bool moved = !px__list_empty(&rt->finished);
     px__list *node;
-    while ((node = px__list_pop_front(&rt->finished)) != NULL) {
-        px__strand *s = PX_CONTAINER(node, px__strand, station);
-        if (s->cx) {
-            px__life_move(s->cx, PX_FINISHED, PX_RELEASED);
-            px_context_release(s->cx);
-        } else {
-            let_go(rt, s);
-        }
-    }
+    while ((node = px__list_pop_front(&rt->finished)) != NULL)
+        release_one(rt, PX_CONTAINER(node, px__strand, station));
     return moved;
 }
 
@@ -216,22 +231,57 @@ px__freedom_step(px_runtime *rt)
 
 /* --- after the end of the runtime ----------------------------------------- */
 
-static void
-bury(px__strand *s)
+/* Main's steps, all at once. The number of strands that are gone: 0 for one whose
+ * error was held, which comes back when nobody holds its context either. */
+static uint32_t
+bury_one(px__strand *s)
 {
-    px_runtime *rt = s->rt;
     if (s->cx && px__life_state(s->cx) == PX_FAILED) {
         px__life_move(s->cx, PX_FAILED, PX_FINISHED);
         px__life_move(s->cx, PX_FINISHED, PX_RELEASED);
-        px_context_release(s->cx); /* comes here again, RELEASED */
-        return;
+        px_context_release(s->cx);
+        return 0;
     }
     if (s->cx) {
         px__context_purge(s->cx);
         px__context_free(s->cx);
     }
     s->kind->gone(s);
-    px__runtime_unref(rt, 1);
+    return 1;
+}
+
+/* All that lie in `graves` now: their number; those gone are added to @gone. */
+static uint32_t
+bury_chain(px_runtime *rt, uint32_t *gone)
+{
+    px_ilink *chain = px_ilist_flush(&rt->graves);
+    uint32_t count = 0;
+    for (; chain; count++) {
+        px__strand *s = PX_CONTAINER(chain, px__strand, link);
+        chain = chain->next;
+        *gone += bury_one(s);
+    }
+    if (!count)
+        px__thread_yield(); /* somebody has counted, and is about to push */
+    return count;
+}
+
+/* Acquire-release on graves_open hands what one thread did while it buried to
+ * the one that buries next. */
+static void
+bury(px__strand *s)
+{
+    px_runtime *rt = s->rt;
+    uint32_t before = px__add_acqrel(&rt->graves_open, 1); /* F4 */
+    px_ilist_push(&rt->graves, &s->link);
+    if (before > 0)
+        return;
+    uint32_t count, gone = 0;
+    do
+        count = bury_chain(rt, &gone);
+    while (px__sub_acqrel(&rt->graves_open, count) != count);
+    if (gone) /* else there is nothing that keeps rt in place for us */
+        px__runtime_unref(rt, gone); /* F5 */
 }
 
 void
@@ -263,7 +313,8 @@ return_from_thread(px_runtime *rt, px__strand *s)
 }
 
 /* Nearly every return is main's own; only main sets closed, so it needs no lock
- * to read it. */
+ * to read it. Ids of threads are counted, never used twice: when main has ended
+ * no other thread is taken for it. */
 void
 px__freedom_return(px__strand *s)
 {

@@ -3,12 +3,14 @@
  * a loop that waits while its last holder runs a long callback, work that waits
  * for a worker, callbacks that stall, a main thread that stays away.
  *
- * It sleeps while no callback runs (after QUIET_TICKS, so that a stream of
- * short ones does not wake it each time); a worker that begins one wakes it.
+ * It sleeps while no worker is awake (after QUIET_TICKS, so that a stream of
+ * short callbacks does not wake it each time); a worker that wakes up wakes it,
+ * too. A worker is awake from its first callback until it finds no other; who
+ * waits in the loop is not.
  *
  * Invariant
  *   N1  asleep is announced before the workers are looked at once more, and a
- *       worker makes its serial odd before it looks at asleep: so a callback
+ *       worker says that it is awake before it looks at asleep: so a callback
  *       never runs unseen for longer than two ticks
  *
  * Thread rule: its own thread; px__monitor_wake() from any.
@@ -19,34 +21,34 @@
 
 enum { TICK_NS = 750 * PX_NS_PER_US, QUIET_TICKS = 20 };
 
-/* Count a callback that runs too long, once. True: the worker runs one. */
-static bool
+/* Count a callback that runs too long, once. */
+static void
 watch_worker(px_runtime *rt, px__worker *w, int64_t now_ns)
 {
-    uint64_t serial = px__load_seqcst(&w->serial);
+    uint64_t serial = px__load_relaxed(&w->serial); /* a count, no more */
     if (serial != w->seen_serial) {
         w->seen_serial = serial;
         w->seen_since_ns = now_ns;
         w->seen_stalled = false;
     }
-    if (serial % 2 == 0)
-        return false;
-    if (rt->stall_ns && !w->seen_stalled &&
+    if (serial % 2 && rt->stall_ns && !w->seen_stalled &&
         now_ns - w->seen_since_ns >= rt->stall_ns) {
         w->seen_stalled = true;
         px__add_relaxed(&rt->stalls, 1);
     }
-    return true;
 }
 
+/* True: one of them is awake. */
 static bool
 watch_workers(px_runtime *rt)
 {
-    bool running = false;
+    bool awake = false;
     int64_t now_ns = px__now_ns();
-    for (unsigned i = 0; i < rt->worker_count; i++)
-        running |= watch_worker(rt, &rt->workers[i], now_ns);
-    return running;
+    for (unsigned i = 0; i < rt->worker_count; i++) {
+        awake |= px__load_seqcst(&rt->workers[i].awake); /* N1 */
+        watch_worker(rt, &rt->workers[i], now_ns);
+    }
+    return awake;
 }
 
 /* Nobody took the baton since the last tick, though the loop wants a holder. */

@@ -21,6 +21,11 @@
 
 enum { NAP_NS = PX_NS_PER_MS };
 
+/* How long main looks on before it naps, in looks: a few us, which is less than
+ * a futex sleep and a wake-up take together. Between two looks it leaves alone
+ * the word that each end of a context writes. */
+enum { LOOKS = 8, PAUSES_EACH = 32 };
+
 /* --- errors --------------------------------------------------------------- */
 
 static px__strand *
@@ -81,10 +86,29 @@ shorter(int64_t a_ns, int64_t b_ns)
     return a_ns >= 0 && a_ns < b_ns ? a_ns : b_ns;
 }
 
+/* Whether enough gathers while main looks on; while workers and main keep up with
+ * each other it does, and neither ever sleeps. Not with a single CPU. */
+static bool
+gathers_soon(const px_runtime *rt)
+{
+    int looks = rt->takes_turns ? 0 : LOOKS;
+    if (px__freedom_urgent(rt, px__load_relaxed(&rt->load)))
+        return false; /* since it came in a push is half done: see nap() */
+    for (; looks > 0; looks--) {
+        for (int i = 0; i < PAUSES_EACH; i++)
+            px__pause();
+        if (px__freedom_urgent(rt, px__load_relaxed(&rt->load)))
+            return true;
+    }
+    return false;
+}
+
 /* A few contexts are over: let more of them gather. */
 static void
 nap(px_runtime *rt, int64_t left_ns, bool stoppable)
 {
+    if (gathers_soon(rt))
+        return;
     (void)px__xchg_seqcst(&rt->main_word, PX__MAIN_NAPS);
     if (!px__freedom_urgent(rt, px__load_seqcst(&rt->load)) &&
         !has_stopped(rt, stoppable))

@@ -142,13 +142,17 @@ runtime_bytes(unsigned workers)
     return sizeof(px_runtime) + workers * sizeof(px__worker);
 }
 
+/* While main attends to one half the workers fill the other. With a single CPU
+ * they take turns instead, and longer ones are fewer. */
 static void
 set_limits(px_runtime *rt, unsigned max_finished)
 {
     rt->max_finished = rt->over_limit = max_finished;
     rt->close_finished =
         max_finished < CLOSE_FINISHED ? max_finished : CLOSE_FINISHED;
-    rt->gather = (rt->close_finished + 1) / 2;
+    rt->takes_turns = px__cpu_count() == 1;
+    rt->gather = rt->takes_turns ? (3 * rt->close_finished + 3) / 4
+                                 : (rt->close_finished + 1) / 2;
 }
 
 /* The memory, aligned to cache lines, with everything set but loop and threads.
@@ -303,6 +307,7 @@ settle_fate(px_runtime *rt)
 static void
 release_in_child(px_runtime *rt)
 {
+    px__work_drop_spare(rt);
     if (px__load_relaxed(&rt->load) == 0 && rt->on_path == 0)
         px__runtime_unref(rt, 1);
 }
@@ -313,6 +318,7 @@ drop_stock(px_runtime *rt)
     for (unsigned i = 0; i < rt->worker_count; i++)
         px__stock_drop_chain(rt->workers[i].stock);
     px__stock_clear(&rt->stock);
+    px__work_drop_spare(rt);
 }
 
 int

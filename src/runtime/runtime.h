@@ -32,9 +32,10 @@ enum {
 typedef struct px__worker {
     /* Odd while it runs a callback; the worker's, read by the monitor. */
     uint64_t serial;
-    px_runtime *rt;    /* constant */
-    unsigned id;       /* constant; 1 for the first */
-    unsigned ticks;    /* the worker's: strands run */
+    bool awake;     /* from its first callback until it rests; read likewise */
+    px_runtime *rt; /* constant */
+    unsigned id;    /* constant; 1 for the first */
+    unsigned ticks; /* the worker's: strands run */
     px__strand *next;  /* the worker's: to be run before all others */
     px_context *stock; /* the worker's: furnished contexts */
     px__thread thread; /* main's */
@@ -59,6 +60,7 @@ struct px_runtime {
     unsigned max_finished;   /* that may be over while main is away */
     unsigned close_finished; /* while main attends to them */
     unsigned gather;         /* that are worth waking main for */
+    bool takes_turns;        /* main with the workers: there is one CPU */
     int64_t stall_ns;
     px_context_options context;
     px__thread monitor;
@@ -98,6 +100,8 @@ struct px_runtime {
     uint32_t urgent_errors; /* posted, not yet seen by main */
     px_ilist posted;        /* strands that are over, see freedom.c */
     px_ilist returned;      /* strands somebody held after that */
+    px_ilist graves;        /* the same, after the end: see bury() */
+    uint32_t graves_open;   /* atomic; freedom.c, F4 */
     uint32_t main_word;     /* PX__MAIN_*; parked on by main */
     uint32_t stop;          /* px_stop() */
 
@@ -106,6 +110,8 @@ struct px_runtime {
     px__list finished;
     px__list back; /* what main itself let go of, see freedom.c */
     px__list purged;
+    px__strand *spare; /* records of work, to be used again; work.c, K4 */
+    unsigned spare_count;
     size_t on_path; /* seen by main, not yet gone */
     size_t errors_listed;
     uint64_t errors_total;
@@ -120,6 +126,12 @@ struct px_runtime {
 
     px__worker workers[];
 };
+
+/* --- dispatch.c ------------------------------------------------------------ */
+
+/* px__loop_call() by a worker at the end of a run: nobody is woken, since this
+ * worker looks at the operations next. */
+void px__loop_call_next(px_runtime *rt, px__op *op);
 
 /* --- crew.c: wake-ups and sleep ------------------------------------------- */
 
@@ -213,6 +225,11 @@ void px__main_wake(px_runtime *rt, bool urgent);
  * memory. */
 void px__runtime_ref(px_runtime *rt);
 void px__runtime_unref(px_runtime *rt, uint32_t count);
+
+/* --- work.c --------------------------------------------------------------- */
+
+/* Free the spare records. In the runtime's release. */
+void px__work_drop_spare(px_runtime *rt);
 
 /* --- run_once.c ----------------------------------------------------------- */
 

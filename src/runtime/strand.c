@@ -131,7 +131,7 @@ px__strand_sending(px__strand *s, px__op *op)
     px_runtime *rt = s->rt;
     px__context_unbind(s->cx);
     px__life_move(s->cx, PX_RUNNING, PX_SENDING);
-    px__loop_call(rt, op);
+    px__loop_call_next(rt, op);
 }
 
 void
@@ -140,14 +140,14 @@ px__strand_closing(px__strand *s, px__op *op)
     px_runtime *rt = s->rt;
     px__context_unbind(s->cx);
     px__life_move(s->cx, PX_RUNNING, PX_CLOSING);
-    px__loop_call(rt, op);
+    px__loop_call_next(rt, op);
 }
 
 void
 px__strand_over(px__strand *s)
 {
     px_context *cx = s->cx;
-    bool failed = px_context_error(cx) != NULL;
+    bool failed = px__context_has_error(cx);
     int from = px__life_state(cx);
     px__context_unbind(cx);
     px__context_settle(cx);
@@ -178,9 +178,9 @@ give_to_failed(px_context *cx, px_failed_fn failed, void *arg)
 int
 px__settle(px_context *cx, int rc, px_failed_fn failed, void *arg)
 {
-    if (rc >= 0 && !px_context_error(cx))
+    if (rc >= 0 && !px__context_has_error(cx))
         return 0;
-    if (!px_context_error(cx))
+    if (!px__context_has_error(cx))
         px_fail_at(cx, rc, NULL, 0, "%s", px_strerror(rc));
     return failed ? give_to_failed(cx, failed, arg)
                   : px_context_error(cx)->code;

@@ -9,22 +9,8 @@
  *
  * ctest: slow
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "runtime_torture.h"
 
-#include <cmocka.h>
-
-#include <pxrt.h>
-
-#include "base/atomic.h"
-#include "fault.h"
-#include "fault_house.h"
-#include "fault_range.h"
-
-/* Fewer points than this mean that calls have gone past the wrappers. */
 enum { FLOOR = 900 };
 
 /* ---- callbacks ----------------------------------------------------------- */
@@ -36,12 +22,6 @@ finish(px_context *cx, void *arg)
     (void)arg;
     px__add_relaxed(&house.done, 1u);
     return 0;
-}
-
-static int
-misbehave(px_context *cx, void *arg)
-{
-    return px_fail(cx, ON_PURPOSE, "failed for %s", (const char *)arg);
 }
 
 /* Past a chunk, so that the heap has to grow. */
@@ -281,14 +261,6 @@ work_under_a_quota(void)
 /* ---- the tests ----------------------------------------------------------- */
 
 static void
-with(unsigned workers, bool eager)
-{
-    house_plan.workers = workers;
-    house_plan.eager = eager;
-    print_message("%u workers%s:\n", workers, eager ? ", eager" : "");
-}
-
-static void
 runtime__survives_each_failure__when_created(void **state)
 {
     (void)state;
@@ -336,8 +308,7 @@ static void
 points__are_as_many_as_ever(void **state)
 {
     (void)state;
-    print_message("fault: %zu points\n", fault_total_points());
-    assert_true(fault_total_points() >= FLOOR);
+    assert_points(FLOOR);
 }
 
 int

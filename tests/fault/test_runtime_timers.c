@@ -2,31 +2,11 @@
  * Timers and posted messages while the system refuses memory, threads and
  * descriptors. See test_runtime.c for what must hold.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "runtime_torture.h"
 
-#include <cmocka.h>
-
-#include <pxrt.h>
-
-#include "base/atomic.h"
-#include "fault.h"
-#include "fault_house.h"
-#include "fault_range.h"
-
-/* Fewer points than this mean that calls have gone past the wrappers. */
 enum { FLOOR = 200 };
 
 /* ---- timers -------------------------------------------------------------- */
-
-static int
-misbehave(px_context *cx, void *arg)
-{
-    return px_fail(cx, ON_PURPOSE, "failed for %s", (const char *)arg);
-}
 
 static int
 shoot(px_context *cx, void *arg)
@@ -75,11 +55,9 @@ timers(void)
     if (long_one)
         house_note(px_timer_cancel(long_one));
     px_timer_release(long_one);
-    house_run();
-    int active = px_active_count(house.rt) != 0;
-    px_timer_release(own);
-    int status = house_close();
-    return active ? STILL_ACTIVE : status;
+    int status = house_run_out();
+    px_timer_release(own); /* beyond the release */
+    return status;
 }
 
 static int
@@ -163,21 +141,10 @@ posts(void)
     px_timer_release(timer);
     if (cx)
         px_context_release(cx);
-    house_run();
-    int active = px_active_count(house.rt) != 0;
-    int status = house_close();
-    return active ? STILL_ACTIVE : status;
+    return house_run_out();
 }
 
 /* ---- the tests ----------------------------------------------------------- */
-
-static void
-with(unsigned workers, bool eager)
-{
-    house_plan.workers = workers;
-    house_plan.eager = eager;
-    print_message("%u workers%s:\n", workers, eager ? ", eager" : "");
-}
 
 static void
 timers__end__whatever_fails(void **state)
@@ -202,8 +169,7 @@ static void
 points__are_as_many_as_ever(void **state)
 {
     (void)state;
-    print_message("fault: %zu points\n", fault_total_points());
-    assert_true(fault_total_points() >= FLOOR);
+    assert_points(FLOOR);
 }
 
 int

@@ -4,11 +4,13 @@
  * comments: N = crew_notify, K = crew_kick, L = loop_call, P = turn_loop with
  * poll_begin and poll_end, S = search, R = go_to_sleep, T = take_token.
  *
- * Pushers put strands into the ready queue, posters post operations; they are
- * no workers and never look back. The loop is alive for ever but brings nothing
- * of its own, and there is no monitor to repair what was missed. Checked in
- * every interleaving: when nobody can move any more, no strand and no operation
- * is left, but for strands when every worker runs one already.
+ * Pushers put strands into the ready queue, posters post operations, and never
+ * look back: threads that are no workers, and callbacks that go on for long. (Who
+ * posts at the end of a run looks next, and is a worker here, not a poster.) The
+ * loop is alive for ever but brings nothing of its own, and there is no monitor
+ * to repair what was missed. Checked in every interleaving: when nobody can move
+ * any more, no strand and no operation is left, but for strands when every worker
+ * runs one already.
  *
  * One statement is one atomic access of the source, sequentially consistent; a
  * push to a queue is one step. Parking never returns for no reason: that would

@@ -30,10 +30,16 @@ enum {
 /* --- what the sources need and the model does not have -------------------- */
 
 /* Spinning is only another schedule. */
-unsigned
-px__spin_limit(void)
+bool
+px__spin_more(px__spin *spin)
 {
-    return 0;
+    (void)spin;
+    return false;
+}
+
+void
+px__spin_back_off(void)
+{
 }
 
 int64_t

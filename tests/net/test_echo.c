@@ -15,9 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "client.h"
+#include "process.h"
+#include "rounds.h"
 #include "sanitized.h"
 
 enum { MB = 1 << 20 };
@@ -69,10 +70,8 @@ echo__is_exact__for_all_sizes(void **state)
                                    99999, 262143, 262144, 3 * MB / 4, MB};
     char *bytes = malloc(MB);
     served s;
-    int fd;
+    int fd = serve_one(&s, &echoing, NULL);
     (void)state;
-    serve(&s, &echoing, NULL);
-    fd = dial(&s);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         fill_pattern(bytes, sizes[i], (unsigned)i);
         assert_echoed(fd, bytes, sizes[i]);
@@ -167,10 +166,8 @@ static void
 lines__are_answered__one_after_the_other(void **state)
 {
     served s;
-    int fd;
+    int fd = serve_one(&s, &lines, NULL);
     (void)state;
-    serve(&s, &lines, NULL);
-    fd = dial(&s);
     for (int i = 0; i < 1000; i++)
         ask_and_check(fd, i);
     hang_up(fd);
@@ -188,10 +185,8 @@ lines__are_answered_in_order__when_pipelined(void **state)
     enum { COUNT = 5000 };
     char *all = malloc(COUNT * 8), *end = all;
     served s;
-    int fd;
+    int fd = serve_one(&s, &lines, NULL);
     (void)state;
-    serve(&s, &lines, NULL);
-    fd = dial(&s);
     for (int i = 0; i < COUNT; i++)
         end += sprintf(end, "%d\n", i);
     assert_true(say(fd, all, (size_t)(end - all)));
@@ -209,10 +204,8 @@ static void
 half_close__gets_the_answers__then_the_end(void **state)
 {
     served s;
-    int fd;
+    int fd = serve_one(&s, &lines, NULL);
     (void)state;
-    serve(&s, &lines, NULL);
-    fd = dial(&s);
     assert_true(say_text(fd, "a\nb\nc\nrest"));
     hush(fd);
     assert_true(hears(fd, "<a>\n<b>\n<c>\n"));
@@ -339,8 +332,7 @@ echo__works__with_each_number_of_attempts(void **state)
         assert_echoed(fd, bytes, MB);
         if (attempts[i] == 0)
             assert_int_equal(stats_of(&s).async_sends, 0);
-        hang_up(fd);
-        unserve(&s);
+        unserve_one(&s, fd);
     }
     free(bytes);
 }
@@ -370,8 +362,7 @@ rollback__gives_each_callback_the_same_memory__unless_switched_off(void **state)
         int fd;
         px_server_options_init(&options);
         options.rollback = on;
-        serve(&s, &p, &options);
-        fd = dial(&s);
+        fd = serve_one(&s, &p, &options);
         say_text(fd, "1");
         assert_true(hears(fd, "same"));
         say_text(fd, "2");
@@ -417,8 +408,7 @@ assert_named(int family)
         family == AF_INET6 ? "[::1]:%u" : "127.0.0.1:%u",
         (unsigned)ntohs(family == AF_INET6 ? six.sin6_port : four.sin_port));
     assert_true(hears(fd, expected));
-    hang_up(fd);
-    unserve(&s);
+    unserve_one(&s, fd);
 }
 
 static void
@@ -451,8 +441,7 @@ stats__add_up__when_all_is_over(void **state)
     px_server_stats stats;
     int fd;
     (void)state;
-    serve(&s, &lines, NULL);
-    fd = dial(&s);
+    fd = serve_one(&s, &lines, NULL);
     for (int i = 0; i < 10; i++)
         ask_and_check(fd, 5);
     hang_up(fd);
@@ -471,17 +460,6 @@ stats__add_up__when_all_is_over(void **state)
 /* ---- memory ----------------------------------------------------------------
  */
 
-static long
-resident_kb(void)
-{
-    FILE *f = fopen("/proc/self/statm", "r");
-    long total = 0, resident = 0;
-    assert_non_null(f);
-    assert_int_equal(fscanf(f, "%ld %ld", &total, &resident), 2);
-    fclose(f);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 static int
 use_memory(px_context *cx, const char *data, size_t count)
 {
@@ -497,23 +475,21 @@ use_memory(px_context *cx, const char *data, size_t count)
 static void
 memory__stays_flat__over_many_rounds(void **state)
 {
-    const char *wish = getenv("PX_TEST_ROUNDS");
     const px_protocol p = {.received = use_memory};
-    long rounds = wish ? atol(wish) : 20000, before = 0;
+    long rounds = rounds_or(20000);
+    size_t before = 0;
     served s;
-    int fd;
+    int fd = serve_one(&s, &p, NULL);
     (void)state;
-    serve(&s, &p, NULL);
-    fd = dial(&s);
     for (long i = 0; i < rounds; i++) {
         char number[32];
         snprintf(number, sizeof number, "%ld", i);
         assert_true(say_text(fd, number));
         assert_true(hears(fd, number));
         if (i == rounds / 10)
-            before = resident_kb();
+            before = resident_bytes();
     }
-    assert_true(PX_SANITIZED || resident_kb() - before < 1024);
+    assert_true(PX_SANITIZED || resident_bytes() < before + MB);
     hang_up(fd);
     wait_closed(&s, 1);
     assert_true(stats_of(&s).rolled_back_bytes > (uint64_t)rounds * 3000);

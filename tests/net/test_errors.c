@@ -136,16 +136,14 @@ assert_fails(enum place place, int (*failed)(px_context *, const px_error *),
     int fd;
     setup(NULL);
     set_place(place);
-    serve(&s, &p, NULL);
-    fd = dial(&s);
+    fd = serve_one(&s, &p, NULL);
     say_text(fd, "x");
     wait_until(&s, was_reported, &s);
     assert_int_equal(s.last_error, code);
     assert_int_equal(peek(&seen.closed), 1);
     assert_int_equal(peek(&seen.last_status), code);
     assert_int_equal(peek(&seen.failed_calls), failed != NULL);
-    hang_up(fd);
-    unserve(&s);
+    unserve_one(&s, fd);
     assert_int_equal(s.errors, 1);
 }
 
@@ -188,8 +186,7 @@ failure__that_is_dealt_with__lets_the_connection_live(void **state)
         int fd;
         setup(NULL);
         set_place(place);
-        serve(&s, &p, NULL);
-        fd = dial(&s);
+        fd = serve_one(&s, &p, NULL);
         say_text(fd, "x");
         assert_true(hears(fd, expected[place]));
         set_place(PLACES);
@@ -221,8 +218,7 @@ failure__keeps_its_memory__until_it_is_released(void **state)
     served s;
     int fd, status = 0;
     (void)state;
-    serve(&s, &p, NULL);
-    fd = dial(&s);
+    fd = serve_one(&s, &p, NULL);
     say_text(fd, "evidence");
     while (status >= 0)
         status = px_run_once(s.rt, 100, &error);
@@ -403,12 +399,9 @@ descriptors__that_run_out__pause_accepting(void **state)
     px_runtime_stats load = {.size = sizeof load};
     uint64_t turns;
     served s;
-    int fd;
+    int fd = serve_one(&s, &echoing, NULL);
     (void)state;
-    serve(&s, &echoing, NULL);
-    fd = dial(&s);
-    say_text(fd, "x");
-    assert_true(hears(fd, "x"));
+    have_echoed(fd);
     hang_up(fd);
     wait_closed(&s, 1);
     getrlimit(RLIMIT_NOFILE, &before);
@@ -454,13 +447,10 @@ bytes_of_one_connection(void)
     int fd;
     assert_int_equal(px_quota_create((size_t)1 << 40, NULL, &quota), 0);
     options = within(quota);
-    serve(&s, &echoing, &options);
-    fd = dial(&s);
-    say_text(fd, "x");
-    assert_true(hears(fd, "x"));
+    fd = serve_one(&s, &echoing, &options);
+    have_echoed(fd);
     used = px_quota_used(quota);
-    hang_up(fd);
-    unserve(&s);
+    unserve_one(&s, fd);
     assert_int_equal(px_quota_used(quota), 0);
     px_quota_release(quota);
     return used;

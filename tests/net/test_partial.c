@@ -14,6 +14,7 @@
 #include <pxrt.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static struct {
     unsigned again_percent;
     unsigned most_bytes;
     bool broken;
+    bool poll_broken;
 } shim;
 
 static uint32_t
@@ -65,6 +67,18 @@ __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
         return -1;
     }
     return send_few(fd, message, flags, 1 + draw() % shim.most_bytes);
+}
+
+int __real_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+
+int
+__wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    if (!shim.poll_broken)
+        return __real_poll(fds, count, timeout_ms);
+    errno = ENOMEM;
+    return -1;
 }
 
 /* The answer to "n\n": three pieces, of which two lie in the callback heap. */
@@ -188,26 +202,48 @@ note_closed(px_context *cx, int status)
     __atomic_store_n(&closed_status, status, __ATOMIC_RELEASE);
 }
 
-/* An error of the socket closes the connection, and nothing else. */
+/* With the shim as it is: an answer that cannot leave closes the connection with
+ * an error that reads so, and does nothing else. */
 static void
-sends__that_fail__close_with_the_code(void **state)
+assert_end_of_send(const px_server_options *options, const char *reason)
 {
     const px_protocol p = {
         .connected = connected, .received = received, .closed = note_closed};
     served s;
-    int fd, status;
-    (void)state;
-    memset(&shim, 0, sizeof shim);
-    shim.broken = true;
-    serve(&s, &p, NULL);
-    fd = dial(&s);
+    serve(&s, &p, options);
+    int fd = dial(&s);
     say_text(fd, "600\n");
     wait_closed(&s, 1);
-    status = __atomic_load_n(&closed_status, __ATOMIC_ACQUIRE);
-    assert_string_equal(px_strerror(status), "broken pipe");
+    int status = __atomic_load_n(&closed_status, __ATOMIC_ACQUIRE);
+    assert_string_equal(px_strerror(status), reason);
     hang_up(fd);
     unserve(&s);
     assert_int_equal(s.errors, 0);
+}
+
+static void
+sends__that_fail__close_with_the_code(void **state)
+{
+    (void)state;
+    memset(&shim, 0, sizeof shim);
+    shim.broken = true;
+    assert_end_of_send(NULL, "broken pipe");
+}
+
+/* The thread stays with a full socket, and cannot wait for room: no deadline is
+ * to be waited for. */
+static void
+sends__that_cannot_wait__close_with_the_code(void **state)
+{
+    px_server_options options;
+    (void)state;
+    memset(&shim, 0, sizeof shim);
+    shim.again_percent = 100;
+    shim.poll_broken = true;
+    px_server_options_init(&options);
+    options.max_sync_send_attempts = 0;
+    options.send_timeout_ms = 0;
+    assert_end_of_send(&options, "not enough memory");
 }
 
 int
@@ -220,6 +256,7 @@ main(void)
             requests__are_answered_exactly__when_sends_take_few_bytes),
         cmocka_unit_test(requests__are_answered_exactly__when_the_thread_stays),
         cmocka_unit_test(sends__that_fail__close_with_the_code),
+        cmocka_unit_test(sends__that_cannot_wait__close_with_the_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

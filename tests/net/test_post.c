@@ -211,10 +211,8 @@ posts_of_threads__reach_a_resting_connection(void **state)
     poster posters[THREADS];
     int heard[THREADS] = {0};
     served s;
-    int fd;
+    int fd = serve_one(&s, &chat, NULL);
     (void)state;
-    serve(&s, &chat, NULL);
-    fd = dial(&s);
     wait_until(&s, one_there, NULL);
     for (int i = 0; i < THREADS; i++) {
         posters[i] = (poster){.cx = px_context_retain(guests[0]),

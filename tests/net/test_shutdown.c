@@ -18,13 +18,11 @@ idle_deadline__closes__who_says_nothing(void **state)
     (void)state;
     px_server_options_init(&options);
     options.idle_timeout_ms = 40;
-    serve(&s, &echoing, &options);
-    fd = dial(&s);
+    fd = serve_one(&s, &echoing, &options);
     assert_true(hear_end(fd) != -1);
     assert_one_end(&s, PX_ETIMEDOUT);
     assert_int_equal(stats_of(&s).timeouts, 1);
-    hang_up(fd);
-    unserve(&s);
+    unserve_one(&s, fd);
 }
 
 enum { IDLE_MS = 200 };
@@ -95,8 +93,7 @@ assert_send_deadline(unsigned attempts)
     fd = dial_small(&s, 4096);
     assert_one_end(&s, PX_ETIMEDOUT);
     assert_int_equal(stats_of(&s).timeouts, 1);
-    hang_up(fd);
-    unserve(&s);
+    unserve_one(&s, fd);
 }
 
 static void
@@ -113,6 +110,27 @@ send_deadline__holds__for_synchronous_sends(void **state)
     assert_send_deadline(0);
 }
 
+/* No deadline, and a peer that reads nothing: the thread does not stay for ever,
+ * but leaves the rest to the loop, which keeps nobody busy. */
+static void
+synchronous_send__is_left_to_the_loop__without_a_deadline(void **state)
+{
+    px_server_options options;
+    served s;
+    (void)state;
+    px_server_options_init(&options);
+    options.send_timeout_ms = 0;
+    options.max_sync_send_attempts = 0;
+    serve(&s, &flooding, &options);
+    int fd = dial_small(&s, 4096);
+    wait_until(&s, has_async_send, &s);
+    assert_int_equal(stats_of(&s).timeouts, 0);
+    assert_int_equal(stats_of(&s).closed, 0);
+    hang_up(fd);
+    wait_closed(&s, 1);
+    unserve(&s);
+}
+
 /* ---- the server ------------------------------------------------------------
  */
 
@@ -120,12 +138,9 @@ static void
 server_close__resets_connections__without_drain(void **state)
 {
     served s;
-    int fd;
+    int fd = serve_one(&s, &echoing, NULL);
     (void)state;
-    serve(&s, &echoing, NULL);
-    fd = dial(&s);
-    say_text(fd, "x");
-    assert_true(hears(fd, "x"));
+    have_echoed(fd);
     unserve(&s);
     assert_int_equal(hear_end(fd), ECONNRESET);
     assert_int_equal(peek(&seen.closed), 1);
@@ -137,12 +152,9 @@ static void
 server_close__closes_idle_connections_in_order__with_drain(void **state)
 {
     served s;
-    int fd;
+    int fd = serve_one(&s, &echoing, NULL);
     (void)state;
-    serve(&s, &echoing, NULL);
-    fd = dial(&s);
-    say_text(fd, "x");
-    assert_true(hears(fd, "x"));
+    have_echoed(fd);
     assert_int_equal(px_server_close(s.server, 60000), 0);
     assert_int_equal(hear_end(fd), 0);
     assert_int_equal(px_run(s.rt, NULL), 0);
@@ -158,11 +170,8 @@ server_close__lets_sends_finish__with_drain(void **state)
 {
     char *heard = malloc(FLOOD);
     served s;
-    int fd;
+    int fd = flood_one(&s, NULL);
     (void)state;
-    serve(&s, &flooding, NULL);
-    fd = dial_small(&s, 4096);
-    wait_until(&s, has_async_send, &s);
     assert_int_equal(px_server_close(s.server, 60000), 0);
     assert_int_equal(hear(fd, heard, FLOOD), FLOOD);
     assert_int_equal(hear_end(fd), 0);
@@ -177,11 +186,8 @@ static void
 server_close__resets_who_does_not_finish__at_the_deadline(void **state)
 {
     served s;
-    int fd;
+    int fd = flood_one(&s, NULL);
     (void)state;
-    serve(&s, &flooding, NULL);
-    fd = dial_small(&s, 4096);
-    wait_until(&s, has_async_send, &s);
     assert_int_equal(px_server_close(s.server, 30), 0);
     assert_int_equal(px_run(s.rt, NULL), 0);
     assert_int_equal(peek(&seen.closed), 1);
@@ -267,6 +273,7 @@ main(void)
         TEST(idle_deadline__spares__who_talks),
         TEST(send_deadline__closes__who_takes_nothing),
         TEST(send_deadline__holds__for_synchronous_sends),
+        TEST(synchronous_send__is_left_to_the_loop__without_a_deadline),
         TEST(server_close__resets_connections__without_drain),
         TEST(server_close__closes_idle_connections_in_order__with_drain),
         TEST(server_close__lets_sends_finish__with_drain),

@@ -1,23 +1,12 @@
 /* The dispatcher under load, against oracles: one owner at a time, no item
  * waits while a worker is idle, nothing is lost, memory stays flat.
  * ctest: serial, since the wake oracle measures time. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "runtime_support.h"
 
-#include <cmocka.h>
-
-#include <pxrt/lock.h>
-#include <pxrt/runtime.h>
-
-#include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "base/atomic.h"
 #include "platform/clock.h"
-#include "platform/thread.h"
+#include "process.h"
 #include "runtime/dispatch.h"
 #include "sanitized.h"
 
@@ -35,19 +24,6 @@ enum {
 };
 
 #define PATIENCE_NS ((int64_t)60 * 1000 * PX_NS_PER_MS)
-
-static px_runtime *
-create(unsigned workers)
-{
-    px_runtime *rt = NULL;
-    px_runtime_options o;
-    px_runtime_options_init(&o);
-    o.workers = workers;
-    px_context_options_init(&o.context); /* many fit into TSan's addresses */
-    o.context.window_bytes = (size_t)16 << 20;
-    assert_int_equal(px_runtime_create(&o, &rt), 0);
-    return rt;
-}
 
 /* --- ownership: strands woken from everywhere ----------------------------- */
 
@@ -152,7 +128,7 @@ strand__has_one_owner_and_many_workers__when_two_threads_wake(void **state)
 {
     (void)state;
     px__thread wakers[2];
-    px_runtime *rt = create(WORKERS);
+    px_runtime *rt = crowded_runtime_of(WORKERS);
     open_counters(rt);
     for (int i = 0; i < 2; i++)
         assert_int_equal(
@@ -232,7 +208,7 @@ item__begins_soon__whatever_the_idle_worker_is_doing(void **state)
     waits w = {0};
     uint32_t enough = 0;
     px_timer *t = NULL;
-    px_runtime *rt = create(2);
+    px_runtime *rt = crowded_runtime_of(2);
     for (int phase = 0; phase < 3; phase++) {
         if (phase == 1) /* the loop is alive: the idle worker polls */
             assert_int_equal(
@@ -324,7 +300,7 @@ strand__does_not_wait__behind_the_one_that_the_loop_brought(void **state)
     static const px__strand_kind busy = {run_busy, nothing_gone};
     static const px__strand_kind blocker = {run_blocker, nothing_gone};
     (void)state;
-    px_runtime *rt = create(2);
+    px_runtime *rt = crowded_runtime_of(2);
     behind.bring.fn = bring_blocker;
     assert_int_equal(px__strand_open(rt, &behind.blocker, &blocker, NULL), 0);
     assert_int_equal(px__strand_open(rt, &behind.busy, &busy, NULL), 0);
@@ -385,7 +361,7 @@ submit__loses_nothing__with_errors_and_nesting(void **state)
     px_work_options o;
     px_work_options_init(&o);
     o.failed = count_failed;
-    shared_runtime = create(WORKERS);
+    shared_runtime = crowded_runtime_of(WORKERS);
     for (uintptr_t i = 0; i < SUBMITS; i++)
         assert_int_equal(px_submit_work(shared_runtime, nested_or_failing,
                                         (void *)i, i % 2 ? &o : NULL),
@@ -431,7 +407,7 @@ runtime__comes_and_goes__at_random_moments(void **state)
 {
     (void)state;
     for (unsigned round = 0; round < RUNTIMES; round++) {
-        px_runtime *rt = create(1 + round % 3);
+        px_runtime *rt = crowded_runtime_of(1 + round % 3);
         mix(rt, round);
         assert_int_equal(px_runtime_release(rt), 0);
     }
@@ -446,7 +422,7 @@ runtime__is_released__with_much_under_way(void **state)
     for (int round = 0; round < 40; round++) {
         uint32_t enough = 0;
         px__thread threads[2];
-        shared_runtime = create(2);
+        shared_runtime = crowded_runtime_of(2);
         for (int i = 0; i < 2; i++)
             assert_int_equal(px__thread_create(&threads[i], "submitter",
                                                submit_from_thread, &enough),
@@ -462,18 +438,6 @@ runtime__is_released__with_much_under_way(void **state)
 
 /* --- memory --------------------------------------------------------------- */
 
-static size_t
-resident_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (!f || fscanf(f, "%*u %lu", &pages) != 1)
-        pages = 0;
-    if (f)
-        fclose(f);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void
 submit_in_portions(px_runtime *rt, int portions)
 {
@@ -488,7 +452,7 @@ static void
 memory__stays_flat__over_many_items(void **state)
 {
     (void)state;
-    px_runtime *rt = create(2);
+    px_runtime *rt = crowded_runtime_of(2);
     submit_in_portions(rt, 20);
     size_t before = resident_bytes();
     submit_in_portions(rt, 100);

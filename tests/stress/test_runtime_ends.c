@@ -1,36 +1,11 @@
 /* The end of a runtime against threads that still hold something of it: a
  * reference to a context, a handle of a timer. What they do with it meets the
  * release at every phase. ctest: slow */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "runtime_support.h"
 
-#include <cmocka.h>
+#include "sanitized.h"
 
-#include <pxrt/runtime.h>
-
-#include "base/atomic.h"
-#include "platform/thread.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { ROUNDS = 300 };
-#else
-enum { ROUNDS = 1000 };
-#endif
-
-static px_runtime *
-create(void)
-{
-    px_runtime *rt = NULL;
-    px_runtime_options o;
-    px_runtime_options_init(&o);
-    o.workers = 2;
-    px_context_options_init(&o.context);
-    o.context.window_bytes = (size_t)16 << 20;
-    assert_int_equal(px_runtime_create(&o, &rt), 0);
-    return rt;
-}
+enum { ROUNDS = PX_SANITIZED ? 300 : 1000 };
 
 /* --- the thread that holds something ---------------------------------------
  */
@@ -81,7 +56,7 @@ meet_often(void (*prepare)(px_runtime *rt), void (*what)(void))
     px__store_seqcst(&ended, false);
     assert_int_equal(px__thread_create(&holder, "holder", hold, NULL), 0);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        px_runtime *rt = create();
+        px_runtime *rt = crowded_runtime_of(2);
         px__store_seqcst(&held_context, NULL);
         prepare(rt);
         meet(rt, round);
@@ -162,14 +137,6 @@ posts__end_with_eclosed__while_the_runtime_goes(void **state)
 
 /* --- handles ---------------------------------------------------------------
  */
-
-static int
-do_nothing(px_context *cx, void *arg)
-{
-    (void)cx;
-    (void)arg;
-    return 0;
-}
 
 static void
 keep_handles(px_runtime *rt)

@@ -134,6 +134,21 @@ dial(const served *s)
     return dial_small(s, 0);
 }
 
+int
+serve_one(served *s, const px_protocol *protocol,
+          const px_server_options *options)
+{
+    serve(s, protocol, options);
+    return dial(s);
+}
+
+void
+unserve_one(served *s, int fd)
+{
+    hang_up(fd);
+    unserve(s);
+}
+
 static void
 check_patience(ssize_t count)
 {
@@ -186,6 +201,13 @@ hears(int fd, const char *text)
     assert_true(count <= sizeof heard);
     return hear(fd, heard, count) == (long)count &&
            memcmp(heard, text, count) == 0;
+}
+
+void
+have_echoed(int fd)
+{
+    assert_true(say_text(fd, "x"));
+    assert_true(hears(fd, "x"));
 }
 
 int

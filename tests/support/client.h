@@ -25,6 +25,11 @@ void serve(served *s, const px_protocol *protocol,
 /* Close the server at once, see all of it freed, and release the runtime. */
 void unserve(served *s);
 
+/* The same with one client, whose descriptor is returned. */
+int serve_one(served *s, const px_protocol *protocol,
+              const px_server_options *options);
+void unserve_one(served *s, int fd);
+
 /* Be the main thread until @condition(@arg) holds; count reported errors. */
 void wait_until(served *s, bool (*condition)(void *arg), void *arg);
 
@@ -50,6 +55,9 @@ long hear(int fd, void *bytes, size_t count);
 
 /* Whether exactly @text comes next. */
 bool hears(int fd, const char *text);
+
+/* For servers that echo: a word there and back. */
+void have_echoed(int fd);
 
 /* What ends the stream, with nothing before it: 0 an orderly end, or errno; -1
  * when there are bytes. */

@@ -120,6 +120,16 @@ flood(px_context *cx)
 static const px_protocol flooding = {
     .connected = flood, .received = swallow, .closed = note_closed};
 
+/* A server whose one client takes nothing: a send is under way. */
+static inline int
+flood_one(served *s, const px_server_options *options)
+{
+    serve(s, &flooding, options);
+    int fd = dial_small(s, 4096);
+    wait_until(s, has_async_send, s);
+    return fd;
+}
+
 #define TEST(fn) cmocka_unit_test_setup(fn, setup)
 
 #endif

@@ -124,6 +124,8 @@ FAULT(int, uv_poll_start, (uv_poll_t * poll, int events, uv_poll_cb cb),
       (poll, events, cb), UV_ENOMEM)
 
 /* libuv: streams. */
+FAULT(int, uv_tcp_init, (uv_loop_t * loop, uv_tcp_t *tcp), (loop, tcp),
+      UV_ENOMEM)
 FAULT(int, uv_tcp_open, (uv_tcp_t * tcp, uv_os_sock_t fd), (tcp, fd), UV_EBADF)
 FAULT(int, uv_tcp_close_reset, (uv_tcp_t * tcp, uv_close_cb cb), (tcp, cb),
       UV_EINVAL)

@@ -1,4 +1,4 @@
-# Sourced by tests/run.sh and examples/demo.sh: sees which of the tools they
+# Sourced by tests/run.sh, bench/setup.sh and examples/demo.sh: sees which of the tools they
 # name are missing, says so, and installs them with the system's package
 # manager. A machine that has everything is left alone.
 # shellcheck shell=sh
@@ -34,7 +34,14 @@ xz|have xz|xz-utils|xz|xz|xz
 pythonlibs|module openssl zlib libffi liblzma sqlite3 readline ncursesw uuid|libssl-dev zlib1g-dev libffi-dev liblzma-dev libsqlite3-dev libreadline-dev libncurses-dev uuid-dev|openssl-devel zlib-devel libffi-devel xz-devel sqlite-devel readline-devel ncurses-devel libuuid-devel|openssl zlib libffi xz sqlite readline ncurses util-linux-libs|openssl zlib libffi xz sqlite readline ncurses
 bzip2|header bzlib.h|libbz2-dev|bzip2-devel|bzip2|bzip2
 gdbm|header gdbm.h ndbm.h|libgdbm-dev libgdbm-compat-dev|gdbm-devel|gdbm|gdbm
-peers|module apr-1 talloc glib-2.0 ck jemalloc|libapr1-dev libtalloc-dev libglib2.0-dev libck-dev libnsync-dev libmimalloc-dev libjemalloc-dev|apr-devel libtalloc-devel glib2-devel ck-devel mimalloc-devel jemalloc-devel|apr talloc glib2 mimalloc jemalloc|apr talloc glib mimalloc jemalloc
+apr|module apr-1|libapr1-dev|apr-devel|apr|apr
+talloc|module talloc|libtalloc-dev|libtalloc-devel|talloc|talloc
+glib|module glib-2.0|libglib2.0-dev|glib2-devel|glib2|glib
+ck|module ck|libck-dev|ck-devel|-|-
+nsync|links cc -lnsync|libnsync-dev|-|-|-
+mimalloc|links cc -lmimalloc|libmimalloc-dev|mimalloc-devel|mimalloc|mimalloc
+jemalloc|links cc -ljemalloc|libjemalloc-dev|jemalloc-devel|jemalloc|jemalloc
+nginx|daemon nginx|nginx-light|nginx|nginx|nginx
 '
 
 # Probes.
@@ -42,6 +49,11 @@ have() {
     for command in "$@"; do
         command -v "$command" >/dev/null 2>&1 || return 1
     done
+}
+
+# Not everybody has the administrator's folders in PATH.
+daemon() {
+    (PATH=$PATH:/usr/sbin:/usr/local/sbin && have "$@")
 }
 
 module() {

@@ -286,6 +286,138 @@ data__belongs_to_the_host(void **state)
     px_context_release(cx);
 }
 
+/* ---- another life where a context of default options was ---- */
+
+static px_heap_stats
+stats_of(px_heap *heap)
+{
+    px_heap_stats stats = {.size = sizeof stats};
+    assert_int_equal(px_heap_get_stats(heap, &stats), 0);
+    return stats;
+}
+
+static void
+assert_heap_is_fresh(px_heap *heap)
+{
+    px_heap_stats stats = stats_of(heap);
+    assert_int_equal(stats.used_bytes, 0);
+    assert_int_equal(stats.snapshot_count, 0);
+    assert_int_equal(stats.cleanup_count, 0);
+    assert_int_equal(stats.rollback_count, 0);
+    assert_int_equal(stats.failed_count, 0);
+    assert_int_equal(px_heap_validate(heap), 0);
+}
+
+static void
+assert_fresh(px_context *cx, void *data)
+{
+    assert_int_equal(px_context_state(cx), PX_CREATED);
+    assert_null(px_context_error(cx));
+    assert_ptr_equal(px_context_data(cx), data);
+    assert_heap_is_fresh(px_context_heap(cx));
+    assert_heap_is_fresh(px_context_base(cx));
+    assert_ptr_equal(px_owner(cx), cx);
+    assert_int_equal(px_enter(cx), 0);
+    assert_int_equal(px_deliver(cx), 0); /* nothing of before is waiting */
+    assert_int_equal(px_leave(cx), 0);
+}
+
+static int
+never_run(px_context *cx, void *bytes, size_t count)
+{
+    (void)cx;
+    (void)bytes;
+    (void)count;
+    fail();
+    return 0;
+}
+
+/* Leave traces of every kind, in both heaps; answers a snapshot. */
+static px_snapshot
+live_fully(px_context *cx)
+{
+    px_snapshot here;
+    assert_int_equal(px_enter(cx), 0);
+    assert_int_equal(px_heap_snapshot(px_context_heap(cx), &here), 0);
+    memset(px_alloc(cx, 3 << 20), 0xff, 3 << 20);
+    memset(px_heap_alloc(px_context_base(cx), 5000), 0xff, 5000);
+    assert_null(px_alloc(cx, SIZE_MAX / 2));
+    assert_int_equal(px_heap_rollback(px_context_heap(cx), &here), 0);
+    memset(px_alloc(cx, 1000), 0xff, 1000);
+    assert_int_equal(px_post(cx, never_run, "x", 1), 0);
+    assert_int_equal(px_fail(cx, PX_EFAILED, "of another life"), PX_EFAILED);
+    assert_int_equal(px_leave(cx), 0);
+    return here;
+}
+
+static px_context *
+create_with(uint32_t flags, void *data)
+{
+    px_context_options options;
+    px_context *cx;
+    px_context_options_init(&options);
+    options.flags = flags;
+    options.data = data;
+    assert_int_equal(px_context_create(&options, &cx), 0);
+    return cx;
+}
+
+static void
+create__is_as_new__where_a_default_context_was(void **state)
+{
+    static const char zeros[1000];
+    (void)state;
+    for (int life = 0; life < 3; life++) {
+        px_context *cx = create_with(PX_HEAP_SMALL_START, &life);
+        px_context *before = cx;
+        px_snapshot newer;
+        assert_fresh(cx, &life);
+        px_snapshot stale = live_fully(cx);
+        px_context_release(cx);
+        assert_null(px_owner(before));
+        cx = create();
+        assert_ptr_equal(cx, before); /* or the test would show nothing */
+        assert_fresh(cx, NULL);
+        assert_int_equal(px_heap_snapshot(px_context_heap(cx), &newer), 0);
+        assert_int_equal(px_heap_rollback(px_context_heap(cx), &stale),
+                         PX_ESTALE);
+        assert_memory_equal(px_heap_calloc(px_context_heap(cx), 1, 1000), zeros,
+                            1000);
+        assert_memory_equal(px_heap_calloc(px_context_base(cx), 1, 1000), zeros,
+                            1000);
+        px_context_release(cx);
+    }
+}
+
+/* What another kind of owner leaves in the window is not revived as a context,
+ * nor a context as a heap. */
+static void
+create__is_as_new__after_other_owners(void **state)
+{
+    static const uint32_t kinds[] = {0, PX_HEAP_SIZED, PX_HEAP_SMALL_PAGES};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        px_context *cx = create();
+        px_heap *heap;
+        live_fully(cx);
+        px_context_release(cx);
+        assert_int_equal(px_heap_create(NULL, &heap), 0);
+        assert_heap_is_fresh(heap);
+        assert_ptr_equal(px_heap_of(heap), heap);
+        assert_null(px_owner(heap));
+        px_heap_release(heap);
+        cx = create();
+        assert_fresh(cx, NULL);
+        px_context_release(cx);
+        cx = create_with(kinds[i], NULL);
+        live_fully(cx);
+        px_context_release(cx);
+        cx = create();
+        assert_fresh(cx, NULL);
+        px_context_release(cx);
+    }
+}
+
 int
 main(void)
 {
@@ -293,6 +425,8 @@ main(void)
         cmocka_unit_test(create__starts_with_one_reference__and_nothing_else),
         cmocka_unit_test(create__refuses_bad_options__and_leaves_out_alone),
         cmocka_unit_test(create__takes_the_shorter_struct__of_an_older_caller),
+        cmocka_unit_test(create__is_as_new__where_a_default_context_was),
+        cmocka_unit_test(create__is_as_new__after_other_owners),
         cmocka_unit_test(heaps__are_two__in_one_window),
         cmocka_unit_test(owner__is_exact__between_contexts_and_others),
         cmocka_unit_test(quota__holds_for_the_context__and_leaves_it_usable),

@@ -1,49 +1,27 @@
 /* The slim reader-writer lock, from one thread and with a helper thread. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "ask.h"
 
 #include <pxrt/lock.h>
 
 #include "base/atomic.h"
 #include "death.h"
-#include "platform/thread.h"
 
-/* A lock, and a question that another thread answers about it. */
-struct question {
-    px_rwlock *lock;
-    bool answer;
-};
-
-static void
-can_read(void *arg)
+static bool
+can_read(void *lock)
 {
-    struct question *q = arg;
-    q->answer = px_rwlock_try_read_lock(q->lock);
-    if (q->answer)
-        px_rwlock_read_unlock(q->lock);
-}
-
-static void
-can_write(void *arg)
-{
-    struct question *q = arg;
-    q->answer = px_rwlock_try_write_lock(q->lock);
-    if (q->answer)
-        px_rwlock_write_unlock(q->lock);
+    if (!px_rwlock_try_read_lock((px_rwlock *)lock))
+        return false;
+    px_rwlock_read_unlock((px_rwlock *)lock);
+    return true;
 }
 
 static bool
-ask(px__thread_fn fn, px_rwlock *lock)
+can_write(void *lock)
 {
-    struct question q = {.lock = lock};
-    px__thread t;
-    assert_int_equal(px__thread_create(&t, "asker", fn, &q), 0);
-    px__thread_join(&t);
-    return q.answer;
+    if (!px_rwlock_try_write_lock((px_rwlock *)lock))
+        return false;
+    px_rwlock_write_unlock((px_rwlock *)lock);
+    return true;
 }
 
 static void
@@ -102,18 +80,24 @@ write_and_leave(void *arg)
     px_rwlock_write_unlock(arg);
 }
 
+/* Start a thread at the lock, and wait until it has announced itself there. */
+static void
+start_waiter(px__thread *t, px__thread_fn fn, px_rwlock *lock)
+{
+    uint32_t before = px__load_relaxed(&lock->state);
+    assert_int_equal(px__thread_create(t, "waiter", fn, lock), 0);
+    while (px__load_relaxed(&lock->state) == before)
+        px__thread_yield();
+}
+
 static void
 read_lock__keeps_out_new_readers__while_a_writer_waits(void **state)
 {
     (void)state;
     px_rwlock lock = {0};
-    px_rwlock_read_lock(&lock);
     px__thread writer;
-    assert_int_equal(
-        px__thread_create(&writer, "writer", write_and_leave, &lock), 0);
-    while (px__load_relaxed(&lock.state) ==
-           1) /* until it has announced itself */
-        px__thread_yield();
+    px_rwlock_read_lock(&lock);
+    start_waiter(&writer, write_and_leave, &lock);
     assert_false(ask(can_read, &lock));
     px_rwlock_read_unlock(&lock);
     px__thread_join(&writer);
@@ -133,13 +117,9 @@ write_unlock__wakes_a_parked_reader__always(void **state)
 {
     (void)state;
     px_rwlock lock = {0};
-    px_rwlock_write_lock(&lock);
-    uint32_t alone = lock.state;
     px__thread reader;
-    assert_int_equal(
-        px__thread_create(&reader, "reader", read_and_leave, &lock), 0);
-    while (px__load_relaxed(&lock.state) == alone)
-        px__thread_yield();
+    px_rwlock_write_lock(&lock);
+    start_waiter(&reader, read_and_leave, &lock);
     px_rwlock_write_unlock(&lock);
     px__thread_join(&reader);
     assert_int_equal(lock.state, 0);
@@ -152,16 +132,8 @@ write_unlock__wakes_both_kinds__when_both_wait(void **state)
     px_rwlock lock = {0};
     px__thread reader, writer;
     px_rwlock_write_lock(&lock);
-    uint32_t before = lock.state;
-    assert_int_equal(
-        px__thread_create(&reader, "reader", read_and_leave, &lock), 0);
-    while (px__load_relaxed(&lock.state) == before)
-        px__thread_yield();
-    before = px__load_relaxed(&lock.state);
-    assert_int_equal(
-        px__thread_create(&writer, "writer", write_and_leave, &lock), 0);
-    while (px__load_relaxed(&lock.state) == before)
-        px__thread_yield();
+    start_waiter(&reader, read_and_leave, &lock);
+    start_waiter(&writer, write_and_leave, &lock);
     px_rwlock_write_unlock(&lock);
     px__thread_join(&reader);
     px__thread_join(&writer);

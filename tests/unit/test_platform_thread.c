@@ -206,6 +206,31 @@ cpu_count__follows_the_affinity__when_narrowed(void **state)
     assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
     assert_int_equal(count, 1);
 }
+
+static void
+pin_and_count(void *count)
+{
+    cpu_set_t set;
+    size_t first = 0;
+    sched_getaffinity(0, sizeof set, &set);
+    while (!CPU_ISSET(first, &set))
+        first++;
+    CPU_ZERO(&set);
+    CPU_SET(first, &set);
+    sched_setaffinity(0, sizeof set, &set);
+    *(unsigned *)count = px__cpu_count();
+}
+
+/* Else who asks first from a pinned thread would keep all others from spinning.
+ */
+static void
+cpu_count__is_the_process_s__on_a_pinned_thread(void **state)
+{
+    (void)state;
+    unsigned count = 0, before = px__cpu_count();
+    run(pin_and_count, &count);
+    assert_int_equal(count, before);
+}
 #endif
 
 static void
@@ -261,6 +286,7 @@ main(void)
 #if defined(__linux__)
         cmocka_unit_test(create__cuts_the_name__to_what_the_system_takes),
         cmocka_unit_test(cpu_count__follows_the_affinity__when_narrowed),
+        cmocka_unit_test(cpu_count__is_the_process_s__on_a_pinned_thread),
 #endif
         cmocka_unit_test(at_exit__runs_last_armed_first__and_late_ones_too),
         cmocka_unit_test(at_exit__runs_all__beyond_the_systems_own_rounds),

@@ -1,59 +1,18 @@
 /* The runtime itself: input, roles of threads, the path to freedom, waiting,
  * stop, counters. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <pxrt/lock.h>
-#include <pxrt/runtime.h>
+#include "runtime_support.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <uv.h>
 
-#include "base/atomic.h"
 #include "platform/clock.h"
-#include "platform/thread.h"
 
 #if !defined(_WIN32)
 #include <sys/wait.h>
 #include <unistd.h>
 #endif
-
-static px_runtime *
-create(unsigned workers)
-{
-    px_runtime *rt = NULL;
-    px_runtime_options o;
-    px_runtime_options_init(&o);
-    o.workers = workers;
-    assert_int_equal(px_runtime_create(&o, &rt), 0);
-    return rt;
-}
-
-static int
-count_up(px_context *cx, void *arg)
-{
-    (void)cx;
-    px__add_seqcst((uint32_t *)arg, 1);
-    return 0;
-}
-
-static px_event gate;
-static px_event at_the_gate;
-
-static int
-wait_at_the_gate(px_context *cx, void *arg)
-{
-    (void)cx;
-    (void)arg;
-    px_event_set(&at_the_gate);
-    return px_event_wait(&gate, -1);
-}
 
 /* --- options and input ---------------------------------------------------- */
 
@@ -101,7 +60,7 @@ functions__answer_einval__to_null(void **state)
 {
     (void)state;
     px_runtime_stats s = {.size = sizeof s};
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     assert_int_equal(px_run_once(NULL, 0, NULL), PX_EINVAL);
     assert_int_equal(px_run(NULL, NULL), PX_EINVAL);
     assert_int_equal(px_stop(NULL), PX_EINVAL);
@@ -119,7 +78,7 @@ static void
 strerror__knows_the_codes_of_libuv__once_there_is_a_runtime(void **state)
 {
     (void)state;
-    assert_int_equal(px_runtime_release(create(1)), 0);
+    assert_int_equal(px_runtime_release(runtime_of(1)), 0);
     assert_string_equal(px_strerror(UV_EADDRINUSE), "address already in use");
     assert_string_equal(px_strerror(-77777), "unknown status");
 }
@@ -168,7 +127,7 @@ main_functions__are_refused__in_callbacks_and_other_threads(void **state)
 {
     (void)state;
     px__thread thread;
-    answers a = {.rt = create(1)};
+    answers a = {.rt = runtime_of(1)};
     assert_int_equal(px_submit_work(a.rt, ask_in_callback, &a, NULL), 0);
     assert_int_equal(px_run(a.rt, NULL), 0);
     assert_refused(&a);
@@ -202,7 +161,7 @@ static void
 main_functions__are_refused__in_the_cleanups_that_they_run(void **state)
 {
     (void)state;
-    answers a = {.rt = create(1)};
+    answers a = {.rt = runtime_of(1)};
     assert_int_equal(px_submit_work(a.rt, defer_ask, &a, NULL), 0);
     assert_int_equal(px_run(a.rt, NULL), 0);
     assert_refused(&a);
@@ -222,7 +181,7 @@ worker_id__is_0_on_main__and_a_number_on_workers(void **state)
 {
     (void)state;
     unsigned id = 0;
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     px_submit_work(rt, note_worker, &id, NULL);
     assert_int_equal(px_run(rt, NULL), 0);
     assert_int_equal(id, 1);
@@ -259,11 +218,16 @@ assert_moved(path *p, const char *expected)
     px_mutex_unlock(&p->lock);
 }
 
+/* From FINISHED on one station for each turn of main. */
 static void
-wait_until_idle(px_runtime *rt)
+assert_freed_in_turns(px_runtime *rt, path *p)
 {
-    while (px_active_count(rt) > 0)
-        px__pause();
+    static const char *const moves[] = {"finished>released ",
+                                        "released>purged ", "purged>freed "};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(px_run_once(rt, -1, NULL), 1);
+        assert_moved(p, moves[i]);
+    }
 }
 
 static void
@@ -272,28 +236,16 @@ context__moves_one_station_per_turn__after_success(void **state)
     (void)state;
     static path p;
     uint32_t count = 0;
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     px_observe_states(note_move, &p);
     assert_int_equal(px_submit_work(rt, count_up, &count, NULL), 0);
     wait_until_idle(rt);
     assert_moved(&p, "created>ready ready>running running>done done>finished ");
-    assert_int_equal(px_run_once(rt, -1, NULL), 1);
-    assert_moved(&p, "finished>released ");
-    assert_int_equal(px_run_once(rt, -1, NULL), 1);
-    assert_moved(&p, "released>purged ");
-    assert_int_equal(px_run_once(rt, -1, NULL), 1);
-    assert_moved(&p, "purged>freed ");
+    assert_freed_in_turns(rt, &p);
     assert_int_equal(px_run_once(rt, -1, NULL), 0);
     assert_moved(&p, "");
     px_observe_states(NULL, NULL);
     assert_int_equal(px_runtime_release(rt), 0);
-}
-
-static int
-fail_plainly(px_context *cx, void *arg)
-{
-    (void)arg;
-    return px_fail(cx, PX_EFULL, "no");
 }
 
 static void
@@ -302,7 +254,7 @@ context__stays_failed__until_its_error_is_released(void **state)
     (void)state;
     static path p;
     const px_error *error = NULL;
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     px_observe_states(note_move, &p);
     assert_int_equal(px_submit_work(rt, fail_plainly, NULL, NULL), 0);
     assert_int_equal(px_run_once(rt, -1, &error), PX_EFULL);
@@ -311,22 +263,9 @@ context__stays_failed__until_its_error_is_released(void **state)
     px_error_release(error);
     assert_int_equal(px_run_once(rt, -1, NULL), 1);
     assert_moved(&p, "failed>finished ");
-    assert_int_equal(px_run_once(rt, -1, NULL), 1);
-    assert_moved(&p, "finished>released ");
-    assert_int_equal(px_run_once(rt, -1, NULL), 1);
-    assert_moved(&p, "released>purged ");
-    assert_int_equal(px_run_once(rt, -1, NULL), 1);
-    assert_moved(&p, "purged>freed ");
+    assert_freed_in_turns(rt, &p);
     px_observe_states(NULL, NULL);
     assert_int_equal(px_runtime_release(rt), 0);
-}
-
-static int
-one_shot(px_context *cx, void *arg)
-{
-    (void)cx;
-    (void)arg;
-    return 0;
 }
 
 static void
@@ -334,9 +273,9 @@ context__rests_between__when_it_is_a_timer(void **state)
 {
     (void)state;
     static path p;
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     px_observe_states(note_move, &p);
-    px_submit_timer(rt, 0, 0, one_shot, NULL, NULL, NULL);
+    px_submit_timer(rt, 0, 0, do_nothing, NULL, NULL, NULL);
     assert_int_equal(px_run(rt, NULL), 0);
     assert_moved(&p, "created>ready ready>running running>idle "
                      "idle>ready ready>running running>done done>finished "
@@ -351,7 +290,7 @@ static void
 run_once__waits_its_time__when_nothing_happens(void **state)
 {
     (void)state;
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     int64_t start_ns = px__now_ns();
     assert_int_equal(px_run_once(rt, 0, NULL), 0);
     assert_int_equal(px_run_once(rt, -1, NULL), 0); /* nothing is active */
@@ -374,7 +313,7 @@ run_once__wakes_up__when_the_last_work_ends(void **state)
 {
     (void)state;
     px__thread thread;
-    px_runtime *rt = create(2);
+    px_runtime *rt = runtime_of(2);
     px_submit_work(rt, wait_at_the_gate, NULL, NULL);
     assert_int_equal(
         px__thread_create(&thread, "opener", open_the_gate_later, rt), 0);
@@ -395,8 +334,8 @@ static void
 stop__ends_px_run__though_work_is_active(void **state)
 {
     (void)state;
-    px_runtime *rt = create(2);
-    px_submit_timer(rt, 3600 * 1000, 0, one_shot, NULL, NULL, NULL);
+    px_runtime *rt = runtime_of(2);
+    px_submit_timer(rt, 3600 * 1000, 0, do_nothing, NULL, NULL, NULL);
     px_submit_work(rt, stop_runtime, rt, NULL);
     assert_int_equal(px_run(rt, NULL), 0);
     assert_true(px_active_count(rt) >= 1);
@@ -427,9 +366,9 @@ static void
 stop__is_safe__in_a_signal_handler(void **state)
 {
     (void)state;
-    signalled = create(2);
+    signalled = runtime_of(2);
     signal(SIGUSR1, on_signal);
-    px_submit_timer(signalled, 3600 * 1000, 0, one_shot, NULL, NULL, NULL);
+    px_submit_timer(signalled, 3600 * 1000, 0, do_nothing, NULL, NULL, NULL);
     for (int i = 0; i < 50; i++) {
         px_submit_work(signalled, raise_signal, NULL, NULL);
         assert_int_equal(px_run(signalled, NULL), 0);
@@ -453,8 +392,8 @@ answers_in_child(px_runtime *rt, px_timer *kept)
 {
     px_timer *t;
     bool forked =
-        px_submit_work(rt, one_shot, NULL, NULL) == PX_EFORKED &&
-        px_submit_timer(rt, 0, 0, one_shot, NULL, NULL, &t) == PX_EFORKED &&
+        px_submit_work(rt, do_nothing, NULL, NULL) == PX_EFORKED &&
+        px_submit_timer(rt, 0, 0, do_nothing, NULL, NULL, &t) == PX_EFORKED &&
         px_run_once(rt, 0, NULL) == PX_EFORKED &&
         px_run(rt, NULL) == PX_EFORKED && px_stop(rt) == PX_EFORKED &&
         px_timer_cancel(kept) == PX_EFORKED;
@@ -468,9 +407,10 @@ static void
 child__is_told__that_it_has_no_runtime(void **state)
 {
     (void)state;
-    px_runtime *rt = create(2);
+    px_runtime *rt = runtime_of(2);
     px_timer *kept = NULL;
-    assert_int_equal(px_submit_timer(rt, 0, 0, one_shot, NULL, NULL, &kept), 0);
+    assert_int_equal(px_submit_timer(rt, 0, 0, do_nothing, NULL, NULL, &kept),
+                     0);
     assert_int_equal(px_submit_work(rt, keep_context, NULL, NULL), 0);
     assert_int_equal(px_run(rt, NULL), 0);
     pid_t child = fork();
@@ -481,7 +421,7 @@ child__is_told__that_it_has_no_runtime(void **state)
     assert_int_equal(status, 0);
     px_timer_release(kept);
     px_context_release(kept_context);
-    assert_int_equal(px_submit_work(rt, one_shot, NULL, NULL), 0);
+    assert_int_equal(px_submit_work(rt, do_nothing, NULL, NULL), 0);
     assert_int_equal(px_run(rt, NULL), 0);
     assert_int_equal(px_runtime_release(rt), 0);
 }
@@ -524,7 +464,7 @@ stats__count__what_happened(void **state)
     (void)state;
     uint32_t count = 0;
     px_runtime_stats s = {.size = sizeof s};
-    px_runtime *rt = create(2);
+    px_runtime *rt = runtime_of(2);
     wait_until_parked(rt, 2);
     for (int i = 0; i < 10; i++)
         px_submit_work(rt, i == 3 ? fail_plainly : count_up, &count, NULL);

@@ -1,15 +1,6 @@
 /* Timers: shots, merging, cancel from everywhere, failure, rollback. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "runtime_support.h"
 
-#include <cmocka.h>
-
-#include <pxrt/lock.h>
-#include <pxrt/runtime.h>
-
-#include "base/atomic.h"
 #include "platform/clock.h"
 
 typedef struct probe {
@@ -19,17 +10,6 @@ typedef struct probe {
     size_t used_bytes;
     px_event happened;
 } probe;
-
-static px_runtime *
-create(void)
-{
-    px_runtime *rt = NULL;
-    px_runtime_options o;
-    px_runtime_options_init(&o);
-    o.workers = 2;
-    assert_int_equal(px_runtime_create(&o, &rt), 0);
-    return rt;
-}
 
 static int
 count_shot(px_context *cx, void *arg)
@@ -46,7 +26,7 @@ timer__shoots_once_after_its_time__without_a_period(void **state)
 {
     (void)state;
     probe p = {0};
-    px_runtime *rt = create();
+    px_runtime *rt = runtime_of(2);
     int64_t start_ns = px__now_ns();
     assert_int_equal(px_submit_timer(rt, 20, 0, count_shot, NULL, &p, NULL), 0);
     assert_int_equal(px_run(rt, NULL), 0);
@@ -60,7 +40,7 @@ timer__shoots_at_once__with_a_time_of_0(void **state)
 {
     (void)state;
     probe p = {0};
-    px_runtime *rt = create();
+    px_runtime *rt = runtime_of(2);
     assert_int_equal(px_submit_timer(rt, 0, 0, count_shot, NULL, &p, NULL), 0);
     assert_int_equal(px_run(rt, NULL), 0);
     assert_int_equal(p.shots, 1);
@@ -73,7 +53,7 @@ static void
 timer__shoots_at_once__though_the_next_shot_is_far(void **state)
 {
     (void)state;
-    px_runtime *rt = create();
+    px_runtime *rt = runtime_of(2);
     for (int i = 0; i < 20; i++) {
         probe p = {0};
         assert_int_equal(
@@ -109,7 +89,7 @@ timer__rolls_back_each_shot__until_it_cancels_itself(void **state)
 {
     (void)state;
     probe p = {.last = 20};
-    px_runtime *rt = create();
+    px_runtime *rt = runtime_of(2);
     assert_int_equal(
         px_submit_timer(rt, 5, 1, fill_and_cancel_at_last, NULL, &p, &p.timer),
         0);
@@ -125,7 +105,7 @@ cancel__ends_the_timer__from_main_before_its_first_shot(void **state)
 {
     (void)state;
     probe p = {0};
-    px_runtime *rt = create();
+    px_runtime *rt = runtime_of(2);
     assert_int_equal(
         px_submit_timer(rt, 3600 * 1000, 5, count_shot, NULL, &p, &p.timer), 0);
     assert_int_equal(px_run_once(rt, 0, NULL), 0);
@@ -150,7 +130,7 @@ cancel__ends_the_timer__from_work(void **state)
 {
     (void)state;
     probe p = {0};
-    px_runtime *rt = create();
+    px_runtime *rt = runtime_of(2);
     assert_int_equal(px_submit_timer(rt, 0, 1, count_shot, NULL, &p, &p.timer),
                      0);
     px_event_wait(&p.happened, -1);
@@ -179,7 +159,7 @@ timer__ends_with_an_error_to_main__when_a_shot_fails(void **state)
     (void)state;
     probe p = {.last = 3};
     const px_error *error = NULL;
-    px_runtime *rt = create();
+    px_runtime *rt = runtime_of(2);
     assert_int_equal(px_submit_timer(rt, 1, 1, fail_at_last, NULL, &p, NULL),
                      0);
     assert_int_equal(px_run(rt, &error), PX_EFULL);
@@ -205,7 +185,7 @@ timer__ends_quietly__when_failed_deals_with_the_error(void **state)
 {
     (void)state;
     probe p = {.last = 2};
-    px_runtime *rt = create();
+    px_runtime *rt = runtime_of(2);
     assert_int_equal(
         px_submit_timer(rt, 1, 1, fail_at_last, deal_with_it, &p, NULL), 0);
     assert_int_equal(px_run(rt, NULL), 0);
@@ -234,7 +214,7 @@ timer__merges_late_shots__when_one_takes_longer_than_the_period(void **state)
 {
     (void)state;
     probe p = {0};
-    px_runtime *rt = create();
+    px_runtime *rt = runtime_of(2);
     assert_int_equal(
         px_submit_timer(rt, 1, 5, be_late_once, NULL, &p, &p.timer), 0);
     assert_int_equal(px_run(rt, NULL), 0);
@@ -256,7 +236,7 @@ static void
 timer__shoots__while_a_callback_blocks_the_last_holder_of_the_loop(void **state)
 {
     (void)state;
-    px_runtime *rt = create();
+    px_runtime *rt = runtime_of(2);
     for (int i = 0; i < 20; i++) {
         probe p = {0};
         assert_int_equal(
@@ -268,13 +248,56 @@ timer__shoots__while_a_callback_blocks_the_last_holder_of_the_loop(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
+static px_runtime_stats
+stats_of(const px_runtime *rt)
+{
+    px_runtime_stats stats = {.size = sizeof stats};
+    assert_int_equal(px_runtime_get_stats(rt, &stats), 0);
+    return stats;
+}
+
+static int
+shoot_at_nothing(px_context *cx, void *arg)
+{
+    (void)cx;
+    (void)arg;
+    return 0;
+}
+
+static int
+submit_and_look(px_context *cx, void *arg)
+{
+    px_runtime *rt = arg;
+    while (stats_of(rt).parked == 0)
+        px__pause();
+    uint64_t before = stats_of(rt).wakeups;
+    int status = px_submit_timer(rt, 0, 0, shoot_at_nothing, NULL, NULL, NULL);
+    if (stats_of(rt).wakeups == before)
+        return px_fail(cx, PX_ESTATE, "nobody was woken");
+    return status;
+}
+
+/* A callback that starts a timer may go on for long: somebody else is called to
+ * the loop at once, not by the monitor's next tick. */
+static void
+timer__calls_a_sleeper_to_the_loop__when_a_callback_starts_it(void **state)
+{
+    (void)state;
+    px_runtime *rt = runtime_of(2);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(px_submit_work(rt, submit_and_look, rt, NULL), 0);
+        assert_int_equal(px_run(rt, NULL), 0);
+    }
+    assert_int_equal(px_runtime_release(rt), 0);
+}
+
 static void
 timer__is_stopped__by_the_release_of_the_runtime(void **state)
 {
     (void)state;
     for (int i = 0; i < 100; i++) {
         probe p = {0};
-        px_runtime *rt = create();
+        px_runtime *rt = runtime_of(2);
         for (int k = 0; k < 20; k++)
             assert_int_equal(px_submit_timer(rt, (uint64_t)(k % 4),
                                              (uint64_t)(k % 3), count_shot,
@@ -293,7 +316,7 @@ timer__refuses__what_makes_no_sense(void **state)
 {
     (void)state;
     px_timer *t = (px_timer *)state;
-    px_runtime *rt = create();
+    px_runtime *rt = runtime_of(2);
     assert_int_equal(px_submit_timer(NULL, 1, 1, count_shot, NULL, NULL, &t),
                      PX_EINVAL);
     assert_int_equal(px_submit_timer(rt, 1, 1, NULL, NULL, NULL, &t),
@@ -325,6 +348,8 @@ main(void)
             timer__merges_late_shots__when_one_takes_longer_than_the_period),
         cmocka_unit_test(
             timer__shoots__while_a_callback_blocks_the_last_holder_of_the_loop),
+        cmocka_unit_test(
+            timer__calls_a_sleeper_to_the_loop__when_a_callback_starts_it),
         cmocka_unit_test(timer__is_stopped__by_the_release_of_the_runtime),
         cmocka_unit_test(timer__refuses__what_makes_no_sense),
     };

@@ -1,31 +1,10 @@
 /* Work: its callbacks in order, errors to main in order, cancel, limits. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <pxrt/lock.h>
-#include <pxrt/runtime.h>
+#include "runtime_support.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "base/atomic.h"
-
 enum { ERRORS = 200 };
-
-static px_runtime *
-create(unsigned workers)
-{
-    px_runtime *rt = NULL;
-    px_runtime_options o;
-    px_runtime_options_init(&o);
-    o.workers = workers;
-    assert_int_equal(px_runtime_create(&o, &rt), 0);
-    return rt;
-}
 
 /* What happened, in order. One context writes, so no lock is needed; main reads
  * when nothing is active. */
@@ -82,7 +61,7 @@ traced_options(void)
 static int
 run_traced(trace *t)
 {
-    px_runtime *rt = create(2);
+    px_runtime *rt = runtime_of(2);
     px_work_options o = traced_options();
     assert_int_equal(px_submit_work(rt, traced_run, t, &o), 0);
     int rc = px_run(rt, NULL);
@@ -149,7 +128,7 @@ static void
 work__reports_the_new_error__when_failed_records_one(void **state)
 {
     (void)state;
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     px_work_options o;
     px_work_options_init(&o);
     o.failed = fail_again;
@@ -173,7 +152,7 @@ static void
 work__has_failed__when_an_error_is_recorded_though_it_returns_0(void **state)
 {
     (void)state;
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     assert_int_equal(px_submit_work(rt, fail_but_return_0, NULL, NULL), 0);
     assert_int_equal(px_run(rt, NULL), PX_ENOTSUP);
     assert_int_equal(px_runtime_release(rt), 0);
@@ -201,7 +180,7 @@ work__reports_each_error_once_in_order__when_many_fail(void **state)
 {
     (void)state;
     px_runtime *rt =
-        create(1); /* one worker: the order is that of submission */
+        runtime_of(1); /* one worker: the order is that of submission */
     const px_error *errors[ERRORS];
     for (uintptr_t i = 0; i < ERRORS; i++)
         assert_int_equal(px_submit_work(rt, fail_in_turn, (void *)i, NULL), 0);
@@ -239,7 +218,7 @@ static void
 work__loses_no_error__when_two_fail_at_once(void **state)
 {
     (void)state;
-    px_runtime *rt = create(2);
+    px_runtime *rt = runtime_of(2);
     for (int round = 0; round < 200; round++) {
         turnstile = 0;
         px_submit_work(rt, fail_together, (void *)1, NULL);
@@ -256,7 +235,7 @@ static void
 error__stays_readable__beyond_the_release_of_the_runtime(void **state)
 {
     (void)state;
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     const px_error *error = NULL;
     px_submit_work(rt, fail_in_turn, (void *)7, NULL);
     assert_int_equal(px_run_once(rt, -1, &error), -1007);
@@ -268,35 +247,13 @@ error__stays_readable__beyond_the_release_of_the_runtime(void **state)
 
 /* --- cancel --------------------------------------------------------------- */
 
-static px_event gate;
-static px_event at_the_gate;
-
-static int
-wait_at_the_gate(px_context *cx, void *arg)
-{
-    (void)cx;
-    (void)arg;
-    px_event_set(&at_the_gate);
-    return px_event_wait(&gate, -1);
-}
-
-/* One worker, kept busy: what is submitted now stays in the queue. */
-static px_runtime *
-create_blocked(void)
-{
-    px_runtime *rt = create(1);
-    assert_int_equal(px_submit_work(rt, wait_at_the_gate, NULL, NULL), 0);
-    px_event_wait(&at_the_gate, -1);
-    return rt;
-}
-
 static void
 cancel__runs_failed__when_the_work_has_not_begun(void **state)
 {
     (void)state;
     trace t = {0};
     px_work *w = NULL;
-    px_runtime *rt = create_blocked();
+    px_runtime *rt = blocked_runtime();
     px_work_options o = traced_options();
     o.handle = &w;
     assert_int_equal(px_submit_work(rt, traced_run, &t, &o), 0);
@@ -316,7 +273,7 @@ cancel__reports_to_main__without_a_failed_callback(void **state)
     (void)state;
     trace t = {0};
     px_work *w = NULL;
-    px_runtime *rt = create_blocked();
+    px_runtime *rt = blocked_runtime();
     px_work_options o;
     px_work_options_init(&o);
     o.handle = &w;
@@ -333,7 +290,7 @@ static void
 cancel__is_refused__when_the_work_runs_or_is_over(void **state)
 {
     (void)state;
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     px_work *w = NULL;
     px_work_options o;
     px_work_options_init(&o);
@@ -376,7 +333,7 @@ submit__works_inside_of_callbacks__to_any_depth(void **state)
 {
     (void)state;
     leaves = 0;
-    splitting_runtime = create(2);
+    splitting_runtime = runtime_of(2);
     assert_int_equal(px_submit_work(splitting_runtime, split, (void *)10, NULL),
                      0);
     assert_int_equal(px_run(splitting_runtime, NULL), 0);
@@ -404,7 +361,7 @@ work__delivers_messages__that_were_posted_while_it_ran(void **state)
 {
     (void)state;
     int messages = 0;
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     px_submit_work(rt, post_to_itself, &messages, NULL);
     assert_int_equal(px_run(rt, NULL), 0);
     assert_int_equal(messages, 1);
@@ -424,7 +381,7 @@ context__outlives_its_work__while_it_is_retained(void **state)
 {
     (void)state;
     px_context *cx = NULL;
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     px_submit_work(rt, keep_context, &cx, NULL);
     assert_int_equal(px_run(rt, NULL), 0);
     assert_int_equal(px_context_state(cx), PX_RELEASED);
@@ -494,7 +451,7 @@ submit__refuses__what_makes_no_sense(void **state)
     (void)state;
     px_work *w = (px_work *)state;
     px_work_options o;
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     px_work_options_init(&o);
     px_work_options_init(NULL);
     o.handle = &w;
@@ -545,7 +502,7 @@ use_a_life(px_context *cx, void *arg)
 static void
 work__finds_no_trace_of_another__in_a_used_window(void **state)
 {
-    px_runtime *rt = create(1);
+    px_runtime *rt = runtime_of(1);
     (void)state;
     used_lives = 0;
     for (int round = 0; round < USED_LIVES; round++) {

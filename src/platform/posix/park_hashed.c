@@ -1,6 +1,7 @@
 /*
  * Park where the OS cannot wait on an address: a fixed table of condition
- * variables, indexed by a hash of the word's address.
+ * variables, indexed by a hash of the word's address, as the kernel's table of
+ * futexes is.
  *
  *   word 0x..40 --hash--> [ bucket 17: mutex | condition ] <--hash-- word
  * 0x..98

@@ -2,6 +2,8 @@
  * Threads on POSIX: pthreads, and a thread-specific key as the slot.
  *
  * Thread rule: any thread.
+ * Rejected: pthread_once() for the key: it could not tell that none is left, nor
+ * try again when one is.
  */
 #include "platform/thread.h"
 
@@ -15,6 +17,7 @@
 #include <pxrt/status.h>
 
 #include "base/assert.h"
+#include "base/atomic.h"
 #include "platform/thread_slot.h"
 
 /* A thread of the library takes no signal that is meant for the host's threads,
@@ -81,8 +84,10 @@ px__thread_join(px__thread *t)
 }
 
 #if defined(__linux__)
-/* The mask may be wider than cpu_set_t on very large machines: grow it until
- * the kernel accepts. 0: could not ask. */
+/* The mask of the main thread stands for the process: that of the calling thread
+ * may be one CPU out of many, and say nothing of where the others run. It may be
+ * wider than cpu_set_t on very large machines: grow it until the kernel
+ * accepts. 0: could not ask. */
 static unsigned
 allowed_cpus(void)
 {
@@ -91,7 +96,7 @@ allowed_cpus(void)
         if (!set)
             return 0;
         size_t bytes = CPU_ALLOC_SIZE(cpus);
-        int rc = sched_getaffinity(0, bytes, set);
+        int rc = sched_getaffinity(getpid(), bytes, set);
         int count = rc == 0 ? CPU_COUNT_S(bytes, set) : 0;
         CPU_FREE(set);
         if (count > 0)
@@ -137,26 +142,40 @@ px__thread_set_name(const char *name)
 
 /* --- the slot ------------------------------------------------------------ */
 
-static pthread_key_t slot;
-static pthread_once_t slot_once = PTHREAD_ONCE_INIT;
+_Static_assert(sizeof(pthread_key_t) <= sizeof(uintptr_t),
+               "a key fits into the word");
 
-static void
-create_slot(void)
+/* 0, or the key and 1. Set once; the exchange pairs with the loads. */
+static uintptr_t slot_word;
+
+/* Of two threads that make a key at once the second one drops its own. */
+static uintptr_t
+make_slot(void)
 {
-    int rc = pthread_key_create(&slot, px__thread_slot_ended);
-    PX_CHECK(rc == 0, "no thread-specific key is left");
+    pthread_key_t key;
+    uintptr_t word = 0;
+    if (pthread_key_create(&key, px__thread_slot_ended))
+        return 0;
+    if (px__cas_acqrel(&slot_word, &word, (uintptr_t)key + 1))
+        return (uintptr_t)key + 1;
+    pthread_key_delete(key);
+    return word;
 }
 
 void *
 px__thread_slot_get(void)
 {
-    pthread_once(&slot_once, create_slot);
-    return pthread_getspecific(slot);
+    uintptr_t word = px__load_acquire(&slot_word);
+    return word ? pthread_getspecific((pthread_key_t)(word - 1)) : NULL;
 }
 
 int
 px__thread_slot_set(void *value)
 {
-    pthread_once(&slot_once, create_slot);
-    return pthread_setspecific(slot, value) ? PX_ENOMEM : PX_OK;
+    uintptr_t word = px__load_acquire(&slot_word);
+    if (!word)
+        word = make_slot();
+    if (!word || pthread_setspecific((pthread_key_t)(word - 1), value))
+        return PX_ENOMEM;
+    return PX_OK;
 }

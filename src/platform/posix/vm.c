@@ -2,9 +2,10 @@
  * Address space by mmap, large pages by MADV_COLLAPSE.
  *
  * A range is one mapping, PROT_READ | PROT_WRITE with MAP_NORESERVE: it costs
- * microseconds and one VMA whatever its size. Where the kernel insists on
- * backing (overcommit_memory = 2) the range is PROT_NONE and pieces are opened
- * by mprotect.
+ * microseconds and one VMA whatever its size. Where the kernel counts memory
+ * that may be written (overcommit_memory = 2, RLIMIT_DATA) the range is
+ * PROT_NONE and pieces are opened by mprotect, which is refused when too much
+ * is open; each open piece is a VMA.
  *
  * Large pages. MADV_COLLAPSE turns a 2 MB piece with at least one present page
  * into a large page at once, tells whether it did, and leaves the VMA whole.
