@@ -5,7 +5,8 @@
 #        -> {protect, persist, guard} -> border -> runtime -> net -> cpython
 #
 # Rooms of one level do not see each other. A public header belongs to the room
-# of its name, or to the one the table below says.
+# of its name, or to the one the table below says. What is compiled in CPython's
+# tree sees our public headers, and no room.
 . "$(dirname "$0")/../support/check.sh"
 cat >"$tmp/rooms.awk" <<'AWK'
 BEGIN {
@@ -43,6 +44,11 @@ FNR == 1 {
     if (file == "uv.h" && (FILENAME ~ /^include/ ||
                            (here != "runtime" && here != "net")))
         complain("only src/runtime and src/net may include <uv.h>")
+    if (here == "cpython") {
+        if (file ~ /\// && !system_header)
+            complain("CPython's side includes <pxrt.h> and no room")
+        next
+    }
     if (file == "pxrt.h") {
         complain("include the header that is meant, not <pxrt.h>")
         next

@@ -59,9 +59,9 @@ struct _Px_here {
 /* Code that ends up in the executable itself reaches its own TLS directly;
  * extension modules and a shared libpython load the offset first. */
 #if defined(Py_BUILD_CORE) && (!defined(__PIC__) || defined(__PIE__))
-#  define _Px_TLS_MODEL "local-exec"
+#define _Px_TLS_MODEL "local-exec"
 #else
-#  define _Px_TLS_MODEL "initial-exec"
+#define _Px_TLS_MODEL "initial-exec"
 #endif
 extern __thread struct _Px_here _Px_here
     __attribute__((tls_model(_Px_TLS_MODEL), visibility("default")));
@@ -71,12 +71,12 @@ extern __thread struct _Px_here _Px_here
 
 #define _Px_IN() (__builtin_expect(_Px_here.cx != NULL, 0))
 #define _Px_OWN(p)                                                             \
-    (__builtin_expect((uintptr_t)(p) - _Px_here.lo < _Px_here.span, 1))
+    (__builtin_expect((uintptr_t)(p)-_Px_here.lo < _Px_here.span, 1))
 #define _Px_FOREIGN(p) (!_Px_OWN(p))
 
 /* Whether a dropped reference to this object is to be counted down. */
 #define _Px_DROPS(p)                                                           \
-    (__builtin_expect((uintptr_t)(p) - _Px_here.lo < _Px_here.drop_span, 1))
+    (__builtin_expect((uintptr_t)(p)-_Px_here.lo < _Px_here.drop_span, 1))
 
 /* The collector's state and the free lists that this thread uses. */
 #define _Px_GC(main_gc) (_Px_IN() ? _Px_here.gc : (main_gc))

@@ -14,7 +14,7 @@
 #define Py_INTERNAL_PX_H
 
 #ifndef Py_BUILD_CORE
-#  error "this header requires Py_BUILD_CORE define"
+#error "this header requires Py_BUILD_CORE define"
 #endif
 
 #include "Python.h"
@@ -92,8 +92,8 @@ extern void _Px_WorldEnd(void);
 /* What is to be called in a context, and what became of it. */
 typedef struct px_task {
     PyObject *func, *args, *kwds, *callback, *errback; /* main's */
-    PyObject *notify;    /* main's: called as notify(error, result); NULL: none */
-    PyObject *outcome;   /* the context's: result or exception */
+    PyObject *notify;  /* main's: called as notify(error, result); NULL: none */
+    PyObject *outcome; /* the context's: result or exception */
     bool failed;
     px_context *context; /* retained until harvest */
     struct px_task *next;

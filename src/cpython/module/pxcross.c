@@ -199,11 +199,16 @@ static const struct {
     PyTypeObject *type;
     copier *copy;
 } copiers[] = {
-    {&PyLong_Type, copy_int},           {&PyUnicode_Type, copy_str},
-    {&PyFloat_Type, copy_float},        {&PyBytes_Type, copy_bytes},
-    {&PyTuple_Type, copy_tuple},        {&PyList_Type, copy_list},
-    {&PyDict_Type, copy_dict},          {&PySet_Type, copy_set},
-    {&PyFrozenSet_Type, copy_frozenset}, {&PyComplex_Type, copy_complex},
+    {&PyLong_Type, copy_int},
+    {&PyUnicode_Type, copy_str},
+    {&PyFloat_Type, copy_float},
+    {&PyBytes_Type, copy_bytes},
+    {&PyTuple_Type, copy_tuple},
+    {&PyList_Type, copy_list},
+    {&PyDict_Type, copy_dict},
+    {&PySet_Type, copy_set},
+    {&PyFrozenSet_Type, copy_frozenset},
+    {&PyComplex_Type, copy_complex},
     {&PyByteArray_Type, copy_bytearray},
 };
 
@@ -372,8 +377,9 @@ make_exception(PyTypeObject *type, PyObject *arguments)
     PyObject *copy = base->tp_new(type, arguments, NULL);
     if (!copy) { /* such as a group whose parts are none any more */
         PyErr_Clear();
-        copy = ((PyTypeObject *)PyExc_RuntimeError)
-                   ->tp_new((PyTypeObject *)PyExc_RuntimeError, arguments, NULL);
+        copy =
+            ((PyTypeObject *)PyExc_RuntimeError)
+                ->tp_new((PyTypeObject *)PyExc_RuntimeError, arguments, NULL);
     }
     else if (base->tp_init(copy, arguments, NULL) < 0) {
         PyErr_Clear(); /* the fields stay unset, the arguments are there */
@@ -385,7 +391,8 @@ make_exception(PyTypeObject *type, PyObject *arguments)
 static PyObject *
 promote_frame(PyFrameObject *frame)
 {
-    PyCodeObject *code = frame->f_frame ? _PyFrame_GetCode(frame->f_frame) : NULL;
+    PyCodeObject *code =
+        frame->f_frame ? _PyFrame_GetCode(frame->f_frame) : NULL;
     PyObject *globals = PyDict_New();
     PyCodeObject *shown = NULL;
     PyFrameObject *copy = NULL;
@@ -439,9 +446,8 @@ promote_traceback(PyTracebackObject *at)
 static int
 note_class(PyObject *copy, PyTypeObject *type)
 {
-    PyObject *note =
-        PyUnicode_FromFormat("raised as %s, a class made in a context",
-                             type->tp_name);
+    PyObject *note = PyUnicode_FromFormat(
+        "raised as %s, a class made in a context", type->tp_name);
     PyObject *done =
         note ? PyObject_CallMethod(copy, "add_note", "O", note) : NULL;
     Py_XDECREF(note);
@@ -455,12 +461,12 @@ copy_attributes(crossing *to, PyObject *copy, PyObject *attributes)
     PyObject *name, *value;
     Py_ssize_t at = 0;
     int status = 0;
-    while (!status && attributes && PyDict_Next(attributes, &at, &name, &value)) {
+    while (!status && attributes &&
+           PyDict_Next(attributes, &at, &name, &value)) {
         PyObject *new_name = promote(to, name);
         PyObject *new_value = new_name ? promote_or_describe(to, value) : NULL;
-        status = new_value
-                     ? PyObject_GenericSetAttr(copy, new_name, new_value)
-                     : -1;
+        status =
+            new_value ? PyObject_GenericSetAttr(copy, new_name, new_value) : -1;
         Py_XDECREF(new_name);
         Py_XDECREF(new_value);
     }
@@ -517,8 +523,9 @@ promote_exception(crossing *to, PyObject *exception)
     PyObject *arguments = promote_arguments(to, from);
     PyObject *copy = NULL;
     if (arguments) {
-        copy = remember(to, exception,
-                        make_exception(class_outside(Py_TYPE(from)), arguments));
+        copy =
+            remember(to, exception,
+                     make_exception(class_outside(Py_TYPE(from)), arguments));
     }
     Py_XDECREF(arguments);
     if (copy && furnish(to, copy, from) < 0) {

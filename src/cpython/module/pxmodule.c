@@ -6,10 +6,11 @@
  */
 #include "pycore_px.h"
 
-PyDoc_STRVAR(submit_doc,
-"submit(func, args, kwds, callback, errback, notify)\n--\n\n"
-"Call func(*args, **kwds) in a context; see parallel.submit_work().\n"
-"If notify is not None, main calls notify(error, result) when it is over.");
+PyDoc_STRVAR(
+    submit_doc,
+    "submit(func, args, kwds, callback, errback, notify)\n--\n\n"
+    "Call func(*args, **kwds) in a context; see parallel.submit_work().\n"
+    "If notify is not None, main calls notify(error, result) when it is over.");
 
 static PyObject *
 px_submit(PyObject *Py_UNUSED(module), PyObject *args)
@@ -34,10 +35,11 @@ px_submit(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(run_once_doc,
-"run_once(timeout_ms=-1)\n--\n\n"
-"Let contexts run until one is over. True if one was; False if nothing is\n"
-"left to do or the time is up. Raises the first error not raised yet.");
+PyDoc_STRVAR(
+    run_once_doc,
+    "run_once(timeout_ms=-1)\n--\n\n"
+    "Let contexts run until one is over. True if one was; False if nothing is\n"
+    "left to do or the time is up. Raises the first error not raised yet.");
 
 static PyObject *
 px_run_once_method(PyObject *Py_UNUSED(module), PyObject *args)
@@ -51,7 +53,8 @@ px_run_once_method(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 static PyObject *
-px_active_count_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+px_active_count_method(PyObject *Py_UNUSED(module),
+                       PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromSize_t(_Px_ActiveCount());
 }
@@ -69,8 +72,8 @@ px_thread_seq_id(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(memory_stats_doc,
-"memory_stats()\n--\n\n"
-"In a context: the bytes that its heap uses and has committed.");
+             "memory_stats()\n--\n\n"
+             "In a context: the bytes that its heap uses and has committed.");
 
 static PyObject *
 px_memory_stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
@@ -112,15 +115,18 @@ static PyMethodDef methods[] = {
 };
 
 static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT, "_parallel",
-    PyDoc_STR("Parallel contexts; see the module parallel."), -1, methods,
+    PyModuleDef_HEAD_INIT,
+    "_parallel",
+    PyDoc_STR("Parallel contexts; see the module parallel."),
+    -1,
+    methods,
 };
 
 /* ---- exceptions ---------------------------------------------------------- */
 
 static int
-add_exception(PyObject *module, PyObject **to, const char *name, const char *doc,
-              PyObject *base)
+add_exception(PyObject *module, PyObject **to, const char *name,
+              const char *doc, PyObject *base)
 {
     char full[64];
     PyOS_snprintf(full, sizeof full, "parallel.%s", name);

@@ -55,8 +55,9 @@ expect_none(PyObject *result, const char *who)
         return -1;
     }
     if (result != Py_None) {
-        PyErr_Format(PyExc_TypeError, "the %s returned a '%.100s' object, not None",
-                     who, Py_TYPE(result)->tp_name);
+        PyErr_Format(PyExc_TypeError,
+                     "the %s returned a '%.100s' object, not None", who,
+                     Py_TYPE(result)->tp_name);
         Py_DECREF(result);
         return -1;
     }
@@ -81,9 +82,8 @@ call_errback(px_task *task)
 {
     PyObject *exception = PyErr_GetRaisedException();
     PyObject *traceback = PyException_GetTraceback(exception);
-    PyObject *arguments =
-        PyTuple_Pack(3, Py_TYPE(exception), exception,
-                     traceback ? traceback : Py_None);
+    PyObject *arguments = PyTuple_Pack(3, Py_TYPE(exception), exception,
+                                       traceback ? traceback : Py_None);
     PyObject *answer =
         arguments ? PyObject_CallOneArg(task->errback, arguments) : NULL;
     return expect_none(answer, "errback") < 0 ? NULL : Py_NewRef(Py_None);
@@ -361,7 +361,8 @@ open_world_until(int64_t deadline_ns)
         PyTime_t now;
         (void)PyTime_MonotonicRaw(&now);
         left_ms = (deadline_ns - now) / 1000000;
-        (void)px_run_once(work.rt, left_ms < SLICE_MS ? left_ms : SLICE_MS, NULL);
+        (void)px_run_once(work.rt, left_ms < SLICE_MS ? left_ms : SLICE_MS,
+                          NULL);
     } while (left_ms > 0 && !__atomic_load_n(&work.over, __ATOMIC_RELAXED) &&
              !signal_pending());
     _Px_WorldClose();

@@ -224,6 +224,7 @@ flock -n 9 || {
 setup $(tools_needed) || die 'these tools are needed'
 # Compiler cache, where there is one, without a trace in what Python remembers
 # of its compiler.
+# shellcheck disable=SC2031 # setup.sh changes it in a subshell only
 [ ! -d /usr/lib/ccache ] || PATH=/usr/lib/ccache:$PATH
 # The build runs the interpreter, which leaves to the system what it holds at
 # its end.
