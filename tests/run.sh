@@ -166,10 +166,14 @@ leg_valgrind() {
 
 # What our patches touch most of CPython's own suite, on the main side; all of it
 # is a long run, see RECORDS.md.
-cpython_own='test_dict test_list test_set test_bytes test_unicode test_tuple
+cpython_own='test_dict test_list test_set test_bytes test_str test_tuple
     test_generators test_gc test_weakref test_memoryview test_functools test_re
-    test_abc test_contextvars test_types test_descr test_exceptions test_float
-    test_iter test_scope test_capi.test_mem test_threading_local'
+    test_abc test_context test_types test_descr test_exceptions test_float
+    test_iter test_scope test_capi test_threading_local test_deque test_struct
+    test_builtin test_grammar test_compile test_code test_call test_class
+    test_itertools test_long test_slice test_opcache test_monitoring
+    test_sys_settrace test_threading test_coroutines test_frame test_traceback
+    test_copy test_pickle test_contextlib test_buffer test_array test_embed'
 
 leg_cpython() {
     sh src/cpython/tools/verify.sh
