@@ -16,6 +16,7 @@
 
 #if defined(__linux__)
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -200,6 +201,38 @@ grown_heaps__are_large__range_stays_whole(void **state)
     assert_passes(grown_heaps);
 }
 
+static void *
+grow_often(void *arg)
+{
+    for (int i = 0; i < 10; i++) {
+        px_heap *heap = create(0);
+        grow(heap);
+        px_heap_release(heap);
+    }
+    return arg;
+}
+
+/* Pieces that are collapsed side by side: their mappings merge all the same. */
+static void
+grown_at_once(void)
+{
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    start(always);
+    for (int i = 0; i < THREADS; i++)
+        CHILD_CHECK(pthread_create(&threads[i], NULL, grow_often, NULL) == 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    check_kept_small(THREADS * SMALL_LIMIT_BYTES);
+}
+
+static void
+grown_heaps__leave_the_range_whole__many_threads(void **state)
+{
+    (void)state;
+    assert_passes(grown_at_once);
+}
+
 /* Whatever a window was, its next owner starts small. */
 static void
 reuse(int reason)
@@ -313,6 +346,7 @@ main(void)
         cmocka_unit_test(kernel__gives_large_pages_unasked__in_this_test),
         cmocka_unit_test(small_heaps__stay_small__large_pages_unasked),
         cmocka_unit_test(grown_heaps__are_large__range_stays_whole),
+        cmocka_unit_test(grown_heaps__leave_the_range_whole__many_threads),
         cmocka_unit_test(windows__start_small__after_a_large_owner),
         cmocka_unit_test(windows__start_small__after_a_large_owner_decommitted),
         cmocka_unit_test(contexts__share_one_mapping__large_pages_unasked),
