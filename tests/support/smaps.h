@@ -12,6 +12,7 @@
 /* Of all mappings that overlap some addresses. */
 struct smaps {
     size_t mappings;
+    size_t closed; /* mappings that nobody may touch */
     size_t resident_bytes;
     size_t large_bytes; /* of these on large pages */
     size_t kept_small;  /* mappings with MADV_NOHUGEPAGE */
@@ -44,6 +45,7 @@ smaps_of(const void *at, size_t bytes)
         if (sscanf(line, "%zx-%zx ", &lo, &hi) == 2) {
             inside = lo < (uintptr_t)at + bytes && (uintptr_t)at < hi;
             sum.mappings += inside;
+            sum.closed += inside && strstr(line, " ---p ");
         } else if (inside) {
             smaps_take(&sum, line);
         }
@@ -51,27 +53,6 @@ smaps_of(const void *at, size_t bytes)
     if (smaps)
         fclose(smaps);
     return sum;
-}
-
-/* The first line of the mapping that holds @at: "lo-hi rwxp ..."; with @key
- * the line of its description that begins so. */
-static inline void
-mapping_of(const void *at, const char *key, char *text, size_t bytes)
-{
-    FILE *smaps = fopen("/proc/self/smaps", "r");
-    char line[512];
-    size_t lo, hi;
-    bool inside = false;
-    text[0] = '\0';
-    while (smaps && fgets(line, sizeof line, smaps)) {
-        bool first = sscanf(line, "%zx-%zx ", &lo, &hi) == 2;
-        if (first)
-            inside = lo <= (uintptr_t)at && (uintptr_t)at < hi;
-        if (inside && (key ? strncmp(line, key, strlen(key)) == 0 : first))
-            snprintf(text, bytes, "%s", line);
-    }
-    if (smaps)
-        fclose(smaps);
 }
 
 #endif
