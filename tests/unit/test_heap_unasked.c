@@ -33,7 +33,7 @@ static bool gives_unasked;
 /* The sanitizers have a mmap of their own. There only the flags are looked at:
  * they are what the true kernel goes by. */
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-void *
+void * // NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
 mmap(void *at, size_t bytes, int prot, int flags, int fd, off_t offset)
 {
     // NOLINTNEXTLINE(performance-no-int-to-ptr)
