@@ -3,6 +3,7 @@
 
 #include "heap/layout.h"
 #include "in_child.h"
+#include "smaps.h"
 
 #if defined(__linux__)
 #include <sys/prctl.h>
@@ -20,19 +21,7 @@ pages_of(const px_heap *heap)
 static size_t
 large_bytes_seen(const void *at)
 {
-    FILE *smaps = fopen("/proc/self/smaps", "r");
-    char line[512];
-    size_t lo, hi, kb, found = 0;
-    bool inside = false;
-    while (smaps && fgets(line, sizeof line, smaps)) {
-        if (sscanf(line, "%zx-%zx ", &lo, &hi) == 2)
-            inside = lo <= (uintptr_t)at && (uintptr_t)at < hi;
-        else if (inside && sscanf(line, "AnonHugePages: %zu kB", &kb) == 1)
-            found = kb * 1024;
-    }
-    if (smaps)
-        fclose(smaps);
-    return found;
+    return smaps_of(at, 1).large_bytes;
 }
 
 static void

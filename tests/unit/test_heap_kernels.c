@@ -7,17 +7,16 @@
 #include "heap/range.h"
 #include "in_child.h"
 #include "kernel.h"
+#include "large_switch.h"
 #include "platform/vm.h"
 #include "sanitized.h"
+#include "smaps.h"
 
 #include <pxrt/context.h>
 
 #if defined(__linux__)
 
-#include <fcntl.h>
-#include <sched.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 
 /* The exit code of a child whose kernel cannot be had here. */
@@ -109,27 +108,6 @@ refusal(void)
     return info.reason;
 }
 
-/* The first line of the mapping that holds @at: "lo-hi rwxp ..."; with @key
- * the line of its description that begins so. */
-static void
-mapping_of(const void *at, const char *key, char *text, size_t bytes)
-{
-    FILE *smaps = fopen("/proc/self/smaps", "r");
-    char line[512];
-    size_t lo, hi;
-    bool inside = false;
-    text[0] = '\0';
-    while (smaps && fgets(line, sizeof line, smaps)) {
-        bool first = sscanf(line, "%zx-%zx ", &lo, &hi) == 2;
-        if (first)
-            inside = lo <= (uintptr_t)at && (uintptr_t)at < hi;
-        if (inside && (key ? strncmp(line, key, strlen(key)) == 0 : first))
-            snprintf(text, bytes, "%s", line);
-    }
-    if (smaps)
-        fclose(smaps);
-}
-
 /* ---- large pages ---- */
 
 /* Linux 5.14 to 6.0. */
@@ -137,11 +115,10 @@ static void
 without_collapse(void)
 {
     static const struct kernel_rule rule = MADVISE(COLLAPSE, EINVAL);
-    char flags[512];
     refuse(&rule, 1);
     CHILD_CHECK(refusal() == PX_PAGES_ADVISED);
-    mapping_of((char *)px_range_view.base + 1, "VmFlags:", flags, sizeof flags);
-    CHILD_CHECK(strstr(flags, " hg") != NULL); /* the kernel heard of it */
+    /* the kernel heard of it */
+    CHILD_CHECK(smaps_of((char *)px_range_view.base, 1).advised == 1);
 }
 
 static void
@@ -229,29 +206,11 @@ pages__are_unsupported__without_sysfs(void **state)
     assert_passes(without_sysfs);
 }
 
-/* A file of ours in place of the system's switch, for this process alone. */
-static void
-switch_by_sysfs(const char *text)
-{
-    char path[] = "/tmp/pxrt-switch-XXXXXX";
-    int fd = mkstemp(path);
-    CHILD_CHECK(fd >= 0 && write(fd, text, strlen(text)) > 0);
-    close(fd);
-    bool alone =
-        unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
-    bool mounted = alone &&
-                   mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-                   mount(path, "/sys/kernel/mm/transparent_hugepage/enabled",
-                         NULL, MS_BIND, NULL) == 0;
-    unlink(path);
-    if (!mounted)
-        exit(CANNOT);
-}
-
 static void
 switched_off(void)
 {
-    switch_by_sysfs("always madvise [never]\n");
+    if (!large_switch_reads("always madvise [never]\n"))
+        exit(CANNOT);
     CHILD_CHECK(refusal() == PX_PAGES_DISABLED);
 }
 
@@ -276,12 +235,10 @@ static const struct kernel_rule nothing_left = {
 static void
 use_closed_range(void)
 {
-    char line[512];
     px_heap *heap = create();
     CHILD_CHECK(px__range.commit_later);
-    mapping_of((char *)px_range_view.base + px_range_view.bytes - 1, NULL, line,
-               sizeof line);
-    CHILD_CHECK(strstr(line, " ---p ") != NULL);
+    char *last = (char *)px_range_view.base + px_range_view.bytes - 1;
+    CHILD_CHECK(smaps_of(last, 1).closed == 1);
     use_heap(heap);
     px_heap_release(heap);
 }

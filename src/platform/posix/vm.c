@@ -14,6 +14,17 @@
  * "advised". MADV_COLLAPSE overrules the system's switch; we do not want to,
  * so the switch is read first.
  *
+ * Switched to "always", the kernel gives a large page to whoever touches a byte:
+ * 2 MB for each heap of a few KB. So the whole range is told not to have any,
+ * which is one flag on one VMA, and a piece is freed of it while it is
+ * collapsed:
+ *
+ *      |              NOHUGEPAGE              |     1 VMA
+ *      |  NOHUGEPAGE  |HUGEPAGE|  NOHUGEPAGE |     3, during MADV_COLLAPSE
+ *      |  NOHUGEPAGE    [2 MB]    NOHUGEPAGE  |     1, the large page stays
+ *
+ * A piece that is advised keeps its HUGEPAGE until it is purged.
+ *
  * Notes for users. Core dumps hold only touched pages. After fork the child has
  * a copy-on-write view of everything. mlockall(MCL_FUTURE) would populate the
  * whole range: use MCL_ONFAULT, or commit_on_demand.
@@ -68,66 +79,16 @@ px__vm_page_bytes(void)
     return bytes;
 }
 
-/* Map @bytes plus room to align, then cut the mapping to the aligned part. */
-static char *
-map_aligned(size_t bytes, size_t align, int prot)
-{
-    size_t all = bytes + align;
-    char *raw = mmap(NULL, all, prot,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (raw == MAP_FAILED)
-        return NULL;
-    size_t head = (align - ((uintptr_t)raw & (align - 1))) & (align - 1);
-    if (head > 0)
-        munmap(raw, head);
-    munmap(raw + head + bytes, align - head);
-    return raw + head;
-}
-
-void *
-px__vm_reserve(size_t bytes, size_t align, bool commit_later)
-{
-    PX_ASSERT(align >= px__vm_page_bytes() && (align & (align - 1)) == 0);
-    if (bytes + align < bytes)
-        return NULL;
-    return map_aligned(bytes, align,
-                       commit_later ? PROT_NONE : PROT_READ | PROT_WRITE);
-}
-
-int
-px__vm_commit(void *lo, size_t bytes)
-{
-    if (mprotect(lo, bytes, PROT_READ | PROT_WRITE) != 0)
-        return PX_ENOMEM;
-    return 0;
-}
-
-/* The system refuses to drop locked memory, and may refuse for lack of memory
- * of its own. The contents have to go all the same. */
-static void
-drop_contents(void *lo, size_t bytes)
-{
-    if (madvise(lo, bytes, MADV_DONTNEED) != 0)
-        memset(lo, 0, bytes);
-}
-
-/* A fresh mapping in place of the old one is the only way to also give back
- * what was charged to a strict overcommit limit. */
-void
-px__vm_purge(void *lo, size_t bytes, bool decommit)
-{
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    if (!decommit || mmap(lo, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED)
-        drop_contents(lo, bytes);
-}
-
-void
-px__vm_release(void *lo, size_t bytes)
-{
-    munmap(lo, bytes);
-}
-
 #if defined(__linux__)
+
+/* What the system's switch says. Unreadable, as in a container that hides
+ * sysfs, it may say anything: then we guard against the worst. */
+enum large_switch {
+    SWITCH_NOT_READ,
+    SWITCH_NEVER,
+    SWITCH_ON_REQUEST,
+    SWITCH_ALWAYS_OR_HIDDEN
+};
 
 /* The text of a small file of sysfs; empty when it cannot be read. */
 static void
@@ -162,25 +123,137 @@ px__vm_large_page_bytes(void)
     return bytes > 1 ? bytes : 0;
 }
 
-static bool
-switched_off(void)
+static enum large_switch
+large_switch(void)
 {
     static int cached;
     int state = px__load_relaxed(&cached);
-    if (state == 0) {
+    if (state == SWITCH_NOT_READ) {
         char text[64];
         read_text(large_switch_path, text, sizeof text);
-        state = strstr(text, "[never]") ? 2 : 1;
+        state = strstr(text, "[never]")     ? SWITCH_NEVER
+                : strstr(text, "[madvise]") ? SWITCH_ON_REQUEST
+                                            : SWITCH_ALWAYS_OR_HIDDEN;
         px__store_relaxed(&cached, state);
     }
-    return state == 2 || prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1;
+    return (enum large_switch)state;
+}
+
+/* Regions that were given a VMA of their own by advise(). */
+static long advised;
+
+/* A refusal costs no more than residency: this kernel has no large pages, or
+ * no memory for a VMA. */
+static void
+keep_small(void *lo, size_t bytes)
+{
+    if (large_switch() == SWITCH_ALWAYS_OR_HIDDEN)
+        madvise(lo, bytes, MADV_NOHUGEPAGE);
+}
+
+/* Purged memory begins anew: a fresh mapping has no flag, and one that was
+ * advised has the wrong one. */
+static void
+keep_small_again(void *lo, size_t bytes, bool fresh)
+{
+    if (fresh || px__load_relaxed(&advised) > 0)
+        keep_small(lo, bytes);
+}
+
+#else
+
+static void
+keep_small(void *lo, size_t bytes)
+{
+    (void)lo;
+    (void)bytes;
+}
+
+static void
+keep_small_again(void *lo, size_t bytes, bool fresh)
+{
+    (void)fresh;
+    keep_small(lo, bytes);
+}
+
+#endif
+
+/* Map @bytes plus room to align, then cut the mapping to the aligned part. */
+static char *
+map_aligned(size_t bytes, size_t align, int prot)
+{
+    size_t all = bytes + align;
+    char *raw = mmap(NULL, all, prot,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (raw == MAP_FAILED)
+        return NULL;
+    size_t head = (align - ((uintptr_t)raw & (align - 1))) & (align - 1);
+    if (head > 0)
+        munmap(raw, head);
+    munmap(raw + head + bytes, align - head);
+    return raw + head;
+}
+
+void *
+px__vm_reserve(size_t bytes, size_t align, bool commit_later)
+{
+    PX_ASSERT(align >= px__vm_page_bytes() && (align & (align - 1)) == 0);
+    if (bytes + align < bytes)
+        return NULL;
+    int prot = commit_later ? PROT_NONE : PROT_READ | PROT_WRITE;
+    char *lo = map_aligned(bytes, align, prot);
+    if (lo)
+        keep_small(lo, bytes);
+    return lo;
+}
+
+int
+px__vm_commit(void *lo, size_t bytes)
+{
+    if (mprotect(lo, bytes, PROT_READ | PROT_WRITE) != 0)
+        return PX_ENOMEM;
+    return 0;
+}
+
+/* The system refuses to drop locked memory, and may refuse for lack of memory
+ * of its own. The contents have to go all the same. */
+static void
+drop_contents(void *lo, size_t bytes)
+{
+    if (madvise(lo, bytes, MADV_DONTNEED) != 0)
+        memset(lo, 0, bytes);
+}
+
+/* A fresh mapping in place of the old one is the only way to also give back
+ * what was charged to a strict overcommit limit. */
+void
+px__vm_purge(void *lo, size_t bytes, bool decommit)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    if (!decommit || mmap(lo, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED)
+        drop_contents(lo, bytes);
+    keep_small_again(lo, bytes, decommit);
+}
+
+void
+px__vm_release(void *lo, size_t bytes)
+{
+    munmap(lo, bytes);
+}
+
+#if defined(__linux__)
+
+static bool
+switched_off(void)
+{
+    return large_switch() == SWITCH_NEVER ||
+           prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1;
 }
 
 /* For kernels before 6.1. */
 static enum px__vm_large
 advise(void *lo, size_t bytes)
 {
-    static long advised;
     if (px__add_relaxed(&advised, 1) >= ADVISE_MAX ||
         madvise(lo, bytes, MADV_HUGEPAGE) != 0)
         return PX__VM_LARGE_UNSUPPORTED;
@@ -190,13 +263,19 @@ advise(void *lo, size_t bytes)
 /* A large page needs one present small page to start from. The kernel makes it
  * present for us: the memory may be closed to us by a sanitizer. */
 static int
-collapse(void *lo, size_t bytes, size_t large)
+populate(void *lo, size_t bytes, size_t large)
 {
     for (size_t at = 0; at < bytes; at += large) {
         if (madvise((char *)lo + at, px__vm_page_bytes(),
                     MADV_POPULATE_WRITE) != 0)
             return errno;
     }
+    return 0;
+}
+
+static int
+collapse(void *lo, size_t bytes)
+{
     for (int i = 0; i < COLLAPSE_TRIES; i++) {
         if (madvise(lo, bytes, MADV_COLLAPSE) == 0)
             return 0;
@@ -204,6 +283,30 @@ collapse(void *lo, size_t bytes, size_t large)
             break;
     }
     return errno;
+}
+
+/* Memory that is kept small cannot be collapsed, so that is taken back for the
+ * time being. VMAs merge again only if they were populated as one: populate()
+ * goes before. */
+static int
+collapse_kept_small(void *lo, size_t bytes)
+{
+    if (madvise(lo, bytes, MADV_HUGEPAGE) != 0)
+        return errno;
+    int error = collapse(lo, bytes);
+    keep_small(lo, bytes);
+    return error;
+}
+
+static int
+populate_and_collapse(void *lo, size_t bytes, size_t large)
+{
+    int error = populate(lo, bytes, large);
+    if (error != 0)
+        return error;
+    return large_switch() == SWITCH_ALWAYS_OR_HIDDEN
+               ? collapse_kept_small(lo, bytes)
+               : collapse(lo, bytes);
 }
 
 enum px__vm_large
@@ -214,7 +317,7 @@ px__vm_enlarge(void *lo, size_t bytes)
         return PX__VM_LARGE_UNSUPPORTED;
     if (switched_off())
         return PX__VM_LARGE_DISABLED;
-    switch (collapse(lo, bytes, large)) {
+    switch (populate_and_collapse(lo, bytes, large)) {
     case 0:
         return PX__VM_LARGE_GRANTED;
     case EINVAL:

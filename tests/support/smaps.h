@@ -1,0 +1,58 @@
+/* What the kernel says of this process's mappings, in /proc/self/smaps. */
+#ifndef PX_TESTS_SMAPS_H
+#define PX_TESTS_SMAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of all mappings that overlap some addresses. */
+struct smaps {
+    size_t mappings;
+    size_t closed; /* mappings that nobody may touch */
+    size_t resident_bytes;
+    size_t large_bytes; /* of these on large pages */
+    size_t kept_small;  /* mappings with MADV_NOHUGEPAGE */
+    size_t advised;     /* mappings with MADV_HUGEPAGE */
+};
+
+static inline void
+smaps_take(struct smaps *sum, const char *line)
+{
+    size_t kb;
+    if (sscanf(line, "Rss: %zu kB", &kb) == 1)
+        sum->resident_bytes += kb * 1024;
+    else if (sscanf(line, "AnonHugePages: %zu kB", &kb) == 1)
+        sum->large_bytes += kb * 1024;
+    else if (strncmp(line, "VmFlags:", 8) == 0) {
+        sum->kept_small += strstr(line, " nh") != NULL;
+        sum->advised += strstr(line, " hg") != NULL;
+    }
+}
+
+static inline struct smaps
+smaps_of(const void *at, size_t bytes)
+{
+    FILE *smaps = fopen("/proc/self/smaps", "r");
+    struct smaps sum = {0};
+    char line[512];
+    size_t lo, hi;
+    bool inside = false;
+    while (smaps && fgets(line, sizeof line, smaps)) {
+        if (sscanf(line, "%zx-%zx ", &lo, &hi) == 2) {
+            inside = lo < (uintptr_t)at + bytes && (uintptr_t)at < hi;
+            sum.mappings += inside;
+            sum.closed += inside && strstr(line, " ---p ");
+        } else if (inside) {
+            smaps_take(&sum, line);
+        }
+    }
+    if (smaps)
+        fclose(smaps);
+    return sum;
+}
+
+#endif
