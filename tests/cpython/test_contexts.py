@@ -2,11 +2,13 @@
 
 Run by the patched interpreter: python tests/cpython/test_contexts.py
 """
+import atexit
 import gc
 import json
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 import textwrap
@@ -310,6 +312,27 @@ class Guard(unittest.TestCase):
                 return str(error)
         self.assertIn("'list' object", in_context(body))
 
+    def test_what_belongs_to_the_process(self):
+        directory, limit = os.getcwd(), sys.getrecursionlimit()
+        handler = signal.getsignal(signal.SIGUSR1)
+        for change in (
+                lambda: os.chdir("/"), os.fork, lambda: os.umask(0),
+                lambda: os.environ.__setitem__("PX_TEST", "1"),
+                lambda: os.putenv("PX_TEST", "1"),
+                lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
+                lambda: signal.alarm(100), lambda: sys.settrace(print),
+                lambda: sys.setprofile(print),
+                lambda: sys.setrecursionlimit(50),
+                lambda: threading.Thread(target=print).start(),
+                lambda: atexit.register(print),
+                lambda: __import__("this_is_no_module")):
+            with self.assertRaises(parallel.ParallelError):
+                in_context(change)
+        self.assertEqual((os.getcwd(), sys.getrecursionlimit()),
+                         (directory, limit))
+        self.assertEqual(signal.getsignal(signal.SIGUSR1), handler)
+        self.assertNotIn("PX_TEST", os.environ)
+
     def test_submitting_from_a_context(self):
         with self.assertRaises(parallel.ParallelError):
             in_context(lambda: parallel._parallel.run_once())
@@ -449,7 +472,7 @@ class Work(unittest.TestCase):
 
     def test_memory_is_flat(self):
         def churn():
-            return len([str(i) for i in range(5000)])
+            return len([str(i) for i in range(1000)])
 
         def resident_after(count):
             for _ in range(count):

@@ -23,7 +23,8 @@
 #include "pycore_time.h"
 
 enum {
-    SLICE_MS = 20, /* the longest that a signal waits for main */
+    SLICE_MS = 20,     /* the longest that a signal waits for main */
+    MOST_WAITING = 64, /* contexts that are over and keep their memory */
     WINDOW_BYTES_LOG = 33
 };
 
@@ -165,6 +166,7 @@ start(void)
     px_runtime_stats stats = {.size = sizeof stats};
     px_runtime_options_init(&options);
     px_context_options_init(&options.context);
+    options.max_finished = MOST_WAITING;
     options.context.window_bytes = (size_t)1 << WINDOW_BYTES_LOG;
     options.context.flags = PX_HEAP_SMALL_START | PX_HEAP_FREE_LISTS;
     work.errors = PyList_New(0);
