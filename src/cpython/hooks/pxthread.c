@@ -133,6 +133,7 @@ _Px_Enter(px_worker *worker, px_context *context)
     cx->context = context;
     cx->heap = px_context_heap(context);
     cx->count_from = ((px_cursor *)(void *)cx->heap)->next + YOUNG_BYTES;
+    cx->line_bytes = 0;
     cx->common = false;
     memset(&cx->freelists, 0, sizeof cx->freelists);
     prepare_collector(cx);
@@ -148,6 +149,7 @@ _Px_Enter(px_worker *worker, px_context *context)
 void
 _Px_Leave(px_worker *worker)
 {
+    _Px_FlushLine(&worker->cx);
     forget(worker->tstate);
     _Px_here = (struct _Px_here){
         .lo = 0, .span = UINTPTR_MAX, .drop_span = UINTPTR_MAX};
