@@ -1,8 +1,13 @@
 """CPython's own tests, each method run in a context.
 
-    python tests/cpython/in_context.py [--json FILE] [--reasons N] [MODULE...]
+    python tests/cpython/in_context.py [--warm] [--counted] [--json FILE]
+                                       [--reasons N] [MODULE...]
 
-By the patched interpreter; without a MODULE all of modules.txt.
+By the patched interpreter; without a MODULE all of modules.txt. With --warm each
+method runs on the main side first, as a program that uses contexts would have
+been running for a while: what it imports is there, its code is specialised.
+With --counted contexts count references from the beginning, so that objects go
+as soon as nothing refers to them, which many of these tests are about.
 
     parent    child of one module (a fresh process)      a context of the child
     ------    -------------------------------------      ----------------------
@@ -181,9 +186,9 @@ def load(module):
 class Child:
     """Runs methods of one module and writes a line about each."""
 
-    def __init__(self, module, wanted, report):
+    def __init__(self, module, wanted, warm, report):
         self.module, self.wanted, self.report = module, wanted, report
-        self.failed = []
+        self.warm = warm
 
     def say(self, *words):
         self.report.write(json.dumps(words) + "\n")
@@ -237,6 +242,10 @@ class Child:
         case_class.doClassCleanups()
 
     def run_one(self, name, case_class, method):
+        if self.warm:
+            outcome = self.try_on_main(case_class, method, ("ok", "", ""))
+            if outcome[0] != "ok":
+                return self.say("end", name, *outcome)
         self.say("begin", name)
         try:
             outcome = in_context(run_method_in_context, case_class, method)
@@ -245,7 +254,7 @@ class Child:
         strays = parallel._parallel.find_strays()
         if strays:
             outcome = ("stray", ", ".join(sorted(set(strays))), "")
-        if outcome[0] == "failed":
+        if outcome[0] == "failed" and not self.warm:
             outcome = self.try_on_main(case_class, method, outcome)
         self.say("end", name, *outcome)
 
@@ -259,15 +268,17 @@ class Child:
         return ("skipped", "on the main side, too: " + here[1], here[2])
 
 
-def child(module, report_path, wanted):
+def child(module, report_path, wanted, warm, counted):
     global parallel
     import parallel
     from test import support
     support.use_resources = []
+    if counted:
+        parallel._parallel.set_young_bytes(0)
     support.verbose = False
     os.chdir(tempfile.mkdtemp())
     with open(report_path, "w") as report:
-        Child(module, wanted, report).run()
+        Child(module, wanted, warm, report).run()
     os._exit(0)
 
 
@@ -277,8 +288,8 @@ def child(module, report_path, wanted):
 class Run:
     """One module: children until each of its methods has an outcome."""
 
-    def __init__(self, module):
-        self.module = module
+    def __init__(self, module, *how):
+        self.module, self.how = module, how
         self.outcomes = {}
         self.names = None
         self.trouble = None
@@ -309,7 +320,7 @@ class Run:
             report = os.path.join(folder, "report")
             wish = os.path.join(folder, "wanted")
             with open(wish, "w") as file:
-                json.dump(wanted, file)
+                json.dump([wanted, *self.how], file)
             with open(os.path.join(folder, "output"), "w+b") as output:
                 process = subprocess.Popen(
                     [sys.executable, "-X", "faulthandler", __file__, "--child",
@@ -402,6 +413,10 @@ def all_modules():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("modules", nargs="*", metavar="MODULE")
+    parser.add_argument("--warm", action="store_true",
+                        help="run each method on the main side first")
+    parser.add_argument("--counted", action="store_true",
+                        help="let contexts count references at once")
     parser.add_argument("--json", metavar="FILE", help="write every outcome there")
     parser.add_argument("--reasons", type=int, default=15, metavar="N",
                         help="show the N commonest reasons")
@@ -409,7 +424,7 @@ def main():
     print(f"{'module':<28}{'all':>6}" + "".join(f"{o:>8}" for o in OUTCOMES))
     runs, total = [], collections.Counter()
     for module in options.modules or all_modules():
-        run = Run(module).run()
+        run = Run(module, options.warm, options.counted).run()
         runs.append(run)
         total += run.counts()
         print(table_row(module, run.counts(), run.trouble or ""), flush=True)
@@ -424,5 +439,5 @@ def main():
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        child(sys.argv[2], sys.argv[3], json.load(open(sys.argv[4])))
+        child(sys.argv[2], sys.argv[3], *json.load(open(sys.argv[4])))
     sys.exit(main())

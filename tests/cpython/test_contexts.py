@@ -417,7 +417,6 @@ class Library(unittest.TestCase):
                 return traceback.format_exc().splitlines()[-1]
         bodies = {
             "struct": lambda: struct.pack("<hhq", 1, 2, 3),
-            "codec": lambda: "abc".encode("cp1252"),
             "traceback": text,
             "decimal": lambda: str(decimal.Decimal(1) / 3),
             "memory": lambda: repr(bytes_too_many()),
@@ -627,6 +626,21 @@ class Work(unittest.TestCase):
             with self.subTest(body.__name__):
                 _, used_bytes = in_context(body)
                 self.assertLess(used_bytes, 6 << 20)
+
+    def test_counting_from_the_beginning(self):
+        def gone_at_once():
+            gone = []
+            class Local:
+                def __del__(self):
+                    gone.append(1)
+            Local()
+            return len(gone)
+        self.addCleanup(parallel._parallel.set_young_bytes, 1 << 20)
+        self.assertEqual(in_context(gone_at_once), 0)
+        parallel._parallel.set_young_bytes(0)
+        self.assertEqual(in_context(gone_at_once), 1)
+        with self.assertRaises(ValueError):
+            parallel._parallel.set_young_bytes(-1)
 
     def test_main_lives_on(self):
         data = {str(i): [i] for i in range(1000)}

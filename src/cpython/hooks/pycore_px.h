@@ -65,6 +65,10 @@ extern int _Px_WorkerInit(px_worker *worker, PyInterpreterState *interp);
 /* pystate.c */
 extern void _PyThreadState_AttachParallel(PyThreadState *tstate);
 
+/* What a context allocates before it counts references down. Main, while the
+ * world is closed. */
+extern size_t _Px_YoungBytes;
+
 /* Main, when the worker's thread has ended. */
 extern void _Px_WorkerFini(px_worker *worker);
 

@@ -86,6 +86,28 @@ px_memory_stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
                          (Py_ssize_t)stats.committed_bytes);
 }
 
+PyDoc_STRVAR(set_young_bytes_doc,
+"set_young_bytes(count)\n--\n\n"
+"Let contexts free nothing until they have allocated so much: then what is\n"
+"not referred to any more goes at once, as elsewhere. 0: from the beginning,\n"
+"for code that relies on when its objects go.");
+
+static PyObject *
+px_set_young_bytes(PyObject *Py_UNUSED(module), PyObject *count)
+{
+    if (_Px_MAIN_ONLY("setting how contexts count") < 0) {
+        return NULL;
+    }
+    Py_ssize_t bytes = PyLong_AsSsize_t(count);
+    if (bytes < 0) {
+        return PyErr_Occurred() ? NULL
+                                : PyErr_Format(PyExc_ValueError,
+                                               "count must not be negative");
+    }
+    _Px_YoungBytes = (size_t)bytes;
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 px_stop_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -169,6 +191,7 @@ static PyMethodDef methods[] = {
      PyDoc_STR("The number of this worker, from 1; 0 on the main side.")},
     {"memory_stats", px_memory_stats, METH_NOARGS, memory_stats_doc},
     {"find_strays", px_find_strays, METH_NOARGS, find_strays_doc},
+    {"set_young_bytes", px_set_young_bytes, METH_O, set_young_bytes_doc},
     {"_stop", px_stop_method, METH_NOARGS,
      PyDoc_STR("End the workers; called at exit.")},
     {NULL},
