@@ -4,6 +4,7 @@ Run by the patched interpreter: python tests/cpython/test_contexts.py
 """
 import array
 import collections
+import dataclasses
 import decimal
 import gc
 import io
@@ -15,6 +16,7 @@ import resource
 import struct
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -406,6 +408,14 @@ def bytes_too_many():
         return error
 
 
+@dataclasses.dataclass
+class Record:
+    items: list
+
+
+Generic = list[int]
+
+
 class Library(unittest.TestCase):
     """What modules remember: a context reads it and adds nothing."""
 
@@ -455,8 +465,36 @@ class Library(unittest.TestCase):
                          sorted(f"{i} {'x' * 100} {i}" for i in range(100)))
         self.assertEqual(child.stderr, "z\n")
 
-    def test_find_strays_is_empty_for_main(self):
+    def test_classes_of_the_library(self):
+        def recursive():
+            record = Record([1])
+            record.items.append(record)
+            return repr(record)
+
+        def name_of_file():
+            with tempfile.TemporaryFile() as file:
+                return file.write(b"x")
+        for body in (recursive, name_of_file,
+                     lambda: re.compile("^a$", re.M | re.S | re.A).flags,
+                     lambda: Generic.__parameters__ == (),
+                     lambda: str.join.__qualname__,
+                     lambda: fib.__annotations__,
+                     lambda: Record.__eq__.__annotations__):
+            expected = body()
+            self.assertEqual(in_context(body), expected)
         self.assertEqual(parallel._parallel.find_strays(), [])
+
+    def test_find_strays_looks(self):
+        self.assertEqual(parallel._parallel.find_strays(), [])
+        with self.assertRaises(parallel.ParallelError):
+            in_context(parallel._parallel.find_strays)
+
+    def test_owns(self):
+        mine = []
+        self.assertTrue(parallel._parallel.owns(mine))
+        self.assertEqual(
+            in_context(lambda: [parallel._parallel.owns(x) for x in (mine, [])]),
+            [False, True])
 
 
 # ---- what comes back -------------------------------------------------------

@@ -63,6 +63,19 @@ px_is_parallel_thread(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+px_owns_method(PyObject *Py_UNUSED(module), PyObject *object)
+{
+    return PyBool_FromLong(_Px_OWN(object));
+}
+
+static PyObject *
+px_local_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *dict = PyThreadState_GetDict();
+    return dict ? Py_NewRef(dict) : PyErr_NoMemory();
+}
+
+static PyObject *
 px_thread_seq_id(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromLong((long)px_worker_id());
@@ -187,6 +200,10 @@ static PyMethodDef methods[] = {
      PyDoc_STR("Pieces of work that are not over yet.")},
     {"is_parallel_thread", px_is_parallel_thread, METH_NOARGS,
      PyDoc_STR("Whether this code runs in a context.")},
+    {"owns", px_owns_method, METH_O,
+     PyDoc_STR("Whether this thread may change the object.")},
+    {"local", px_local_method, METH_NOARGS,
+     PyDoc_STR("A dict of this thread's; in a context, of the context's.")},
     {"thread_seq_id", px_thread_seq_id, METH_NOARGS,
      PyDoc_STR("The number of this worker, from 1; 0 on the main side.")},
     {"memory_stats", px_memory_stats, METH_NOARGS, memory_stats_doc},
