@@ -478,6 +478,9 @@ class Library(unittest.TestCase):
                      lambda: re.compile("^a$", re.M | re.S | re.A).flags,
                      lambda: Generic.__parameters__ == (),
                      lambda: str.join.__qualname__,
+                     lambda: (fib.__code__.co_code, fib.__code__.co_varnames,
+                              fib.__code__.co_freevars, fib.__code__.co_cellvars),
+                     lambda: time.strptime("12 1999", "%m %Y").tm_year,
                      lambda: fib.__annotations__,
                      lambda: Record.__eq__.__annotations__):
             expected = body()
