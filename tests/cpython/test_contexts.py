@@ -2,18 +2,27 @@
 
 Run by the patched interpreter: python tests/cpython/test_contexts.py
 """
+import array
 import atexit
+import collections
+import dataclasses
+import decimal
 import gc
+import io
 import json
 import os
+import random
 import re
 import resource
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
+import traceback
 import unittest
 
 import _parallel
@@ -302,6 +311,81 @@ class Guard(unittest.TestCase):
                         lambda: [x for x in it], lambda: it.__next__())
             self.assertEqual(len(list(it)), 2)
 
+    def test_deque(self):
+        x = collections.deque([1, 2, 3])
+        self.refuse(
+            lambda: x.append(1), lambda: x.appendleft(1), lambda: x.pop(),
+            lambda: x.popleft(), lambda: x.extend([1]), lambda: x.clear(),
+            lambda: x.extendleft([1]), lambda: x.rotate(), lambda: x.reverse(),
+            lambda: x.remove(2), lambda: x.insert(1, 5), lambda: x.__init__([1]),
+            lambda: x.__setitem__(0, 1), lambda: x.__delitem__(0),
+            lambda: x.__imul__(2), state=lambda: list(x))
+        self.assertEqual(in_context(lambda: (x[1], len(x), list(x))),
+                         (2, 3, [1, 2, 3]))
+
+    def test_array(self):
+        x = array.array("i", [3, 1, 2])
+        self.refuse(
+            lambda: x.append(1), lambda: x.extend([1]), lambda: x.pop(),
+            lambda: x.insert(0, 1), lambda: x.reverse(), lambda: x.byteswap(),
+            lambda: x.fromlist([1]), lambda: x.frombytes(b"abcd"),
+            lambda: x.remove(1), lambda: x.__setitem__(0, 1),
+            lambda: x.__delitem__(0), lambda: x.__imul__(2),
+            lambda: x.__setitem__(slice(2), x[:1]), state=lambda: x.tobytes())
+
+    def test_ordered_dict(self):
+        x = collections.OrderedDict(a=1, b=2)
+        self.refuse(
+            lambda: x.__setitem__("a", 2), lambda: x.__setitem__("c", 2),
+            lambda: x.__delitem__("a"), lambda: x.pop("a"), lambda: x.popitem(),
+            lambda: x.clear(), lambda: x.move_to_end("a"),
+            lambda: x.update(b=1), lambda: x.setdefault("c"),
+            state=lambda: list(x.items()))
+
+    def test_files(self):
+        text, data = io.StringIO("a\nb"), io.BytesIO(b"a\nb")
+        file = open(__file__)
+        self.addCleanup(file.close)
+        for each in text, data:
+            self.refuse(each.read, each.readline, lambda: each.seek(1),
+                        lambda: next(each), each.getvalue, each.close,
+                        lambda: each.truncate(0),
+                        state=lambda: (each.tell(), each.getvalue()))
+        self.refuse(file.read, file.readline, lambda: next(file),
+                    lambda: file.seek(1), lambda: file.buffer.read(1),
+                    lambda: file.write("x"), file.detach, state=file.tell)
+
+    def test_exceptions_of_main(self):
+        error = ValueError("main's")
+        self.refuse(lambda: error.with_traceback(None), lambda: error.add_note(""),
+                    lambda: setattr(error, "args", ()),
+                    lambda: setattr(error, "__cause__", error),
+                    lambda: setattr(error, "__context__", error),
+                    lambda: setattr(error, "__traceback__", None),
+                    state=lambda: (error.args, error.__cause__))
+
+        def body():
+            try:
+                try:
+                    raise error
+                finally:
+                    raise KeyError from error
+            except KeyError as other:
+                return other.__cause__ is error
+        self.assertTrue(in_context(body))
+        self.assertIsNone(error.__traceback__)
+        self.assertIsNone(error.__context__)
+
+    def test_what_is_mains_business(self):
+        for body in (lambda: sys.settrace(print), lambda: sys.setprofile(print),
+                     lambda: os.chdir("/"), lambda: os.fork(),
+                     lambda: threading.Thread(target=print).start(),
+                     lambda: os.environ.__setitem__("PX_NONE", "1"),
+                     lambda: __import__("this")):
+            with self.assertRaises(parallel.ParallelError):
+                in_context(body)
+        self.assertNotIn("PX_NONE", os.environ)
+
     def test_it_can_be_caught(self):
         x = []
 
@@ -336,6 +420,107 @@ class Guard(unittest.TestCase):
     def test_submitting_from_a_context(self):
         with self.assertRaises(parallel.ParallelError):
             in_context(lambda: parallel._parallel.run_once())
+
+
+# ---- what the library keeps ---------------------------------------------------
+
+def bytes_too_many():
+    try:
+        return bytes(1 << 62)
+    except MemoryError as error:
+        return error
+
+
+@dataclasses.dataclass
+class Record:
+    items: list
+
+
+Generic = list[int]
+
+
+class Library(unittest.TestCase):
+    """What modules remember: a context reads it and adds nothing."""
+
+    def test_it_works_and_nothing_stays(self):
+        def text():
+            try:
+                1 / 0
+            except ZeroDivisionError:
+                return traceback.format_exc().splitlines()[-1]
+        bodies = {
+            "struct": lambda: struct.pack("<hhq", 1, 2, 3),
+            "traceback": text,
+            "decimal": lambda: str(decimal.Decimal(1) / 3),
+            "memory": lambda: repr(bytes_too_many()),
+        }
+        for name, body in bodies.items():
+            with self.subTest(name):
+                self.assertEqual(in_context(body), body())
+        self.assertEqual(parallel._parallel.find_strays(), [])
+
+    def test_random(self):
+        random.seed(1)
+        before = random.getstate()
+        drawn = [in_context(lambda: [random.random() for _ in range(1000)])
+                 for _ in range(2)]
+        self.assertEqual(random.getstate(), before)
+        self.assertEqual(len(set(drawn[0] + drawn[1])), 2000)
+        self.assertTrue(all(0 <= x < 1 for x in drawn[0]))
+        with self.assertRaises(parallel.UnprotectedError):
+            in_context(random.seed, 1)
+        self.assertEqual(in_context(lambda: random.Random(1).random()),
+                         random.Random(1).random())
+
+    def test_print(self):
+        code = textwrap.dedent("""
+            import parallel, sys
+            for i in range(100):
+                parallel.submit_work(print, (i, "x" * 100, i))
+            parallel.submit_work(lambda: print("y" * 2000, end="", flush=True))
+            parallel.submit_work(lambda: print("z", file=sys.stderr))
+            parallel.run()
+        """)
+        child = subprocess.run([sys.executable, "-c", code],
+                               capture_output=True, text=True, timeout=60)
+        lines = child.stdout.replace("y" * 2000, "").splitlines()
+        self.assertEqual(sorted(lines),
+                         sorted(f"{i} {'x' * 100} {i}" for i in range(100)))
+        self.assertEqual(child.stderr, "z\n")
+
+    def test_classes_of_the_library(self):
+        def recursive():
+            record = Record([1])
+            record.items.append(record)
+            return repr(record)
+
+        def name_of_file():
+            with tempfile.TemporaryFile() as file:
+                return file.write(b"x")
+        for body in (recursive, name_of_file,
+                     lambda: re.compile("^a$", re.M | re.S | re.A).flags,
+                     lambda: Generic.__parameters__ == (),
+                     lambda: str.join.__qualname__,
+                     lambda: (fib.__code__.co_code, fib.__code__.co_varnames,
+                              fib.__code__.co_freevars, fib.__code__.co_cellvars),
+                     lambda: time.strptime("12 1999", "%m %Y").tm_year,
+                     lambda: fib.__annotations__,
+                     lambda: Record.__eq__.__annotations__):
+            expected = body()
+            self.assertEqual(in_context(body), expected)
+        self.assertEqual(parallel._parallel.find_strays(), [])
+
+    def test_find_strays_looks(self):
+        self.assertEqual(parallel._parallel.find_strays(), [])
+        with self.assertRaises(parallel.ParallelError):
+            in_context(parallel._parallel.find_strays)
+
+    def test_owns(self):
+        mine = []
+        self.assertTrue(parallel._parallel.owns(mine))
+        self.assertEqual(
+            in_context(lambda: [parallel._parallel.owns(x) for x in (mine, [])]),
+            [False, True])
 
 
 # ---- what comes back -------------------------------------------------------
@@ -505,6 +690,21 @@ class Work(unittest.TestCase):
             with self.subTest(body.__name__):
                 _, used_bytes = in_context(body)
                 self.assertLess(used_bytes, 6 << 20)
+
+    def test_counting_from_the_beginning(self):
+        def gone_at_once():
+            gone = []
+            class Local:
+                def __del__(self):
+                    gone.append(1)
+            Local()
+            return len(gone)
+        self.addCleanup(parallel._parallel.set_young_bytes, 1 << 20)
+        self.assertEqual(in_context(gone_at_once), 0)
+        parallel._parallel.set_young_bytes(0)
+        self.assertEqual(in_context(gone_at_once), 1)
+        with self.assertRaises(ValueError):
+            parallel._parallel.set_young_bytes(-1)
 
     def test_main_lives_on(self):
         data = {str(i): [i] for i in range(1000)}

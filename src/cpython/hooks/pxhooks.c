@@ -15,6 +15,9 @@
  */
 #include "pycore_px.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include "pycore_ceval.h"
 #include "pycore_object.h"
 #include "pycore_pystate.h"
@@ -191,6 +194,117 @@ _Px_RaiseForbidden(const char *what)
                  "%s is not possible in a context: let the main thread do it",
                  what);
     return -1;
+}
+
+/* ---- what is main's business --------------------------------------------- */
+
+/* CPython announces these events before it does what they name. Each changes
+ * what all threads share, or would let main's code be written to. */
+static const char *const main_events[] = {
+    "_thread.start_new_thread",
+    "_thread.start_joinable_thread",
+    "cpython._PySys_ClearAuditHooks",
+    "gc.get_objects",
+    "gc.get_referrers",
+    "import",
+    "os.chdir",
+    "os.fork",
+    "os.forkpty",
+    "os.putenv",
+    "os.unsetenv",
+    "sys._current_exceptions",
+    "sys._current_frames",
+    "sys.addaudithook",
+    "sys.monitoring.register_callback",
+    "sys.setprofile",
+    "sys.settrace",
+};
+
+int
+_Px_AuditContext(const char *event)
+{
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(main_events); i++) {
+        if (strcmp(event, main_events[i]) == 0) {
+            return _Px_RaiseForbidden(event);
+        }
+    }
+    return 0;
+}
+
+/* ---- print() ------------------------------------------------------------- */
+
+/* Main's text files have buffers, which a context must not fill; but everybody
+ * prints. So what goes to the process's own stdout and stderr is written to
+ * their descriptors, a line at a time so that lines of contexts do not mix. */
+
+static void
+write_all(int fd, const char *bytes, size_t count)
+{
+    while (count > 0) {
+        ssize_t done = write(fd, bytes, count);
+        if (done < 0 && errno != EINTR) {
+            return; /* nobody listens; print() would not say so either */
+        }
+        bytes += done > 0 ? done : 0;
+        count -= done > 0 ? (size_t)done : 0;
+    }
+}
+
+void
+_Px_FlushLine(struct _Px_cx *cx)
+{
+    write_all(cx->line_fd, cx->line, cx->line_bytes);
+    cx->line_bytes = 0;
+}
+
+static void
+print_bytes(struct _Px_cx *cx, int fd, const char *bytes, size_t count)
+{
+    if (cx->line_fd != fd || count > sizeof cx->line - cx->line_bytes) {
+        _Px_FlushLine(cx);
+        cx->line_fd = fd;
+    }
+    if (count > sizeof cx->line) {
+        write_all(fd, bytes, count);
+        return;
+    }
+    memcpy(cx->line + cx->line_bytes, bytes, count);
+    cx->line_bytes += count;
+    if (memchr(bytes, '\n', count)) {
+        _Px_FlushLine(cx);
+    }
+}
+
+/* 1 or 2, or -1 for any other file. */
+static int
+descriptor_of(PyObject *file)
+{
+    return file == PySys_GetObject("__stdout__")   ? 1
+           : file == PySys_GetObject("__stderr__") ? 2
+                                                   : -1;
+}
+
+/* file.write(text), or file.flush() when @text is NULL. */
+PyObject *
+_Px_PrintTo(PyObject *file, PyObject *text)
+{
+    int fd = descriptor_of(file);
+    if (fd < 0) {
+        (void)_Px_RaiseForeign(file);
+        return NULL;
+    }
+    if (!text) {
+        _Px_FlushLine(_Px_here.cx);
+        Py_RETURN_NONE;
+    }
+    PyObject *bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    if (!bytes) {
+        return NULL;
+    }
+    print_bytes(_Px_here.cx, fd, PyBytes_AS_STRING(bytes),
+                (size_t)PyBytes_GET_SIZE(bytes));
+    Py_DECREF(bytes);
+    return PyLong_FromSsize_t(PyUnicode_GET_LENGTH(text));
 }
 
 /* ---- the eval breaker ---------------------------------------------------- */

@@ -98,6 +98,8 @@ extern void _Px_CommonEnd(PyObject *tuple);
 extern PyObject *_Px_Intern(PyObject *interned, PyObject *string);
 extern const char *_Px_ForeignUTF8(PyObject *string, Py_ssize_t *bytes);
 extern int _Px_HandlePending(PyThreadState *tstate);
+extern int _Px_AuditContext(const char *event);
+PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
 PyAPI_FUNC(int) _Px_RaiseForeign(const void *object);
 PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 
@@ -124,6 +126,8 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_Intern(interned, string) (string)
 #define _Px_ForeignUTF8(string, bytes) NULL
 #define _Px_HandlePending(tstate) 0
+#define _Px_AuditContext(event) 0
+#define _Px_PrintTo(file, text) NULL
 
 #endif
 #endif

@@ -23,8 +23,8 @@
 #include "pycore_pystate.h"
 
 /* A context that has allocated more than this is no longer young: measured, up
- * to here not freeing is cheaper than freeing. */
-enum { YOUNG_BYTES = 1 << 20 };
+ * to a megabyte not freeing is cheaper than freeing. */
+size_t _Px_YoungBytes = 1 << 20;
 
 /* ---- main ---------------------------------------------------------------- */
 
@@ -132,7 +132,8 @@ _Px_Enter(px_worker *worker, px_context *context)
     (void)px_context_window(context, &first, &bytes);
     cx->context = context;
     cx->heap = px_context_heap(context);
-    cx->count_from = ((px_cursor *)(void *)cx->heap)->next + YOUNG_BYTES;
+    cx->count_from = ((px_cursor *)(void *)cx->heap)->next + _Px_YoungBytes;
+    cx->line_bytes = 0;
     cx->common = false;
     memset(&cx->freelists, 0, sizeof cx->freelists);
     prepare_collector(cx);
@@ -148,6 +149,7 @@ _Px_Enter(px_worker *worker, px_context *context)
 void
 _Px_Leave(px_worker *worker)
 {
+    _Px_FlushLine(&worker->cx);
     forget(worker->tstate);
     _Px_here = (struct _Px_here){
         .lo = 0, .span = UINTPTR_MAX, .drop_span = UINTPTR_MAX};

@@ -34,6 +34,9 @@ struct _Px_cx {
     char *count_from; /* counting begins when the heap has grown to here */
     struct _gc_runtime_state gc; /* its own objects */
     struct _Py_object_freelists freelists;
+    char line[512]; /* printed, and not at its end yet, ... */
+    size_t line_bytes;
+    int line_fd; /* ... to here */
     bool common; /* between _Px_CommonBegin() and _Px_CommonEnd() */
 };
 
@@ -43,6 +46,9 @@ struct _Px_cx {
 extern PyObject *_Px_ParallelError;
 extern PyObject *_Px_UnprotectedError;
 extern PyObject *_Px_PersistenceError;
+
+/* A context ends: write what it has printed. */
+extern void _Px_FlushLine(struct _Px_cx *cx);
 
 /* ---- pxthread.c ---------------------------------------------------------- */
 
@@ -58,6 +64,10 @@ extern int _Px_WorkerInit(px_worker *worker, PyInterpreterState *interp);
 
 /* pystate.c */
 extern void _PyThreadState_AttachParallel(PyThreadState *tstate);
+
+/* What a context allocates before it counts references down. Main, while the
+ * world is closed. */
+extern size_t _Px_YoungBytes;
 
 /* Main, when the worker's thread has ended. */
 extern void _Px_WorkerFini(px_worker *worker);

@@ -66,6 +66,19 @@ px_is_parallel_thread(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+px_owns_method(PyObject *Py_UNUSED(module), PyObject *object)
+{
+    return PyBool_FromLong(_Px_OWN(object));
+}
+
+static PyObject *
+px_local_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *dict = PyThreadState_GetDict();
+    return dict ? Py_NewRef(dict) : PyErr_NoMemory();
+}
+
+static PyObject *
 px_thread_seq_id(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromLong((long)px_worker_id());
@@ -89,6 +102,28 @@ px_memory_stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
                          (Py_ssize_t)stats.committed_bytes);
 }
 
+PyDoc_STRVAR(set_young_bytes_doc,
+"set_young_bytes(count)\n--\n\n"
+"Let contexts free nothing until they have allocated so much: then what is\n"
+"not referred to any more goes at once, as elsewhere. 0: from the beginning,\n"
+"for code that relies on when its objects go.");
+
+static PyObject *
+px_set_young_bytes(PyObject *Py_UNUSED(module), PyObject *count)
+{
+    if (_Px_MAIN_ONLY("setting how contexts count") < 0) {
+        return NULL;
+    }
+    Py_ssize_t bytes = PyLong_AsSsize_t(count);
+    if (bytes < 0) {
+        return PyErr_Occurred() ? NULL
+                                : PyErr_Format(PyExc_ValueError,
+                                               "count must not be negative");
+    }
+    _Px_YoungBytes = (size_t)bytes;
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 px_stop_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -99,6 +134,68 @@ px_stop_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+/* ---- references that main must not have ---------------------------------- */
+
+static bool
+is_of_contexts(const void *object)
+{
+    return (uintptr_t)object - px_range_view.base < px_range_view.bytes;
+}
+
+static int
+visit_reference(PyObject *object, void *Py_UNUSED(unused))
+{
+    return is_of_contexts(object);
+}
+
+/* Contexts may be gone: no reference into one is followed. Dicts do not visit
+ * their keys. */
+static bool
+refers_to_contexts(PyObject *object)
+{
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    bool found = false;
+    while (PyDict_Check(object) && !found &&
+           PyDict_Next(object, &at, &key, &value)) {
+        found = is_of_contexts(key) || is_of_contexts(value);
+    }
+    return found || is_of_contexts(Py_TYPE(object)) ||
+           Py_TYPE(object)->tp_traverse(object, visit_reference, NULL);
+}
+
+static int
+note_stray(PyObject *object, void *names)
+{
+    if (!refers_to_contexts(object)) {
+        return 1;
+    }
+    PyObject *name = PyUnicode_FromString(
+        is_of_contexts(Py_TYPE(object)) ? "?" : Py_TYPE(object)->tp_name);
+    int status = name ? PyList_Append(names, name) : -1;
+    Py_XDECREF(name);
+    return status == 0;
+}
+
+PyDoc_STRVAR(find_strays_doc,
+"find_strays()\n--\n\n"
+"The type names of main's objects that refer into a context. There should\n"
+"be none: after it, the process is not to be trusted.");
+
+static PyObject *
+px_find_strays(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *names = _Px_MAIN_ONLY("looking through main") < 0 ? NULL
+                                                               : PyList_New(0);
+    if (names) {
+        PyUnstable_GC_VisitObjects(note_stray, names);
+    }
+    if (PyErr_Occurred()) {
+        Py_CLEAR(names);
+    }
+    return names;
+}
+
 static PyMethodDef methods[] = {
     {"submit", px_submit, METH_VARARGS, submit_doc},
     {"run_once", px_run_once_method, METH_VARARGS, run_once_doc},
@@ -106,9 +203,15 @@ static PyMethodDef methods[] = {
      PyDoc_STR("Pieces of work that are not over yet.")},
     {"is_parallel_thread", px_is_parallel_thread, METH_NOARGS,
      PyDoc_STR("Whether this code runs in a context.")},
+    {"owns", px_owns_method, METH_O,
+     PyDoc_STR("Whether this thread may change the object.")},
+    {"local", px_local_method, METH_NOARGS,
+     PyDoc_STR("A dict of this thread's; in a context, of the context's.")},
     {"thread_seq_id", px_thread_seq_id, METH_NOARGS,
      PyDoc_STR("The number of this worker, from 1; 0 on the main side.")},
     {"memory_stats", px_memory_stats, METH_NOARGS, memory_stats_doc},
+    {"find_strays", px_find_strays, METH_NOARGS, find_strays_doc},
+    {"set_young_bytes", px_set_young_bytes, METH_O, set_young_bytes_doc},
     {"_stop", px_stop_method, METH_NOARGS,
      PyDoc_STR("End the workers; called at exit.")},
     {NULL},
