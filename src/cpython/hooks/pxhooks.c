@@ -209,10 +209,16 @@ have_garbage_list(struct _gc_runtime_state *gc)
 }
 
 /* Of all that may be pending only the context's own collection is its own
- * business: signals, pending calls and the GIL are main's. */
+ * business: signals, pending calls and the GIL are main's. The bit of signals
+ * says that main waits, and the user wants this callback to end. */
 int
 _Px_HandlePending(PyThreadState *tstate)
 {
+    if (_Py_eval_breaker_bit_is_set(tstate, _PY_SIGNALS_PENDING_BIT)) {
+        _Py_unset_eval_breaker_bit(tstate, _PY_SIGNALS_PENDING_BIT);
+        PyErr_SetNone(PyExc_KeyboardInterrupt);
+        return -1;
+    }
     if (_Py_eval_breaker_bit_is_set(tstate, _PY_GC_SCHEDULED_BIT)) {
         _Py_unset_eval_breaker_bit(tstate, _PY_GC_SCHEDULED_BIT);
         if (have_garbage_list(_Px_here.gc)) {

@@ -98,6 +98,8 @@ extern void _Px_CommonEnd(PyObject *tuple);
 extern PyObject *_Px_Intern(PyObject *interned, PyObject *string);
 extern const char *_Px_ForeignUTF8(PyObject *string, Py_ssize_t *bytes);
 extern int _Px_HandlePending(PyThreadState *tstate);
+extern void _Px_GilTaken(void);  /* in a context or not */
+extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 PyAPI_FUNC(int) _Px_RaiseForeign(const void *object);
 PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 
@@ -124,6 +126,8 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_Intern(interned, string) (string)
 #define _Px_ForeignUTF8(string, bytes) NULL
 #define _Px_HandlePending(tstate) 0
+#define _Px_GilTaken() ((void)0)
+#define _Px_GilWanted() ((void)0)
 
 #endif
 #endif
