@@ -326,13 +326,15 @@ _Px_ActiveCount(void)
 
 /* ---- running ------------------------------------------------------------- */
 
-/* The first error that nobody has been told of, raised; 0 when there is none. */
+/* The first error that nobody has been told of, raised; 0 when there is none.
+ * It tells of what was over, too. */
 static int
 raise_first(void)
 {
     if (!work.errors || PyList_GET_SIZE(work.errors) == 0) {
         return 0;
     }
+    work.unseen = false;
     PyObject *first = Py_NewRef(PyList_GET_ITEM(work.errors, 0));
     if (PyList_SetSlice(work.errors, 0, 1, NULL) == 0) {
         PyErr_SetRaisedException(first);
