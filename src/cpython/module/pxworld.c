@@ -43,7 +43,10 @@
 
 enum {
     SLICE_MS_MAX = 20, /* the longest that a signal waits */
-    GRACE_SLICES = 20  /* before Ctrl-C ends callbacks */
+    GRACE_SLICES = 20, /* before Ctrl-C ends callbacks */
+    /* So many contexts may wait for their harvest: they stay in the caches,
+     * and far below what the system lets a process map. */
+    HARVEST = 256
 };
 
 /* What makes the opener close the world: all that is pending but collecting,
@@ -244,7 +247,7 @@ _Px_WorldRun(bool gather, PyTime_t deadline)
 {
     lock();
     world.open = !world.ended;
-    world.enough = gather ? world.active : 1;
+    world.enough = gather ? Py_MIN(world.active, HARVEST) : 1;
     pthread_cond_broadcast(&world.gate);
     stay_open(_PyThreadState_GET(), gather, deadline);
     world.open = false;
