@@ -181,6 +181,7 @@ leg_cpython() {
     sh src/cpython/tools/build.sh --no-install
     python=build/cpython-src/build/objects/python
     "$python" tests/cpython/test_contexts.py
+    "$python" tests/cpython/test_executor.py
     # shellcheck disable=SC2086 # a list
     "$python" -m test -j 2 --timeout 300 $cpython_own
 }

@@ -297,7 +297,8 @@ _Px_PrintTo(PyObject *file, PyObject *text)
         _Px_FlushLine(_Px_here.cx);
         Py_RETURN_NONE;
     }
-    PyObject *bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    PyObject *bytes =
+        PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
     if (!bytes) {
         return NULL;
     }
@@ -323,10 +324,16 @@ have_garbage_list(struct _gc_runtime_state *gc)
 }
 
 /* Of all that may be pending only the context's own collection is its own
- * business: signals, pending calls and the GIL are main's. */
+ * business: signals, pending calls and the GIL are main's. The bit of signals
+ * says that main waits, and the user wants this callback to end. */
 int
 _Px_HandlePending(PyThreadState *tstate)
 {
+    if (_Py_eval_breaker_bit_is_set(tstate, _PY_SIGNALS_PENDING_BIT)) {
+        _Py_unset_eval_breaker_bit(tstate, _PY_SIGNALS_PENDING_BIT);
+        PyErr_SetNone(PyExc_KeyboardInterrupt);
+        return -1;
+    }
     if (_Py_eval_breaker_bit_is_set(tstate, _PY_GC_SCHEDULED_BIT)) {
         _Py_unset_eval_breaker_bit(tstate, _PY_GC_SCHEDULED_BIT);
         if (have_garbage_list(_Px_here.gc)) {

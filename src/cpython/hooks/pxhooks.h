@@ -100,6 +100,8 @@ extern const char *_Px_ForeignUTF8(PyObject *string, Py_ssize_t *bytes);
 extern int _Px_HandlePending(PyThreadState *tstate);
 extern int _Px_AuditContext(const char *event);
 PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
+extern void _Px_GilTaken(void);  /* in a context or not */
+extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 PyAPI_FUNC(int) _Px_RaiseForeign(const void *object);
 PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 
@@ -128,6 +130,8 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_HandlePending(tstate) 0
 #define _Px_AuditContext(event) 0
 #define _Px_PrintTo(file, text) NULL
+#define _Px_GilTaken() ((void)0)
+#define _Px_GilWanted() ((void)0)
 
 #endif
 #endif

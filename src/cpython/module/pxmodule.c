@@ -35,21 +35,52 @@ px_submit(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(
-    run_once_doc,
-    "run_once(timeout_ms=-1)\n--\n\n"
-    "Let contexts run until one is over. True if one was; False if nothing is\n"
-    "left to do or the time is up. Raises the first error not raised yet.");
+PyDoc_STRVAR(run_once_doc, "run_once(timeout_ms=-1, gather=False)\n--\n\n"
+                           "Let contexts run until one is over, or with gather "
+                           "for as long as there is\n"
+                           "something to do and nobody waits. True if one was "
+                           "over since the last call;\n"
+                           "False if nothing is left to do or the time is up. "
+                           "Raises the first error not\n"
+                           "raised yet.");
 
 static PyObject *
 px_run_once_method(PyObject *Py_UNUSED(module), PyObject *args)
 {
     long long timeout_ms = -1;
-    if (!PyArg_ParseTuple(args, "|L:run_once", &timeout_ms)) {
+    int gather = 0;
+    if (!PyArg_ParseTuple(args, "|Lp:run_once", &timeout_ms, &gather)) {
         return NULL;
     }
-    int status = _Px_RunOnce(timeout_ms);
+    int status = _Px_RunOnce(timeout_ms, gather);
     return status < 0 ? NULL : PyBool_FromLong(status);
+}
+
+PyDoc_STRVAR(call_later_doc, "call_later(func, args, kwds)\n--\n\n"
+                             "In a context: have the main side call "
+                             "func(*args, **kwds), with copies of the\n"
+                             "arguments, when this callback is over; see "
+                             "parallel.call_from_main_thread().");
+
+static PyObject *
+px_call_later(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *func, *arguments, *kwds;
+    if (!PyArg_ParseTuple(args, "OO!O!:call_later", &func, &PyTuple_Type,
+                          &arguments, &PyDict_Type, &kwds)) {
+        return NULL;
+    }
+    if (!_Px_IN()) {
+        PyErr_SetString(_Px_ParallelError, "not in a context");
+        return NULL;
+    }
+    return _Px_CallLater(func, arguments, kwds) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+px_gil_takes(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromSize_t(_Px_StrangeGilTakes());
 }
 
 static PyObject *
@@ -103,10 +134,12 @@ px_memory_stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(set_young_bytes_doc,
-"set_young_bytes(count)\n--\n\n"
-"Let contexts free nothing until they have allocated so much: then what is\n"
-"not referred to any more goes at once, as elsewhere. 0: from the beginning,\n"
-"for code that relies on when its objects go.");
+             "set_young_bytes(count)\n--\n\n"
+             "Let contexts free nothing until they have allocated so much: "
+             "then what is\n"
+             "not referred to any more goes at once, as elsewhere. 0: from the "
+             "beginning,\n"
+             "for code that relies on when its objects go.");
 
 static PyObject *
 px_set_young_bytes(PyObject *Py_UNUSED(module), PyObject *count)
@@ -177,16 +210,17 @@ note_stray(PyObject *object, void *names)
     return status == 0;
 }
 
-PyDoc_STRVAR(find_strays_doc,
-"find_strays()\n--\n\n"
-"The type names of main's objects that refer into a context. There should\n"
-"be none: after it, the process is not to be trusted.");
+PyDoc_STRVAR(
+    find_strays_doc,
+    "find_strays()\n--\n\n"
+    "The type names of main's objects that refer into a context. There should\n"
+    "be none: after it, the process is not to be trusted.");
 
 static PyObject *
 px_find_strays(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    PyObject *names = _Px_MAIN_ONLY("looking through main") < 0 ? NULL
-                                                               : PyList_New(0);
+    PyObject *names =
+        _Px_MAIN_ONLY("looking through main") < 0 ? NULL : PyList_New(0);
     if (names) {
         PyUnstable_GC_VisitObjects(note_stray, names);
     }
@@ -199,6 +233,9 @@ px_find_strays(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 static PyMethodDef methods[] = {
     {"submit", px_submit, METH_VARARGS, submit_doc},
     {"run_once", px_run_once_method, METH_VARARGS, run_once_doc},
+    {"call_later", px_call_later, METH_VARARGS, call_later_doc},
+    {"_gil_takes", px_gil_takes, METH_NOARGS,
+     PyDoc_STR("How often a context has taken the GIL: never.")},
     {"active_count", px_active_count_method, METH_NOARGS,
      PyDoc_STR("Pieces of work that are not over yet.")},
     {"is_parallel_thread", px_is_parallel_thread, METH_NOARGS,

@@ -10,10 +10,16 @@
  * the world and before it does anything else: an outcome may refer to objects
  * of main's, uncounted, and main must not have dropped them.
  *
- *   K1  A task is in one place at a time: libpxrt's queue, a worker, `over`.
+ *   K1  A task is in one place at a time: libpxrt's queue, a worker, the world's
+ *       list of what is over, a harvest.
  *   K2  Outcomes are harvested in the order in which the tasks were over.
+ *   K3  Nobody harvests but after closing the world, before letting the GIL go.
  *
- * Thread rule: run_task() on a worker, the rest on the main side with the GIL.
+ * A callback that wants main to call something says so in a list of its own;
+ * main makes copies of that, too, and calls when it has all outcomes.
+ *
+ * Thread rule: run_task() and _Px_CallLater() on a worker, the rest on the main
+ * side with the GIL.
  */
 #include "pycore_px.h"
 
@@ -22,31 +28,14 @@
 #include "pycore_pystate.h"
 #include "pycore_time.h"
 
-enum {
-    SLICE_MS = 20,     /* the longest that a signal waits for main */
-    MOST_WAITING = 64, /* contexts that are over and keep their memory */
-    WINDOW_BYTES_LOG = 33
-};
-
 static struct {
-    px_runtime *rt; /* NULL until the first submission */
-    px_worker *workers;
-    unsigned worker_count;
-    px_task *over;    /* newest first; pushed by workers, taken by main */
     PyObject *errors; /* a list: exceptions that nobody has been told of */
-    size_t active;
+    bool unseen;      /* something was over since run_once() said so */
 } work;
 
-/* ---- on a worker --------------------------------------------------------- */
+static __thread unsigned harvests_here; /* this thread is in so many */
 
-static void
-push_over(px_task *task)
-{
-    task->next = __atomic_load_n(&work.over, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&work.over, &task->next, task, true,
-                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-    }
-}
+/* ---- on a worker --------------------------------------------------------- */
 
 /* Callbacks and errbacks are called for what they do. */
 static int
@@ -107,94 +96,31 @@ static int
 run_task(px_context *context, void *arg)
 {
     px_task *task = arg;
-    px_worker *worker = &work.workers[px_worker_id() - 1];
-    if (_Px_WorldEnter()) {
+    px_worker *worker = _Px_CrewWorker();
+    if (_Px_WorldEnter(worker)) {
         _Px_Enter(worker, context);
+        worker->calls = NULL;
         perform(task);
+        task->calls = worker->calls;
         _Px_Leave(worker);
         task->context = px_context_retain(context);
-        push_over(task); /* while main still waits for this callback */
-        _Px_WorldLeave();
     }
-    else {
-        push_over(task);
-    }
+    _Px_WorldLeave(worker, task); /* the world may close, main may harvest */
     return 0;
 }
 
-/* ---- the runtime --------------------------------------------------------- */
-
-static int
-raise_status(const char *what, int status)
+int
+_Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds)
 {
-    PyErr_Format(_Px_ParallelError, "%s: %s", what, px_strerror(status));
-    return -1;
-}
-
-static int
-make_workers(unsigned count)
-{
-    work.workers = PyMem_RawCalloc(count, sizeof *work.workers);
-    if (!work.workers) {
-        PyErr_NoMemory();
-        return -1;
+    px_worker *worker = _Px_CrewWorker();
+    PyObject *call = PyTuple_Pack(3, func, args, kwds ? kwds : Py_None);
+    if (!worker->calls) {
+        worker->calls = PyList_New(0);
     }
-    for (; work.worker_count < count; work.worker_count++) {
-        if (_Px_WorkerInit(&work.workers[work.worker_count],
-                           PyInterpreterState_Get()) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static void
-drop_workers(void)
-{
-    for (unsigned i = 0; i < work.worker_count; i++) {
-        _Px_WorkerFini(&work.workers[i]);
-    }
-    PyMem_RawFree(work.workers);
-    work.workers = NULL;
-    work.worker_count = 0;
-}
-
-static int
-start(void)
-{
-    px_runtime_options options;
-    px_runtime_stats stats = {.size = sizeof stats};
-    px_runtime_options_init(&options);
-    px_context_options_init(&options.context);
-    options.max_finished = MOST_WAITING;
-    options.context.window_bytes = (size_t)1 << WINDOW_BYTES_LOG;
-    options.context.flags = PX_HEAP_SMALL_START | PX_HEAP_FREE_LISTS;
-    work.errors = PyList_New(0);
-    if (!work.errors) {
-        return -1;
-    }
-    int status = px_runtime_create(&options, &work.rt);
-    if (status < 0) {
-        return raise_status("cannot start the workers", status);
-    }
-    (void)px_runtime_get_stats(work.rt, &stats);
-    return make_workers(stats.workers);
-}
-
-static int
-need_runtime(void)
-{
-    if (work.rt) {
-        return 0;
-    }
-    if (start() < 0) {
-        (void)px_runtime_release(work.rt);
-        work.rt = NULL;
-        drop_workers();
-        Py_CLEAR(work.errors);
-        return -1;
-    }
-    return 0;
+    int status =
+        call && worker->calls ? PyList_Append(worker->calls, call) : -1;
+    Py_XDECREF(call);
+    return status;
 }
 
 /* ---- tasks --------------------------------------------------------------- */
@@ -212,55 +138,7 @@ free_task(px_task *task)
     PyMem_RawFree(task);
 }
 
-int
-_Px_Submit(PyObject *func, PyObject *args, PyObject *kwds, PyObject *callback,
-           PyObject *errback, PyObject *notify)
-{
-    if (_Px_MAIN_ONLY("submitting work") < 0 || need_runtime() < 0) {
-        return -1;
-    }
-    px_task *task = PyMem_RawCalloc(1, sizeof *task);
-    if (!task) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    task->func = Py_NewRef(func);
-    task->args = Py_NewRef(args);
-    task->kwds = Py_XNewRef(kwds);
-    task->callback = Py_NewRef(callback);
-    task->errback = Py_NewRef(errback);
-    task->notify = Py_XNewRef(notify);
-    int status = px_submit_work(work.rt, run_task, task, NULL);
-    if (status < 0) {
-        free_task(task);
-        return raise_status("cannot submit work", status);
-    }
-    work.active++;
-    return 0;
-}
-
-size_t
-_Px_ActiveCount(void)
-{
-    return work.active;
-}
-
 /* ---- harvest ------------------------------------------------------------- */
-
-/* The tasks that are over, oldest first (K2). */
-static px_task *
-take_over(void)
-{
-    px_task *newest = __atomic_exchange_n(&work.over, NULL, __ATOMIC_ACQUIRE);
-    px_task *oldest = NULL;
-    while (newest) {
-        px_task *next = newest->next;
-        newest->next = oldest;
-        oldest = newest;
-        newest = next;
-    }
-    return oldest;
-}
 
 /* Main's copy of the outcome. What cannot be copied is a failure. */
 static PyObject *
@@ -283,128 +161,275 @@ take_outcome(px_task *task)
         task->failed = true;
         mine = PyErr_GetRaisedException();
     }
-    task->outcome = NULL;
-    px_context_release(task->context);
-    task->context = NULL;
     return mine;
 }
 
-/* Steals the outcome. */
+/* Main's copy of what the callback wants called, with a failure in the place of
+ * each that cannot be copied. NULL when there is none. */
+static PyObject *
+take_calls(px_task *task)
+{
+    Py_ssize_t count = task->calls ? PyList_GET_SIZE(task->calls) : 0;
+    PyObject *mine = count ? PyList_New(count) : NULL;
+    for (Py_ssize_t i = 0; mine && i < count; i++) {
+        PyObject *call = _Px_Promote(PyList_GET_ITEM(task->calls, i));
+        if (!call) {
+            call = PyErr_GetRaisedException();
+        }
+        PyList_SET_ITEM(mine, i, call);
+    }
+    PyErr_Clear();
+    return mine;
+}
+
+/* From here on the context may go. */
+static void
+take(px_task *task)
+{
+    task->calls = take_calls(task);
+    task->outcome = take_outcome(task);
+    px_context_release(task->context);
+    task->context = NULL;
+}
+
+/* Steals the error; run_once() raises it some time. */
 static int
-deliver(px_task *task, PyObject *outcome)
+keep_error(PyObject *error)
+{
+    if (!work.errors) {
+        work.errors = PyList_New(0);
+    }
+    int status = work.errors ? PyList_Append(work.errors, error) : -1;
+    Py_DECREF(error);
+    return status;
+}
+
+/* One call for a context. What it returns goes nowhere. */
+static int
+make_call(PyObject *call)
+{
+    if (!PyTuple_CheckExact(call)) { /* it could not be copied */
+        return keep_error(Py_NewRef(call));
+    }
+    PyObject *func = PyTuple_GET_ITEM(call, 0);
+    PyObject *kwds = PyTuple_GET_ITEM(call, 2);
+    PyObject *result = PyObject_Call(func, PyTuple_GET_ITEM(call, 1),
+                                     kwds == Py_None ? NULL : kwds);
+    if (result && result != Py_None &&
+        PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
+                         "call_from_main_thread(): %R returned a '%.100s' "
+                         "object, which goes nowhere",
+                         func, Py_TYPE(result)->tp_name) < 0) {
+        Py_CLEAR(result);
+    }
+    int status = result ? 0 : keep_error(PyErr_GetRaisedException());
+    Py_XDECREF(result);
+    return status;
+}
+
+static int
+deliver_calls(px_task *task)
 {
     int status = 0;
-    if (task->notify) {
-        PyObject *error = task->failed ? outcome : Py_None;
-        PyObject *result = task->failed ? Py_None : outcome;
-        PyObject *answer =
-            PyObject_CallFunctionObjArgs(task->notify, error, result, NULL);
-        status = answer ? 0 : -1;
-        Py_XDECREF(answer);
+    Py_ssize_t count = task->calls ? PyList_GET_SIZE(task->calls) : 0;
+    for (Py_ssize_t i = 0; i < count && status == 0; i++) {
+        status = make_call(PyList_GET_ITEM(task->calls, i));
     }
-    else if (task->failed) {
-        status = PyList_Append(work.errors, outcome);
-    }
-    Py_DECREF(outcome);
+    Py_CLEAR(task->calls);
     return status;
+}
+
+/* Whoever interrupts has an exception of his own. */
+static int
+deliver_outcome(px_task *task)
+{
+    PyObject *outcome = task->outcome;
+    if (!task->notify) {
+        return task->failed && !task->interrupted
+                   ? keep_error(Py_NewRef(outcome))
+                   : 0;
+    }
+    PyObject *error = task->failed ? outcome : Py_None;
+    PyObject *result = task->failed ? Py_None : outcome;
+    PyObject *answer =
+        PyObject_CallFunctionObjArgs(task->notify, error, result, NULL);
+    Py_XDECREF(answer);
+    return answer ? 0 : -1;
+}
+
+static void
+deliver(px_task *task)
+{
+    if (deliver_calls(task) < 0 || deliver_outcome(task) < 0) {
+        PyErr_WriteUnraisable(task->notify);
+    }
+    Py_CLEAR(task->outcome);
+    free_task(task);
 }
 
 /* All outcomes are copied before anybody is told of one: telling runs code of
  * main's, which may drop what another outcome refers to. */
-static int
+static void
 harvest(void)
 {
-    px_task *tasks = take_over(), *next;
-    int count = 0;
-    for (px_task *task = tasks; task; task = task->next, count++) {
-        task->outcome = take_outcome(task);
-        work.active--;
+    px_task *tasks = _Px_WorldTake(), *next;
+    if (!tasks) {
+        return;
     }
-    for (px_task *task = tasks; task; task = next) {
-        next = task->next;
-        if (deliver(task, task->outcome) < 0) {
-            PyErr_WriteUnraisable(task->notify);
-        }
+    _Px_WorldCountHarvest(1);
+    harvests_here++;
+    for (px_task *task = tasks; task; task = task->next) {
+        take(task);
+    }
+    work.unseen = true;
+    for (; tasks; tasks = next) {
+        next = tasks->next;
+        deliver(tasks);
+    }
+    harvests_here--;
+    _Px_WorldCountHarvest(-1);
+}
+
+/* ---- submitting ---------------------------------------------------------- */
+
+int
+_Px_Submit(PyObject *func, PyObject *args, PyObject *kwds, PyObject *callback,
+           PyObject *errback, PyObject *notify)
+{
+    if (_Px_MAIN_ONLY("submitting work") < 0 || _Px_CrewStart(harvest) < 0) {
+        return -1;
+    }
+    px_task *task = PyMem_RawCalloc(1, sizeof *task);
+    if (!task) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    task->func = Py_NewRef(func);
+    task->args = Py_NewRef(args);
+    task->kwds = Py_XNewRef(kwds);
+    task->callback = Py_NewRef(callback);
+    task->errback = Py_NewRef(errback);
+    task->notify = Py_XNewRef(notify);
+    (void)_Px_WorldAdd(); /* before the end: it comes with the GIL */
+    if (_Px_CrewSubmit(run_task, task) < 0) {
+        _Px_WorldWithdraw();
         free_task(task);
+        return -1;
     }
-    return count;
+    return 0;
+}
+
+size_t
+_Px_ActiveCount(void)
+{
+    return _Px_WorldActive();
 }
 
 /* ---- running ------------------------------------------------------------- */
 
-/* The first error that nobody has been told of, raised; 0 when there is none. */
+/* The first error that nobody has been told of, raised; 0 when there is none.
+ * It tells of what was over, too. */
 static int
 raise_first(void)
 {
     if (!work.errors || PyList_GET_SIZE(work.errors) == 0) {
         return 0;
     }
+    work.unseen = false;
     PyObject *first = Py_NewRef(PyList_GET_ITEM(work.errors, 0));
     if (PyList_SetSlice(work.errors, 0, 1, NULL) == 0) {
         PyErr_SetRaisedException(first);
     }
+    else {
+        Py_DECREF(first);
+    }
     return -1;
 }
 
-static bool
-signal_pending(void)
+/* Another thread may be delivering what was the last. */
+static void
+await_harvest(void)
 {
-    return _Py_eval_breaker_bit_is_set(_PyThreadState_GET(),
-                                       _PY_SIGNALS_PENDING_BIT);
+    Py_BEGIN_ALLOW_THREADS _Px_WorldAwaitHarvest(harvests_here);
+    Py_END_ALLOW_THREADS
 }
 
-/* Let contexts run until a task is over, a signal is there, or time is up. */
-static void
-open_world_until(int64_t deadline_ns)
+/* Let time pass, and others have what they ask for. 1: nothing is left. */
+static int
+turn(bool gather, PyTime_t deadline)
 {
-    int64_t left_ms;
-    _Px_WorldOpen();
-    do {
-        PyTime_t now;
-        (void)PyTime_MonotonicRaw(&now);
-        left_ms = (deadline_ns - now) / 1000000;
-        (void)px_run_once(work.rt, left_ms < SLICE_MS ? left_ms : SLICE_MS,
-                          NULL);
-    } while (left_ms > 0 && !__atomic_load_n(&work.over, __ATOMIC_RELAXED) &&
-             !signal_pending());
-    _Px_WorldClose();
+    if (_Px_WorldActive() > 0 && !_Px_WorldEnded()) {
+        _Px_WorldRun(gather, deadline);
+        harvest();
+    }
+    else if (_Px_WorldHarvests(harvests_here)) {
+        await_harvest();
+    }
+    else {
+        return 1;
+    }
+    return _Py_HandlePending(_PyThreadState_GET());
+}
+
+static PyTime_t
+deadline_of(int64_t timeout_ms)
+{
+    PyTime_t now;
+    (void)PyTime_MonotonicRaw(&now);
+    return timeout_ms < 0 || timeout_ms > (PyTime_MAX - now) / 1000000
+               ? PyTime_MAX
+               : now + timeout_ms * 1000000;
+}
+
+static bool
+is_past(PyTime_t deadline)
+{
+    PyTime_t now;
+    (void)PyTime_MonotonicRaw(&now);
+    return now >= deadline;
+}
+
+static int
+run_until(PyTime_t deadline, bool gather)
+{
+    for (;;) {
+        if (raise_first() < 0) {
+            return -1;
+        }
+        if (work.unseen) {
+            work.unseen = false;
+            return 1;
+        }
+        int status = turn(gather, deadline);
+        if (status) {
+            return status < 0 ? -1 : 0;
+        }
+        if (is_past(deadline) && !work.unseen) {
+            return raise_first();
+        }
+    }
 }
 
 int
-_Px_RunOnce(int64_t timeout_ms)
+_Px_RunOnce(int64_t timeout_ms, bool gather)
 {
-    PyTime_t now;
-    if (_Px_MAIN_ONLY("running the loop") < 0 || raise_first() < 0) {
+    if (_Px_MAIN_ONLY("running the loop") < 0) {
         return -1;
     }
-    (void)PyTime_MonotonicRaw(&now);
-    int64_t deadline_ns =
-        timeout_ms < 0 ? PyTime_MAX : now + timeout_ms * 1000000;
-    int count = 0;
-    while (work.active && !count) {
-        open_world_until(deadline_ns);
-        count = harvest();
-        (void)PyTime_MonotonicRaw(&now);
-        if (PyErr_CheckSignals() < 0 || raise_first() < 0) {
-            return -1;
-        }
-        if (now >= deadline_ns) {
-            break;
-        }
+    if (_Px_WorldForked()) {
+        return _Px_CrewStart(harvest); /* says so */
     }
-    return count > 0;
+    _Px_WorldCountRunner(1);
+    int status = run_until(deadline_of(timeout_ms), gather);
+    _Px_WorldCountRunner(-1);
+    return status;
 }
 
 void
 _Px_Stop(void)
 {
-    if (!work.rt) {
-        return;
+    if (_Px_CrewStop()) {
+        harvest();
     }
-    _Px_WorldEnd();
-    (void)px_runtime_release(work.rt);
-    work.rt = NULL;
-    (void)harvest();
-    drop_workers();
     Py_CLEAR(work.errors);
 }

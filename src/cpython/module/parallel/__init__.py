@@ -12,6 +12,7 @@ it allocates goes in one sweep when its callback is over.
     parallel.run()
 """
 import atexit as _atexit
+import functools as _functools
 
 try:
     import _parallel
@@ -30,12 +31,16 @@ from _parallel import (
     thread_seq_id,
 )
 
+from .executor import Executor
+
 __all__ = [
+    "Executor",
     "ParallelError",
     "PersistenceError",
     "UnprotectedError",
     "NoEventsError",
     "active_count",
+    "call_from_main_thread",
     "is_active",
     "is_parallel_thread",
     "memory_stats",
@@ -83,9 +88,30 @@ def run_once(timeout=None):
 
 
 def run():
-    """Let contexts run until nothing is left to do."""
-    while is_active():
-        run_once()
+    """Let contexts run until nothing is left to do.
+
+    Raises the first exception that was not raised yet; what else is to be done
+    goes on then, whenever the main thread waits, and in the next run().
+    """
+    while _parallel.run_once(-1, True):
+        pass
+
+
+def call_from_main_thread(func):
+    """A function that has the main thread call func, as a decorator or inline.
+
+    Called in a context it returns None at once; when the callback is over, on
+    the main side func is called with copies of the arguments, in the order of
+    these calls. What func returns goes nowhere: anything but None is a
+    RuntimeWarning. What it raises is raised by run_once(). On the main side it
+    is func.
+    """
+    @_functools.wraps(func)
+    def call(*args, **kwargs):
+        if not is_parallel_thread():
+            return func(*args, **kwargs)
+        return _parallel.call_later(func, args, kwargs)
+    return call
 
 
 def is_active():

@@ -1,0 +1,91 @@
+"""The interface of concurrent.futures, with contexts for workers.
+
+A future is PENDING until its callback is over: the main side does not run while
+callbacks do, so nobody sees it RUNNING. It can be cancelled until then, and a
+cancelled one that has not begun never does.
+"""
+import os as _os
+import threading as _threading
+import weakref as _weakref
+from concurrent import futures as _futures
+from concurrent.futures import _base
+
+import _parallel
+
+_executors = _weakref.WeakSet()
+
+
+def _work(future, fn, args, kwargs):
+    """In a context: main's future can be read."""
+    if future._state == _base.CANCELLED:
+        return None
+    return fn(*args, **kwargs)
+
+
+class Executor(_futures.Executor):
+    """Runs callables in contexts, on every core: one for all the workers.
+
+    What a callable returns or raises is copied when it leaves the context, see
+    PersistenceError. Contexts run whenever the main side waits: in
+    future.result(), time.sleep(), select(), and in parallel.run().
+
+    A done callback runs on whichever thread sees its future done, and holds
+    up the others: it must not wait for another future.
+    """
+
+    def __init__(self):
+        self._pending = set()
+        self._closed = False
+        _executors.add(self)
+
+    def submit(self, fn, /, *args, **kwargs):
+        if self._closed:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        future = _futures.Future()
+
+        def notify(error, result):
+            pending.discard(future)
+            if not future.set_running_or_notify_cancel():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+        pending = self._pending
+        pending.add(future)
+        try:
+            _parallel.submit(_work, (future, fn, args, kwargs), None, None,
+                             None, notify)
+        except BaseException:
+            pending.discard(future)
+            raise
+        return future
+
+    submit.__doc__ = _futures.Executor.submit.__doc__
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self._closed = True
+        pending = list(self._pending)
+        if cancel_futures:
+            for future in pending:
+                future.cancel()
+        if wait:
+            _futures.wait(pending)
+
+    shutdown.__doc__ = _futures.Executor.shutdown.__doc__
+
+
+def _at_exit():
+    """Like the executors of the standard library: what was submitted is done."""
+    for executor in list(_executors):
+        executor.shutdown()
+
+
+def _after_fork():
+    """Nobody is there to do what was submitted before."""
+    for executor in list(_executors):
+        executor._pending.clear()
+
+
+_threading._register_atexit(_at_exit)
+_os.register_at_fork(after_in_child=_after_fork)

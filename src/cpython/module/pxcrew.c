@@ -1,0 +1,283 @@
+/*
+ * The threads that are ours: libpxrt's workers, the keeper, the coordinator.
+ *
+ *      main         start ............................... stop
+ *      keeper          create  run_once, run_once ...  run, release
+ *      coordinator     wait for work, take the GIL, open the world, drop it ...
+ *      workers         callbacks
+ *
+ * The keeper is what libpxrt calls the main thread of its runtime: it frees
+ * contexts. It never runs Python code, so that this goes on whoever has the
+ * GIL, and ordinary threads need no favour of each other.
+ *
+ * The coordinator is an ordinary Python thread as far as the GIL is concerned:
+ * while contexts have work it takes the GIL in turn with the others, so that
+ * contexts run in every call of main that lets the GIL go.
+ *
+ *   R1  rt is not NULL from start to stop, and changes only under the GIL.
+ *   R2  The coordinator ends before the keeper, the keeper when no task is left
+ *       in libpxrt: each has come back through _Px_WorldLeave().
+ *
+ * Rejected: the coordinator as libpxrt's main thread. It would have to wait for
+ * the GIL, for its bell and for libpxrt at the same time.
+ *
+ * Thread rule: start, stop and submit with the GIL; the worker's own anywhere.
+ */
+#include "pycore_px.h"
+
+#include "pycore_pylifecycle.h"
+#include "pycore_pystate.h"
+#include "pycore_pythread.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <signal.h>
+
+enum { WINDOW_BYTES_LOG = 33, LONG_MS = 1000000000 };
+
+static struct {
+    px_runtime *rt;
+    px_worker *workers;
+    unsigned worker_count;
+    PyThreadState *coordinator; /* its thread state, made by main */
+    PyThread_handle_t coordinator_thread, keeper_thread;
+    void (*harvest)(void);
+    sem_t ready; /* the keeper has tried to create rt: see status */
+    int status;
+    int stopping;
+} crew;
+
+/* Signals are for main's thread to be interrupted by. */
+static void
+block_signals(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
+/* ---- the keeper ---------------------------------------------------------- */
+
+static int
+create_runtime(void)
+{
+    px_runtime_options options;
+    px_runtime_options_init(&options);
+    px_context_options_init(&options.context);
+    options.context.window_bytes = (size_t)1 << WINDOW_BYTES_LOG;
+    options.context.flags = PX_HEAP_SMALL_START | PX_HEAP_FREE_LISTS;
+    return px_runtime_create(&options, &crew.rt);
+}
+
+/* Errors do not come this way: a task has its own. */
+static void
+keep(void *Py_UNUSED(unused))
+{
+    block_signals();
+    crew.status = create_runtime();
+    sem_post(&crew.ready);
+    if (crew.status < 0) {
+        return;
+    }
+    while (!__atomic_load_n(&crew.stopping, __ATOMIC_ACQUIRE)) {
+        (void)px_run_once(crew.rt, LONG_MS, NULL);
+    }
+    (void)px_run(crew.rt, NULL);
+    (void)px_runtime_release(crew.rt);
+}
+
+static int
+nothing(px_context *Py_UNUSED(context), void *Py_UNUSED(unused))
+{
+    return 0;
+}
+
+/* Whatever is over wakes the keeper. */
+static void
+end_keeper(void)
+{
+    __atomic_store_n(&crew.stopping, 1, __ATOMIC_RELEASE);
+    while (px_submit_work(crew.rt, nothing, NULL, NULL) == PX_ENOMEM) {
+    }
+    (void)PyThread_join_thread(crew.keeper_thread);
+}
+
+/* ---- the coordinator ----------------------------------------------------- */
+
+static void
+coordinate(void *Py_UNUSED(unused))
+{
+    PyThreadState *tstate = crew.coordinator;
+    block_signals();
+    _PyThreadState_Bind(tstate);
+    while (_Px_WorldAwaitWork()) {
+        PyEval_AcquireThread(tstate);
+        if (_Px_WorldHasWork()) { /* nobody was faster */
+            _Px_WorldRun(true, PyTime_MAX);
+            crew.harvest();
+        }
+        if (Py_MakePendingCalls() < 0) {
+            PyErr_WriteUnraisable(NULL);
+        }
+        PyEval_ReleaseThread(tstate);
+    }
+    PyEval_AcquireThread(tstate);
+    PyThreadState_Clear(tstate);
+    _PyThreadState_DeleteCurrent(tstate);
+}
+
+/* ---- starting ------------------------------------------------------------ */
+
+static int
+raise_status(const char *what, int status)
+{
+    PyErr_Format(_Px_ParallelError, "%s: %s", what, px_strerror(status));
+    return -1;
+}
+
+static int
+raise_no_thread(void)
+{
+    PyErr_SetString(_Px_ParallelError, "cannot start a thread");
+    return -1;
+}
+
+static int
+start_keeper(void)
+{
+    PyThread_ident_t ident;
+    sem_init(&crew.ready, 0, 0);
+    if (PyThread_start_joinable_thread(keep, NULL, &ident,
+                                       &crew.keeper_thread) != 0) {
+        return raise_no_thread();
+    }
+    while (sem_wait(&crew.ready) < 0 && errno == EINTR) {
+    }
+    if (crew.status < 0) {
+        (void)PyThread_join_thread(crew.keeper_thread);
+        return raise_status("cannot start the workers", crew.status);
+    }
+    return 0;
+}
+
+static int
+start_coordinator(void)
+{
+    PyThread_ident_t ident;
+    crew.coordinator = _PyThreadState_New(PyInterpreterState_Get(),
+                                          _PyThreadState_WHENCE_THREADING);
+    if (!crew.coordinator) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (PyThread_start_joinable_thread(coordinate, NULL, &ident,
+                                       &crew.coordinator_thread) != 0) {
+        PyThreadState_Clear(crew.coordinator);
+        PyThreadState_Delete(crew.coordinator);
+        return raise_no_thread();
+    }
+    return 0;
+}
+
+static int
+make_workers(void)
+{
+    px_runtime_stats stats = {.size = sizeof stats};
+    (void)px_runtime_get_stats(crew.rt, &stats);
+    crew.workers = PyMem_RawCalloc(stats.workers, sizeof *crew.workers);
+    if (!crew.workers) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (; crew.worker_count < stats.workers; crew.worker_count++) {
+        if (_Px_WorkerInit(&crew.workers[crew.worker_count],
+                           PyInterpreterState_Get()) < 0) {
+            return -1;
+        }
+    }
+    _Px_WorldBegin(crew.workers, crew.worker_count);
+    return 0;
+}
+
+static void
+drop_workers(void)
+{
+    for (unsigned i = 0; i < crew.worker_count; i++) {
+        _Px_WorkerFini(&crew.workers[i]);
+    }
+    PyMem_RawFree(crew.workers);
+    crew.workers = NULL;
+    crew.worker_count = 0;
+}
+
+/* The workers have run nothing yet. */
+static int
+undo_start(void)
+{
+    end_keeper();
+    crew.stopping = 0;
+    crew.rt = NULL;
+    _Px_WorldBegin(NULL, 0);
+    drop_workers();
+    return -1;
+}
+
+int
+_Px_CrewStart(void (*harvest)(void))
+{
+    if (_Px_WorldForked()) {
+        PyErr_SetString(_Px_ParallelError,
+                        "the child of a fork has no workers: start processes "
+                        "with exec or 'spawn'");
+        return -1;
+    }
+    if (_Px_WorldEnded()) {
+        PyErr_SetString(_Px_ParallelError, "the interpreter shuts down");
+        return -1;
+    }
+    if (crew.rt) {
+        return 0;
+    }
+    crew.harvest = harvest;
+    if (start_keeper() < 0) {
+        crew.rt = NULL;
+        return -1;
+    }
+    return make_workers() < 0 || start_coordinator() < 0 ? undo_start() : 0;
+}
+
+/* ---- at work ------------------------------------------------------------- */
+
+px_worker *
+_Px_CrewWorker(void)
+{
+    return &crew.workers[px_worker_id() - 1];
+}
+
+int
+_Px_CrewSubmit(px_run_fn run, void *arg)
+{
+    int status = px_submit_work(crew.rt, run, arg, NULL);
+    return status < 0 ? raise_status("cannot submit work", status) : 0;
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+bool
+_Px_CrewStop(void)
+{
+    if (_Px_WorldForked()) {
+        return false;
+    }
+    _Px_WorldEnd(); /* with the GIL: who submits now is refused */
+    if (!crew.rt) {
+        return false;
+    }
+    Py_BEGIN_ALLOW_THREADS _Px_WorldAwaitCalm();
+    (void)PyThread_join_thread(crew.coordinator_thread);
+    end_keeper();
+    Py_END_ALLOW_THREADS crew.rt = NULL;
+    _Px_WorldBegin(NULL, 0);
+    drop_workers();
+    return true;
+}
