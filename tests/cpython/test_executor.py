@@ -338,14 +338,14 @@ class Ends(Case):
 
     def ctrl_c(self, wait):
         out, _ = python(f"""
-            import parallel, time
+            import os, parallel, time
             def body():
+                os.write(1, b"go\\n")  # Ctrl-C comes while it runs
                 while True: pass
             executor = parallel.Executor()
             def begin():
                 return executor.submit(body)
             try:
-                print("go", flush=True)
                 {wait}
             except KeyboardInterrupt:
                 print("interrupted")

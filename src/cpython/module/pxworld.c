@@ -44,9 +44,9 @@
 enum {
     SLICE_MS_MAX = 20, /* the longest that a signal waits */
     GRACE_SLICES = 20, /* before Ctrl-C ends callbacks */
-    /* So many contexts may wait for their harvest: they stay in the caches,
-     * and far below what the system lets a process map. */
-    HARVEST = 256
+    /* So many contexts may wait for their harvest: little memory is held,
+     * and far less than the system lets a process map. */
+    HARVEST = 64
 };
 
 /* What makes the opener close the world: all that is pending but collecting,
