@@ -49,8 +49,9 @@ class Executor(_futures.Executor):
                 if future._state == _base.CANCELLED:
                     future.set_running_or_notify_cancel()
                 return  # or Ctrl-C struck after it was set
-            if future._state == _base.PENDING:
-                future.set_running_or_notify_cancel()
+            if (future._state == _base.PENDING
+                    and not future.set_running_or_notify_cancel()):
+                return
             if error is not None:
                 future.set_exception(error)
             else:
