@@ -239,6 +239,36 @@ deliver_calls(px_task *task)
     return status;
 }
 
+/* Ctrl-C may strike in the midst of a call that is none of its business: it is
+ * run_once()'s to raise, before other errors. */
+static bool
+put_interrupt_off(void)
+{
+    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        return false;
+    }
+    PyObject *interrupt = PyErr_GetRaisedException();
+    if (!work.errors) {
+        work.errors = PyList_New(0);
+    }
+    int status = work.errors ? PyList_Insert(work.errors, 0, interrupt) : -1;
+    Py_DECREF(interrupt);
+    return status == 0;
+}
+
+/* What is interrupted is called once more, so it must bear that. */
+static int
+notify(px_task *task, PyObject *error, PyObject *result)
+{
+    PyObject *answer;
+    do {
+        answer =
+            PyObject_CallFunctionObjArgs(task->notify, error, result, NULL);
+    } while (!answer && put_interrupt_off());
+    Py_XDECREF(answer);
+    return answer ? 0 : -1;
+}
+
 /* Whoever interrupts has an exception of his own. */
 static int
 deliver_outcome(px_task *task)
@@ -251,10 +281,7 @@ deliver_outcome(px_task *task)
     }
     PyObject *error = task->failed ? outcome : Py_None;
     PyObject *result = task->failed ? Py_None : outcome;
-    PyObject *answer =
-        PyObject_CallFunctionObjArgs(task->notify, error, result, NULL);
-    Py_XDECREF(answer);
-    return answer ? 0 : -1;
+    return notify(task, error, result);
 }
 
 static void

@@ -45,7 +45,12 @@ class Executor(_futures.Executor):
 
         def notify(error, result):
             pending.discard(future)
-            if not future.set_running_or_notify_cancel():
+            if future._state not in (_base.PENDING, _base.RUNNING):
+                if future._state == _base.CANCELLED:
+                    future.set_running_or_notify_cancel()
+                return  # or Ctrl-C struck after it was set
+            if (future._state == _base.PENDING
+                    and not future.set_running_or_notify_cancel()):
                 return
             if error is not None:
                 future.set_exception(error)
