@@ -666,7 +666,9 @@ class Work(unittest.TestCase):
             with open("/proc/self/statm") as file:
                 return int(file.read().split()[1]) * resource.getpagesize()
         sizes = [resident_after(1000) for _ in range(6)]
-        self.assertLess(sizes[-1] - sizes[1], 8 << 20, sizes)
+        # 4,000 contexts of at least 60 KB since; some tens of MB are windows
+        # that are kept warm, more of them when the machine is busy
+        self.assertLess(sizes[-1] - sizes[1], 48 << 20, sizes)
 
     def test_a_long_callback_in_bounded_memory(self):
         def grow_a_string():
