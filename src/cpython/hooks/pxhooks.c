@@ -297,7 +297,8 @@ _Px_PrintTo(PyObject *file, PyObject *text)
         _Px_FlushLine(_Px_here.cx);
         Py_RETURN_NONE;
     }
-    PyObject *bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    PyObject *bytes =
+        PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
     if (!bytes) {
         return NULL;
     }

@@ -103,10 +103,12 @@ px_memory_stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(set_young_bytes_doc,
-"set_young_bytes(count)\n--\n\n"
-"Let contexts free nothing until they have allocated so much: then what is\n"
-"not referred to any more goes at once, as elsewhere. 0: from the beginning,\n"
-"for code that relies on when its objects go.");
+             "set_young_bytes(count)\n--\n\n"
+             "Let contexts free nothing until they have allocated so much: "
+             "then what is\n"
+             "not referred to any more goes at once, as elsewhere. 0: from the "
+             "beginning,\n"
+             "for code that relies on when its objects go.");
 
 static PyObject *
 px_set_young_bytes(PyObject *Py_UNUSED(module), PyObject *count)
@@ -177,16 +179,17 @@ note_stray(PyObject *object, void *names)
     return status == 0;
 }
 
-PyDoc_STRVAR(find_strays_doc,
-"find_strays()\n--\n\n"
-"The type names of main's objects that refer into a context. There should\n"
-"be none: after it, the process is not to be trusted.");
+PyDoc_STRVAR(
+    find_strays_doc,
+    "find_strays()\n--\n\n"
+    "The type names of main's objects that refer into a context. There should\n"
+    "be none: after it, the process is not to be trusted.");
 
 static PyObject *
 px_find_strays(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    PyObject *names = _Px_MAIN_ONLY("looking through main") < 0 ? NULL
-                                                               : PyList_New(0);
+    PyObject *names =
+        _Px_MAIN_ONLY("looking through main") < 0 ? NULL : PyList_New(0);
     if (names) {
         PyUnstable_GC_VisitObjects(note_stray, names);
     }
