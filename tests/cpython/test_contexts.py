@@ -168,7 +168,6 @@ class OrdinaryCode(unittest.TestCase):
         self.addCleanup(os.close, writer)
 
         def body():
-            time.sleep(0)
             os.write(writer, b"from a context")
             return os.read(reader, 100)
         self.assertEqual(in_context(body), b"from a context")
