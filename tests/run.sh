@@ -209,7 +209,7 @@ record() {
         failed += $4; passed += $NF - $4
     }
     /^Ran [0-9]+ tests? in / || /^Total tests: run=/ {
-        gsub(/[^0-9 ]/, " "); passed += $1
+        gsub(/,/, ""); gsub(/[^0-9 ]/, " "); passed += $1
     }
     END {
         if (status != 0 && !failed) failed = 1

@@ -95,6 +95,26 @@ heaps__are_two__in_one_window(void **state)
 }
 
 static void
+window__holds_what_the_context_owns__and_refuses_null(void **state)
+{
+    const void *first = NULL;
+    size_t bytes = 0;
+    px_context *cx;
+    (void)state;
+    assert_int_equal(px_context_create(NULL, &cx), 0);
+    assert_int_equal(px_context_window(NULL, &first, &bytes), PX_EINVAL);
+    assert_int_equal(px_context_window(cx, NULL, &bytes), PX_EINVAL);
+    assert_int_equal(px_context_window(cx, &first, NULL), PX_EINVAL);
+    assert_true(first == NULL && bytes == 0);
+    assert_int_equal(px_context_window(cx, &first, &bytes), 0);
+    const char *block = px_alloc(cx, 16);
+    assert_true((uintptr_t)block - (uintptr_t)first < bytes);
+    assert_true(px_owns(cx, first));
+    assert_false(px_owns(cx, (const char *)first + bytes));
+    px_context_release(cx);
+}
+
+static void
 owner__is_exact__between_contexts_and_others(void **state)
 {
     px_context *a = create(), *b = create();
@@ -428,6 +448,7 @@ main(void)
         cmocka_unit_test(create__is_as_new__where_a_default_context_was),
         cmocka_unit_test(create__is_as_new__after_other_owners),
         cmocka_unit_test(heaps__are_two__in_one_window),
+        cmocka_unit_test(window__holds_what_the_context_owns__and_refuses_null),
         cmocka_unit_test(owner__is_exact__between_contexts_and_others),
         cmocka_unit_test(quota__holds_for_the_context__and_leaves_it_usable),
         cmocka_unit_test(
