@@ -22,6 +22,9 @@
  *   W3  active = tasks submitted and not taken from `over`; over_count of them
  *       are in `over`, oldest last.
  *   W4  Nobody takes the GIL while it holds the mutex: take_gil() locks it.
+ *   W5  over_count < enough + the number of workers: each task that is over holds
+ *       a context, and there are only so many. So the worker that makes it
+ *       enough closes the world; the opener may take long to wake up.
  *
  * A callback that goes on keeps the world from closing. Ctrl-C ends it: when
  * SIGINT has been pending for GRACE_SLICES, callbacks inside raise
@@ -117,7 +120,9 @@ _Px_WorldLeave(px_worker *worker, px_task *task)
     task->next = world.over;
     world.over = task;
     world.over_count++;
-    if (world.open ? world.over_count == world.enough : world.inside == 0) {
+    bool enough = world.open && world.over_count >= world.enough;
+    world.open = world.open && !enough; /* W5 */
+    if (enough || (!world.open && world.inside == 0)) {
         pthread_cond_broadcast(&world.bell);
     }
     unlock();
@@ -361,7 +366,7 @@ _Px_WorldAwaitHarvest(unsigned mine)
 {
     lock();
     if (world.harvests > mine) {
-        (void)await_bell(now_ns() + slice_ns());
+        (void)await_bell(now_ns() + SLICE_MS_MAX * 1000000);
     }
     unlock();
 }
