@@ -29,10 +29,11 @@ __thread struct _Px_here _Px_here = {
 PyObject *_Px_ParallelError;
 PyObject *_Px_UnprotectedError;
 PyObject *_Px_PersistenceError;
+PyObject *_Px_FrozenMemoryError;
 
 /* ---- memory -------------------------------------------------------------- */
 
-static size_t strays; /* blocks of others that were to be freed or resized */
+static size_t strays _Px_STATE; /* blocks of others that were to be freed or resized */
 
 /* A young context frees nothing. One that has grown counts: references go down
  * as well as up from here on, and cycles are collected. Legal at any instant

@@ -102,6 +102,11 @@ extern int _Px_AuditContext(const char *event);
 PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
 extern void _Px_GilTaken(void);  /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
+/* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */
+extern int _Px_GuardBegin(const char *mode);
+/* A thread without the GIL begins (1) or ends (-1) a wait in which nothing is
+ * written to main's memory, neither by it nor by the system. */
+PyAPI_FUNC(void) _Px_Still(int more);
 PyAPI_FUNC(int) _Px_RaiseForeign(const void *object);
 PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 
@@ -132,6 +137,8 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_PrintTo(file, text) NULL
 #define _Px_GilTaken() ((void)0)
 #define _Px_GilWanted() ((void)0)
+#define _Px_GuardBegin(mode) 0
+#define _Px_Still(more) ((void)0)
 
 #endif
 #endif

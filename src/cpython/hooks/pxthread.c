@@ -37,6 +37,7 @@ _Px_WorkerInit(px_worker *worker, PyInterpreterState *interp)
         PyErr_NoMemory();
         return -1;
     }
+    _Px_Still(1); /* its state is not attached yet, and does nothing */
     return 0;
 }
 
@@ -45,6 +46,9 @@ _Px_WorkerFini(px_worker *worker)
 {
     if (!worker->tstate) {
         return;
+    }
+    if (!worker->attached) {
+        _Px_Still(-1);
     }
     /* its thread, and with it what it had bound the state to, is gone */
     worker->tstate->_status.active = 0;
@@ -71,6 +75,7 @@ make_data_stack(PyThreadState *tstate)
 static void
 attach(px_worker *worker)
 {
+    _Px_Still(-1);
     _PyThreadState_AttachParallel(worker->tstate);
     make_data_stack(worker->tstate);
     worker->attached = true;
@@ -153,4 +158,36 @@ _Px_Leave(px_worker *worker)
     forget(worker->tstate);
     _Px_here = (struct _Px_here){
         .lo = 0, .span = UINTPTR_MAX, .drop_span = UINTPTR_MAX};
+}
+
+/* Frames of Python that nobody will pop. */
+static void
+drop_data_stack(PyThreadState *tstate)
+{
+    while (tstate->datastack_chunk->previous) {
+        _PyStackChunk *chunk = tstate->datastack_chunk;
+        tstate->datastack_chunk = chunk->previous;
+        _PyObject_VirtualFree(chunk, chunk->size);
+    }
+    _PyStackChunk *first = tstate->datastack_chunk;
+    tstate->datastack_top = &first->data[1];
+    tstate->datastack_limit = (PyObject **)((char *)first + first->size);
+}
+
+/* Counts and lists may be as a change half done has left them: count no
+ * reference down from here on, collect nothing, reuse nothing. */
+void
+_Px_Abandon(px_worker *worker)
+{
+    struct _Px_cx *cx = &worker->cx;
+    forget(worker->tstate);
+    drop_data_stack(worker->tstate);
+    cx->common = false;
+    cx->count_from = (char *)UINTPTR_MAX;
+    memset(&cx->freelists, 0, sizeof cx->freelists);
+    prepare_collector(cx);
+    cx->gc.enabled = 0;
+    follow_main(worker->tstate);
+    _Px_here.freelists = &cx->freelists;
+    _Px_here.drop_span = 0;
 }

@@ -4,6 +4,8 @@
  *      pxhooks.c    memory, strings and errors of a context: what hooks call
  *      pxthread.c   a worker's thread state: into a context and out of it
  *      pxcross.c    objects that leave a context: copies, exceptions
+ *      pxguard.c    main's memory is read-only while contexts run
+ *      pxfault.c    what becomes of a write to it
  *      pxworld.c    when contexts may run
  *      pxcrew.c     the threads: workers, keeper, coordinator
  *      pxwork.c     a piece of work from its submission to its harvest
@@ -47,6 +49,10 @@ struct _Px_cx {
 extern PyObject *_Px_ParallelError;
 extern PyObject *_Px_UnprotectedError;
 extern PyObject *_Px_PersistenceError;
+extern PyObject *_Px_FrozenMemoryError;
+
+/* Static data of ours that contexts may write: the guard lets them. */
+#define _Px_STATE __attribute__((section("px_data")))
 
 /* A context ends: write what it has printed. */
 extern void _Px_FlushLine(struct _Px_cx *cx);
@@ -80,6 +86,10 @@ extern void _Px_WorkerFini(px_worker *worker);
 extern void _Px_Enter(px_worker *worker, px_context *context);
 extern void _Px_Leave(px_worker *worker);
 
+/* The worker, in a context: its C frames are gone, and what they had under way
+ * with them. What is allocated stays until the context ends. */
+extern void _Px_Abandon(px_worker *worker);
+
 /* ---- pxcross.c ----------------------------------------------------------- */
 
 /* Main, while contexts stand still: an object of main's that equals @object,
@@ -88,6 +98,53 @@ extern PyObject *_Px_Promote(PyObject *object);
 
 /* The same for an exception; never fails but for memory. */
 extern PyObject *_Px_PromoteException(PyObject *exception);
+
+/* ---- pxguard.c ----------------------------------------------------------- */
+
+enum { PX_GUARD_OFF, PX_GUARD_AUTO, PX_GUARD_FULL, PX_GUARD_TRACE };
+enum { PX_GUARD_SPANS = 200 };
+
+typedef struct px_span {
+    uintptr_t first, end;
+} px_span;
+
+/* NULL: there is no guard. Else in a mapping of its own. */
+typedef struct px_guard {
+    int mode;
+    pid_t pid;
+    bool up;
+    int stepping; /* the thread that has the step's lock, or 0 */
+    size_t heap_ups; /* times that the heap was protected */
+    size_t frozen;   /* callbacks ended */
+    px_span heap, loader;
+    unsigned count; /* what is protected now: */
+    px_span spans[PX_GUARD_SPANS];
+} px_guard;
+
+extern px_guard *_Px_guard;
+
+/* Who opens the world, before it opens and when all is calm again. */
+extern void _Px_GuardUp(void);
+extern void _Px_GuardDown(void);
+
+/* With the GIL: ordinary threads that may have the system write to main's heap. */
+extern int _Px_ThreadsInCalls(void);
+
+extern const char *_Px_GuardMode(void);
+extern int _Px_GuardSetMode(const char *name); /* -1 with an exception */
+
+/* ---- pxfault.c ----------------------------------------------------------- */
+
+/* Have faults come here, whoever has taken them meanwhile. */
+extern void _Px_FaultsCatch(void);
+
+/* No thread is in the midst of a write that the guard carries out. */
+extern void _Px_StepLock(void);
+extern void _Px_StepUnlock(void);
+
+/* The worker, in a context: func(arg). False: the guard ended it, and there is
+ * an exception instead. */
+extern bool _Px_GuardCall(px_worker *worker, void (*func)(void *), void *arg);
 
 /* ---- pxworld.c ----------------------------------------------------------- */
 

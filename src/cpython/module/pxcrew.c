@@ -53,6 +53,8 @@ block_signals(void)
 {
     sigset_t all;
     sigfillset(&all);
+    sigdelset(&all, SIGSEGV); /* its own faults are the guard's */
+    sigdelset(&all, SIGTRAP);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
 }
 
@@ -111,6 +113,7 @@ coordinate(void *Py_UNUSED(unused))
     block_signals();
     _PyThreadState_Bind(tstate);
     while (_Px_WorldAwaitWork()) {
+        _Px_Still(-1);
         PyEval_AcquireThread(tstate);
         if (_Px_WorldHasWork()) { /* nobody was faster */
             _Px_WorldRun(true, PyTime_MAX);
@@ -120,7 +123,9 @@ coordinate(void *Py_UNUSED(unused))
             PyErr_WriteUnraisable(NULL);
         }
         PyEval_ReleaseThread(tstate);
+        _Px_Still(1);
     }
+    _Px_Still(-1);
     PyEval_AcquireThread(tstate);
     PyThreadState_Clear(tstate);
     _PyThreadState_DeleteCurrent(tstate);
@@ -170,8 +175,10 @@ start_coordinator(void)
         PyErr_NoMemory();
         return -1;
     }
+    _Px_Still(1); /* until it has work */
     if (PyThread_start_joinable_thread(coordinate, NULL, &ident,
                                        &crew.coordinator_thread) != 0) {
+        _Px_Still(-1);
         PyThreadState_Clear(crew.coordinator);
         PyThreadState_Delete(crew.coordinator);
         return raise_no_thread();

@@ -157,6 +157,49 @@ px_set_young_bytes(PyObject *Py_UNUSED(module), PyObject *count)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(set_guard_doc,
+             "set_guard(mode)\n--\n\n"
+             "What to do about writes of contexts to main's memory that nothing "
+             "else has\n"
+             "stopped: 'off', 'auto' (end the callback with FrozenMemoryError, "
+             "where that is\n"
+             "safe to find out), 'full' (static data, too: slow). The process "
+             "must have been\n"
+             "started with PYTHONPARALLELGUARD set to one of these.");
+
+static PyObject *
+px_set_guard(PyObject *Py_UNUSED(module), PyObject *name)
+{
+    const char *mode = _Px_MAIN_ONLY("setting the guard") < 0
+                           ? NULL
+                           : PyUnicode_AsUTF8(name);
+    if (!mode || _Px_GuardSetMode(mode) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(guard_stats_doc,
+             "guard_stats()\n--\n\n"
+             "The guard's mode, how often it has protected main's heap, how "
+             "many callbacks\n"
+             "it has ended, and the threads in calls that make it leave the "
+             "heap alone.");
+
+static PyObject *
+px_guard_stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (_Px_MAIN_ONLY("asking the guard") < 0) {
+        return NULL;
+    }
+    px_guard none = {.mode = PX_GUARD_OFF};
+    px_guard *guard = _Px_guard ? _Px_guard : &none;
+    return Py_BuildValue("{s:s,s:n,s:n,s:i}", "mode", _Px_GuardMode(),
+                         "heap_protected", (Py_ssize_t)guard->heap_ups,
+                         "frozen", (Py_ssize_t)guard->frozen,
+                         "threads_in_calls", _Px_ThreadsInCalls());
+}
+
 static PyObject *
 px_stop_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -249,6 +292,8 @@ static PyMethodDef methods[] = {
     {"memory_stats", px_memory_stats, METH_NOARGS, memory_stats_doc},
     {"find_strays", px_find_strays, METH_NOARGS, find_strays_doc},
     {"set_young_bytes", px_set_young_bytes, METH_O, set_young_bytes_doc},
+    {"set_guard", px_set_guard, METH_O, set_guard_doc},
+    {"guard_stats", px_guard_stats, METH_NOARGS, guard_stats_doc},
     {"_stop", px_stop_method, METH_NOARGS,
      PyDoc_STR("End the workers; called at exit.")},
     {NULL},
@@ -286,8 +331,14 @@ add_exceptions(PyObject *module)
                       _Px_ParallelError) < 0) {
         return -1;
     }
-    return add_exception(module, &_Px_PersistenceError, "PersistenceError",
-                         "An object cannot leave its context.",
+    if (add_exception(module, &_Px_PersistenceError, "PersistenceError",
+                      "An object cannot leave its context.",
+                      _Px_ParallelError) < 0) {
+        return -1;
+    }
+    return add_exception(module, &_Px_FrozenMemoryError, "FrozenMemoryError",
+                         "The guard has kept a context from writing to memory "
+                         "of main's.",
                          _Px_ParallelError);
 }
 

@@ -92,6 +92,23 @@ perform(px_task *task)
     }
 }
 
+static void
+perform_task(void *task)
+{
+    perform(task);
+}
+
+/* Whoever the guard has ended fails like whoever raises. */
+static void
+perform_guarded(px_worker *worker, px_task *task)
+{
+    if (!_Px_GuardCall(worker, perform_task, task)) {
+        worker->calls = NULL;
+        task->failed = true;
+        task->outcome = PyErr_GetRaisedException();
+    }
+}
+
 static int
 run_task(px_context *context, void *arg)
 {
@@ -100,7 +117,7 @@ run_task(px_context *context, void *arg)
     if (_Px_WorldEnter(worker)) {
         _Px_Enter(worker, context);
         worker->calls = NULL;
-        perform(task);
+        perform_guarded(worker, task);
         task->calls = worker->calls;
         _Px_Leave(worker);
         task->context = px_context_retain(context);

@@ -73,13 +73,13 @@ static struct {
     unsigned harvests; /* under way; the GIL may change hands meanwhile */
     px_worker *workers;
     unsigned worker_count;
-} world = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+} world _Px_STATE = {.mutex = PTHREAD_MUTEX_INITIALIZER,
            .gate = PTHREAD_COND_INITIALIZER,
            .bell = PTHREAD_COND_INITIALIZER,
            .start = PTHREAD_COND_INITIALIZER};
 
-static int forked;     /* this is the child of a fork: the workers are gone */
-static size_t strange; /* GIL acquisitions by contexts: there are none */
+static int forked _Px_STATE;     /* this is the child of a fork: the workers are gone */
+static size_t strange _Px_STATE; /* GIL acquisitions by contexts: there are none */
 
 static void
 lock(void)
@@ -250,6 +250,7 @@ await_calm(void)
 void
 _Px_WorldRun(bool gather, PyTime_t deadline)
 {
+    _Px_GuardUp();
     lock();
     world.open = !world.ended;
     world.enough = gather ? Py_MIN(world.active, HARVEST) : 1;
@@ -258,6 +259,7 @@ _Px_WorldRun(bool gather, PyTime_t deadline)
     world.open = false;
     await_calm();
     unlock();
+    _Px_GuardDown();
 }
 
 /* ---- tasks --------------------------------------------------------------- */

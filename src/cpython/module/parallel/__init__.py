@@ -22,12 +22,15 @@ except ImportError as error:
     ) from error
 
 from _parallel import (
+    FrozenMemoryError,
     ParallelError,
     PersistenceError,
     UnprotectedError,
     active_count,
+    guard_stats,
     is_parallel_thread,
     memory_stats,
+    set_guard,
     thread_seq_id,
 )
 
@@ -35,17 +38,20 @@ from .executor import Executor
 
 __all__ = [
     "Executor",
+    "FrozenMemoryError",
     "ParallelError",
     "PersistenceError",
     "UnprotectedError",
     "NoEventsError",
     "active_count",
     "call_from_main_thread",
+    "guard_stats",
     "is_active",
     "is_parallel_thread",
     "memory_stats",
     "run",
     "run_once",
+    "set_guard",
     "submit_work",
     "thread_seq_id",
 ]

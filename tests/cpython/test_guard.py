@@ -1,0 +1,331 @@
+"""The guard: writes of contexts to main's memory that no hook has stopped.
+
+Run by the patched interpreter: python tests/cpython/test_guard.py
+
+ctypes is such a write: it asks nobody. Each program runs in a process of its
+own, since the guard is chosen when a process starts.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import trace_writes
+
+PRELUDE = """
+import ctypes, os, signal, socket, sys, threading, time
+import parallel
+
+victim = bytes(5000)
+HEAD = bytes.__basicsize__ - 1
+
+def strike(address, value=1):
+    ctypes.memset(address, value, 1)
+
+def outcome(func, *args):
+    seen = []
+    parallel._parallel.submit(func, args, None, None, None,
+                              lambda error, result: seen.append((error, result)))
+    while not seen:
+        parallel.run_once() if parallel.is_active() else None
+    return seen[0]
+
+parallel.submit_work(len, "")
+parallel.run()
+"""
+
+
+def run(mode, program, timeout=60, **more):
+    env = {**os.environ, **more}
+    env.pop("PYTHONPARALLELGUARD", None)
+    if mode is not None:
+        env["PYTHONPARALLELGUARD"] = mode
+    return subprocess.run(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(program)], env=env,
+        capture_output=True, text=True, timeout=timeout)
+
+
+class GuardTest(unittest.TestCase):
+    def check(self, mode, program, **more):
+        done = run(mode, program, **more)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), mode)
+        return done.stdout
+
+
+class Stops(GuardTest):
+    def test_without_it_the_write_happens(self):
+        for mode in None, "off":
+            self.check(mode, """
+                error, _ = outcome(strike, id(victim) + HEAD + 7)
+                assert error is None, error
+                assert victim[7] == 1
+            """)
+
+    def test_a_write_ends_its_callback_and_changes_nothing(self):
+        for mode in "auto", "full":
+            self.check(mode, """
+                error, _ = outcome(strike, id(victim) + HEAD + 7)
+                assert type(error) is parallel.FrozenMemoryError, error
+                assert isinstance(error, parallel.ParallelError)
+                assert victim == bytes(5000)
+                assert outcome(sum, range(100))[1] == 4950
+                assert parallel.guard_stats()["frozen"] == 1
+            """)
+
+    def test_large_blocks_are_covered(self):
+        self.check("auto", """
+            big = bytes(200_000_000)
+            error, _ = outcome(strike, id(big) + HEAD + 150_000_000)
+            assert type(error) is parallel.FrozenMemoryError, error
+            assert big.count(1) == 0
+        """)
+
+    def test_tables_of_dicts_and_lists_are_covered(self):
+        self.check("auto", """
+            items = list(range(100_000))
+            table = ctypes.c_void_p.from_address(id(items) + 24).value
+            error, _ = outcome(strike, table + 4096)
+            assert type(error) is parallel.FrozenMemoryError, error
+            assert items == list(range(100_000))
+        """)
+
+    def test_static_data_is_covered_in_full(self):
+        program = """
+            import zlib  # has a type of its own
+            slot = id(int) + 24  # tp_name
+            error, _ = outcome(strike, slot, ctypes.c_ubyte.from_address(slot).value)
+            print(type(error).__name__)
+        """
+        self.assertEqual(self.check("full", program), "FrozenMemoryError\n")
+        self.assertEqual(self.check("auto", program), "NoneType\n")
+
+    def test_a_thousand_of_them_deep_down(self):
+        self.check("auto", """
+            def deep(n, address):
+                if n == 0:
+                    strike(address)
+                try:
+                    return deep(n - 1, address)
+                finally:
+                    str(n)
+            for i in range(1000):
+                parallel.submit_work(deep, (i % 300, id(victim) + HEAD + i))
+            failed = 0
+            while parallel.is_active():
+                try:
+                    parallel.run()
+                except parallel.FrozenMemoryError:
+                    failed += 1
+            while True:
+                try:
+                    parallel.run()
+                    break
+                except parallel.FrozenMemoryError:
+                    failed += 1
+            assert failed == 1000, failed
+            assert victim == bytes(5000)
+            assert outcome(sum, range(100))[1] == 4950
+        """)
+
+    def test_an_errback_of_it_is_not_called(self):
+        """The callback is over; so says the module's documentation."""
+        self.check("auto", """
+            def swallow(error):
+                os._exit(3)
+            parallel.submit_work(strike, id(victim) + HEAD, errback=swallow)
+            try:
+                parallel.run()
+            except parallel.FrozenMemoryError:
+                pass
+            else:
+                raise SystemExit("no error")
+        """)
+
+    def test_hooks_come_first(self):
+        self.check("full", """
+            mine = []
+            error, _ = outcome(mine.append, 1)
+            assert type(error) is parallel.UnprotectedError, error
+            assert mine == []
+        """)
+
+    def test_an_executor_sees_it(self):
+        self.check("auto", """
+            with parallel.Executor() as executor:
+                future = executor.submit(strike, id(victim) + HEAD)
+                assert type(future.exception()) is parallel.FrozenMemoryError
+                assert executor.submit(pow, 2, 10).result() == 1024
+        """)
+
+
+class LeavesInPeace(GuardTest):
+    """Ordinary threads: their reads succeed, their signals come."""
+
+    def test_a_blocking_read_of_another_thread(self):
+        for mode in "auto", "full":
+            out = self.check(mode, """
+                ends = os.pipe(), socket.socketpair()
+                got, buffer = [], bytearray(4)
+                def read():
+                    got.append(os.read(ends[0][0], 4000))
+                def receive():
+                    got.append(ends[1][0].recv_into(buffer))
+                threads = [threading.Thread(target=f) for f in (read, receive)]
+                for thread in threads: thread.start()
+                while parallel.guard_stats()["threads_in_calls"] < 2:
+                    time.sleep(0.001)
+                before = parallel.guard_stats()["heap_protected"]
+                def write(ends_of_others):
+                    os.write(ends_of_others[0], b"abcd")
+                    os.write(ends_of_others[1], b"efgh")
+                    time.sleep(0.05)  # they are served while the world is open
+                error, _ = outcome(write, (ends[0][1], ends[1][1].fileno()))
+                assert error is None, error
+                for thread in threads: thread.join()
+                assert sorted(map(str, got)) == ["4", "b'abcd'"], got
+                assert bytes(buffer) == b"efgh"
+                print(parallel.guard_stats()["heap_protected"] - before)
+            """)
+            self.assertEqual(out, "0\n")
+
+    def test_still_threads_do_not_matter(self):
+        self.check("auto", """
+            done = threading.Lock(); done.acquire()
+            threads = [threading.Thread(target=done.acquire),
+                       threading.Thread(target=time.sleep, args=(5,), daemon=True)]
+            for thread in threads: thread.start()
+            error, _ = outcome(strike, id(victim) + HEAD)
+            assert type(error) is parallel.FrozenMemoryError, error
+            done.release()
+            threads[0].join()
+        """)
+
+    def test_signals_come_while_the_world_is_open(self):
+        for mode in "auto", "full":
+            self.check(mode, """
+                rang = []
+                signal.signal(signal.SIGALRM, lambda *_: rang.append(1))
+                def spin(seconds):
+                    end = time.monotonic() + seconds
+                    while time.monotonic() < end: pass
+                signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+                for _ in range(20):
+                    parallel.submit_work(spin, 0.02)
+                parallel.run()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                assert len(rang) >= 3, rang
+            """)
+
+    def test_threads_that_compete_for_the_gil(self):
+        for mode in "auto", "full":
+            self.check(mode, """
+                stop = []
+                def count():
+                    while not stop: [object() for _ in range(100)]
+                threads = [threading.Thread(target=count) for _ in range(2)]
+                for thread in threads: thread.start()
+                with parallel.Executor() as executor:
+                    assert sum(executor.map(abs, range(200))) == 19900
+                stop.append(1)
+                for thread in threads: thread.join()
+            """)
+
+    def test_a_process_that_a_context_starts(self):
+        self.check("full", """
+            import subprocess
+            def call():
+                return subprocess.run(["echo", "x"], capture_output=True).stdout
+            call()
+            error, result = outcome(call)
+            assert error is None and result == b"x\\n", error
+        """)
+
+
+class Modes(GuardTest):
+    def test_a_name_that_is_none(self):
+        done = run("ful", "")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("PYTHONPARALLELGUARD", done.stderr)
+
+    def test_set_guard(self):
+        self.check("off", """
+            def hit(at):
+                error, _ = outcome(strike, id(victim) + HEAD + at)
+                return type(error).__name__
+            assert hit(0) == "NoneType"
+            parallel.set_guard("auto")
+            assert hit(1) == "FrozenMemoryError"
+            assert parallel.guard_stats()["mode"] == "auto"
+            parallel.set_guard("full")
+            assert hit(2) == "FrozenMemoryError"
+            parallel.set_guard("off")
+            assert hit(3) == "NoneType"
+            assert victim[:5] == b"\\1\\0\\0\\1\\0"
+            try:
+                parallel.set_guard("on")
+            except ValueError:
+                pass
+            else:
+                raise SystemExit("no error")
+        """)
+
+    def test_an_unprepared_process_says_so(self):
+        self.check(None, """
+            parallel.set_guard("off")
+            try:
+                parallel.set_guard("auto")
+            except parallel.ParallelError:
+                pass
+            else:
+                raise SystemExit("no error")
+            assert parallel.guard_stats()["mode"] == "off"
+        """)
+
+    def test_other_faults_are_passed_on(self):
+        done = run("full", """
+            import faulthandler
+            faulthandler.enable()
+            outcome(sum, range(10))
+            ctypes.memset(8, 1, 1)
+        """)
+        self.assertEqual(done.returncode, -11)
+        self.assertIn("Fatal Python error: Segmentation fault", done.stderr)
+
+
+class Traces(GuardTest):
+    def trace(self, program):
+        with tempfile.TemporaryDirectory() as folder:
+            prefix = os.path.join(folder, "trace")
+            self.check("trace", program, PYTHONPARALLELTRACE=prefix)
+            files = [os.path.join(folder, name) for name in os.listdir(folder)]
+            return trace_writes.sites_of(files)
+
+    def test_a_site_with_its_count_and_callers(self):
+        sites = self.trace("""
+            def planted(address):
+                for i in range(10):
+                    strike(address + i)
+            outcome(planted, id(victim) + HEAD)
+            assert victim[:12] == bytes([1] * 10) + bytes(2)
+        """)
+        planted = [site for site in sites
+                   if any(p.endswith(":strike") for p in site.pythons)]
+        self.assertEqual(len(planted), 1, [site.text() for site in sites])
+        self.assertEqual((planted[0].kind, planted[0].count), ("heap", 10))
+        self.assertIn("ffi_call", planted[0].bare())
+
+    def test_a_write_to_static_data_is_named(self):
+        sites = self.trace("""
+            slot = id(int) + 24
+            outcome(strike, slot, ctypes.c_ubyte.from_address(slot).value)
+        """)
+        self.assertIn(("data", "PyLong_Type"),
+                      [(s.kind, s.target.partition("+")[0]) for s in sites])
+
+
+if __name__ == "__main__":
+    unittest.main()
