@@ -50,6 +50,8 @@ def run(mode, program, timeout=60, **more):
 
 
 class GuardTest(unittest.TestCase):
+    maxDiff = None
+
     def check(self, mode, program, **more):
         done = run(mode, program, **more)
         self.assertEqual((done.returncode, done.stderr), (0, ""), mode)
@@ -155,9 +157,13 @@ class Stops(GuardTest):
 
     def test_an_executor_sees_it(self):
         self.check("auto", """
+            # The heap stays writable if the coordinator is faster than main is
+            # to wait for the result.
             with parallel.Executor() as executor:
-                future = executor.submit(strike, id(victim) + HEAD)
-                assert type(future.exception()) is parallel.FrozenMemoryError
+                error = None
+                while not error:
+                    error = executor.submit(strike, id(victim) + HEAD).exception()
+                assert type(error) is parallel.FrozenMemoryError, error
                 assert executor.submit(pow, 2, 10).result() == 1024
         """)
 
@@ -195,13 +201,12 @@ class LeavesInPeace(GuardTest):
     def test_still_threads_do_not_matter(self):
         self.check("auto", """
             done = threading.Lock(); done.acquire()
-            threads = [threading.Thread(target=done.acquire),
-                       threading.Thread(target=time.sleep, args=(5,), daemon=True)]
-            for thread in threads: thread.start()
-            error, _ = outcome(strike, id(victim) + HEAD)
+            for wait in done.acquire, lambda: time.sleep(1000):
+                threading.Thread(target=wait, daemon=True).start()
+            error = None
+            while not error:  # they may be on their way
+                error, _ = outcome(strike, id(victim) + HEAD)
             assert type(error) is parallel.FrozenMemoryError, error
-            done.release()
-            threads[0].join()
         """)
 
     def test_signals_come_while_the_world_is_open(self):
@@ -213,11 +218,11 @@ class LeavesInPeace(GuardTest):
                     end = time.monotonic() + seconds
                     while time.monotonic() < end: pass
                 signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
-                for _ in range(20):
-                    parallel.submit_work(spin, 0.02)
-                parallel.run()
+                while len(rang) < 10:
+                    for _ in range(4):
+                        parallel.submit_work(spin, 0.02)
+                    parallel.run()
                 signal.setitimer(signal.ITIMER_REAL, 0)
-                assert len(rang) >= 3, rang
             """)
 
     def test_threads_that_compete_for_the_gil(self):
@@ -238,10 +243,56 @@ class LeavesInPeace(GuardTest):
         self.check("full", """
             import subprocess
             def call():
-                return subprocess.run(["echo", "x"], capture_output=True).stdout
+                return subprocess.run(["/bin/echo", "x"], capture_output=True).stdout
             call()
             error, result = outcome(call)
             assert error is None and result == b"x\\n", error
+        """)
+
+
+class HiddenWrites(GuardTest):
+    """What the tracer has found and hooks stop now, without any guard."""
+
+    def test_attributes_that_c_code_sets(self):
+        self.check(None, """
+            import decimal, functools
+            def rename(): functools.wraps.__name__ = "x" * 100
+            def requalify(): functools.wraps.__qualname__ = "x" * 100
+            def default(): functools.wraps.__defaults__ = ((), ())
+            def precision(context): context.prec = 5
+            context = decimal.Context(prec=7)
+            for func, args in ((rename, ()), (requalify, ()), (default, ()),
+                               (precision, (context,))):
+                error, _ = outcome(func, *args)
+                assert type(error) is parallel.UnprotectedError, (func, error)
+            assert functools.wraps.__name__ == "wraps"
+            assert context.prec == 7
+        """)
+
+    def test_tables_of_int_are_there(self):
+        self.check("full", """
+            error, result = outcome(int, "z" * 50, 36)
+            assert result == 36 ** 50 - 1, error
+        """)
+
+    def test_caches_of_main_are_left_alone(self):
+        self.check("auto", """
+            import abc, functools
+            nested = functools.partial(dict, a=1)
+            view = memoryview(b"abc")
+            class Plain:
+                def __getattr__(self, name): raise AttributeError(name)
+            plain = Plain()
+            del Plain.__getattr__
+            def use():
+                class Local(abc.ABC): pass
+                Local.register(int)
+                assert isinstance(1, Local) and not isinstance("", Local)
+                assert nested(b=2) == {"a": 1, "b": 2}
+                assert hash(view) == hash(b"abc")
+                assert not hasattr(plain, "name")
+            error, _ = outcome(use)
+            assert error is None, error
         """)
 
 

@@ -66,6 +66,11 @@ def read(path):
         yield int(count), kind, place.strip(), python, tuple(places.split())
 
 
+def call_before(place):
+    file, _, offset = place.rpartition("+")
+    return f"{file}+{int(offset, 16) - 1:#x}"
+
+
 # ---- names -------------------------------------------------------------------
 
 
@@ -85,10 +90,8 @@ class Names:
             self.resolve_in(file, sorted(offsets))
 
     def resolve_in(self, file, offsets):
-        # a caller's place is where it goes on: the call is one byte before
-        addresses = [hex(int(offset, 16) - 1) for offset in offsets]
         out = subprocess.run(["addr2line", "-a", "-f", "-i", "-e", file],
-                             input="\n".join(addresses), text=True,
+                             input="\n".join(offsets), text=True,
                              capture_output=True).stdout
         frames = re.split(r"^0x[0-9a-f]+\n", out, flags=re.M)[1:]
         for offset, frame in zip(offsets, frames):
@@ -110,7 +113,8 @@ class Names:
                                  capture_output=True).stdout
             rows = [row.split() for row in out.splitlines()]
             self.data[file] = [(int(row[0], 16), row[2]) for row in rows
-                               if len(row) == 3 and row[1] in "bBdD"]
+                               if len(row) == 3 and row[1] in "bBdD"
+                               and not row[2].startswith("__")]
         table = self.data[file]
         at = bisect.bisect_right(table, (int(offset, 16), "~")) - 1
         if at < 0:
@@ -139,6 +143,9 @@ class Site:
 
 def sites_of(files):
     rows = [row for file in files for row in read(file)]
+    # a caller's place is where it goes on: the call is one byte before
+    rows = [(*row[:4], row[4][:1] + tuple(map(call_before, row[4][1:])))
+            for row in rows]
     names, sites = Names(), {}
     names.resolve({place for row in rows for place in row[4]})
     for count, kind, place, python, places in rows:

@@ -33,7 +33,8 @@ PyObject *_Px_FrozenMemoryError;
 
 /* ---- memory -------------------------------------------------------------- */
 
-static size_t strays _Px_STATE; /* blocks of others that were to be freed or resized */
+static size_t strays
+    _Px_STATE; /* blocks of others that were to be freed or resized */
 
 /* A young context frees nothing. One that has grown counts: references go down
  * as well as up from here on, and cycles are collected. Legal at any instant
@@ -139,7 +140,8 @@ _Px_CommonEnd(PyObject *tuple)
     if (!_Px_IN()) {
         return;
     }
-    for (Py_ssize_t i = 0; tuple && i < PyTuple_GET_SIZE(tuple); i++) {
+    bool made = tuple && !_Py_IsImmortal(tuple);
+    for (Py_ssize_t i = 0; made && i < PyTuple_GET_SIZE(tuple); i++) {
         immortalize(PyTuple_GET_ITEM(tuple, i));
     }
     immortalize(tuple);

@@ -37,7 +37,7 @@ _Px_WorkerInit(px_worker *worker, PyInterpreterState *interp)
         PyErr_NoMemory();
         return -1;
     }
-    _Px_Still(1); /* its state is not attached yet, and does nothing */
+    _Px_StillThreads(1); /* its state is not attached yet, and does nothing */
     return 0;
 }
 
@@ -48,7 +48,7 @@ _Px_WorkerFini(px_worker *worker)
         return;
     }
     if (!worker->attached) {
-        _Px_Still(-1);
+        _Px_StillThreads(-1);
     }
     /* its thread, and with it what it had bound the state to, is gone */
     worker->tstate->_status.active = 0;
@@ -75,7 +75,7 @@ make_data_stack(PyThreadState *tstate)
 static void
 attach(px_worker *worker)
 {
-    _Px_Still(-1);
+    _Px_StillThreads(-1);
     _PyThreadState_AttachParallel(worker->tstate);
     make_data_stack(worker->tstate);
     worker->attached = true;

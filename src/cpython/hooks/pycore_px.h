@@ -113,7 +113,7 @@ typedef struct px_guard {
     int mode;
     pid_t pid;
     bool up;
-    int stepping; /* the thread that has the step's lock, or 0 */
+    int stepping;    /* the thread that has the step's lock, or 0 */
     size_t heap_ups; /* times that the heap was protected */
     size_t frozen;   /* callbacks ended */
     px_span heap, loader;
@@ -126,6 +126,9 @@ extern px_guard *_Px_guard;
 /* Who opens the world, before it opens and when all is calm again. */
 extern void _Px_GuardUp(void);
 extern void _Px_GuardDown(void);
+
+/* Like _Px_Still(), for a thread that does not say so itself. */
+extern void _Px_StillThreads(int more);
 
 /* With the GIL: ordinary threads that may have the system write to main's heap. */
 extern int _Px_ThreadsInCalls(void);

@@ -112,9 +112,11 @@ coordinate(void *Py_UNUSED(unused))
     PyThreadState *tstate = crew.coordinator;
     block_signals();
     _PyThreadState_Bind(tstate);
+    _Px_StillThreads(-1); /* from here on it speaks for itself */
+    _Px_Still(1);
     while (_Px_WorldAwaitWork()) {
-        _Px_Still(-1);
         PyEval_AcquireThread(tstate);
+        _Px_Still(-1);
         if (_Px_WorldHasWork()) { /* nobody was faster */
             _Px_WorldRun(true, PyTime_MAX);
             crew.harvest();
@@ -122,11 +124,11 @@ coordinate(void *Py_UNUSED(unused))
         if (Py_MakePendingCalls() < 0) {
             PyErr_WriteUnraisable(NULL);
         }
-        PyEval_ReleaseThread(tstate);
         _Px_Still(1);
+        PyEval_ReleaseThread(tstate);
     }
-    _Px_Still(-1);
     PyEval_AcquireThread(tstate);
+    _Px_Still(-1);
     PyThreadState_Clear(tstate);
     _PyThreadState_DeleteCurrent(tstate);
 }
@@ -175,10 +177,10 @@ start_coordinator(void)
         PyErr_NoMemory();
         return -1;
     }
-    _Px_Still(1); /* until it has work */
+    _Px_StillThreads(1);
     if (PyThread_start_joinable_thread(coordinate, NULL, &ident,
                                        &crew.coordinator_thread) != 0) {
-        _Px_Still(-1);
+        _Px_StillThreads(-1);
         PyThreadState_Clear(crew.coordinator);
         PyThreadState_Delete(crew.coordinator);
         return raise_no_thread();
@@ -229,6 +231,16 @@ undo_start(void)
     return -1;
 }
 
+/* What CPython computes when first asked, in static data that the GIL protects:
+ * the tables for the bases of int(). */
+static void
+compute_tables(void)
+{
+    for (int base = 2; base <= 36; base++) {
+        Py_XDECREF(PyLong_FromString("1", NULL, base));
+    }
+}
+
 int
 _Px_CrewStart(void (*harvest)(void))
 {
@@ -246,6 +258,7 @@ _Px_CrewStart(void (*harvest)(void))
         return 0;
     }
     crew.harvest = harvest;
+    compute_tables();
     if (start_keeper() < 0) {
         crew.rt = NULL;
         return -1;

@@ -54,7 +54,7 @@ enum { TRAP_FLAG = 0x100, WRITE_ERROR = 2 };
 static __thread struct {
     unsigned pages; /* 0: this thread is in no step */
     uintptr_t page[STEP_PAGES];
-    sigset_t mask; /* what is restored after it */
+    uint64_t mask; /* what is restored after it */
 } step;
 
 static __thread struct {
@@ -99,13 +99,37 @@ is_section(const char *first, const char *end, uintptr_t at)
     return is_in((px_span){(uintptr_t)first, (uintptr_t)end}, at);
 }
 
+/* CPython's own that contexts write. Locks are there to be shared; the counts of
+ * rare events saturate, and nothing but an optimizer that we build without and
+ * statistics read them. */
+static const struct {
+    const void *first;
+    size_t bytes;
+} shared[] = {
+    {&_PyRuntime._main_interpreter.imports.lock,
+     sizeof _PyRuntime._main_interpreter.imports.lock},
+    {&_PyRuntime._main_interpreter.rare_events,
+     sizeof _PyRuntime._main_interpreter.rare_events},
+};
+
+static bool
+is_shared(uintptr_t at)
+{
+    bool found = false;
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(shared) && !found; i++) {
+        found = at - (uintptr_t)shared[i].first < shared[i].bytes;
+    }
+    return found;
+}
+
 /* What contexts write and nobody minds: the explicit list. The loader stores the
- * address of a function that is called for the first time. */
+ * address of a function that is called for the first time; what the process
+ * computes once (pxhooks.c: common memory) is there for all. */
 static bool
 is_ours(uintptr_t at, uintptr_t pc)
 {
-    return is_in(_Px_guard->loader, pc) ||
-           is_section(__start_px_data, __stop_px_data, at) ||
+    return _Px_here.cx->common || is_in(_Px_guard->loader, pc) ||
+           is_shared(at) || is_section(__start_px_data, __stop_px_data, at) ||
            is_section(__start_pxrt_data, __stop_pxrt_data, at) ||
            is_section(__start_pxrt_bss, __stop_pxrt_bss, at);
 }
@@ -135,14 +159,16 @@ set_page(uintptr_t page, int how)
     (void)mprotect((void *)page, PAGE, how);
 }
 
+/* The system's masks have 64 bits; those of the C library are longer. */
 static void
 begin_step(ucontext_t *uc)
 {
     _Px_StepLock();
-    step.mask = uc->uc_sigmask;
-    sigfillset(&uc->uc_sigmask);
-    sigdelset(&uc->uc_sigmask, SIGSEGV);
-    sigdelset(&uc->uc_sigmask, SIGTRAP);
+    const uint64_t one = 1;
+    const uint64_t none_but_ours =
+        ~(one << (SIGSEGV - 1) | one << (SIGTRAP - 1));
+    memcpy(&step.mask, &uc->uc_sigmask, sizeof step.mask);
+    memcpy(&uc->uc_sigmask, &none_but_ours, sizeof none_but_ours);
     uc->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
 }
 
@@ -176,7 +202,7 @@ on_trap(int signal, siginfo_t *info, void *ucontext)
         }
     }
     uc->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
-    uc->uc_sigmask = step.mask;
+    memcpy(&uc->uc_sigmask, &step.mask, sizeof step.mask);
     _Px_StepUnlock();
 }
 
@@ -190,7 +216,7 @@ static struct {
         size_t line; /* where in text */
         unsigned count;
     } site[SITES];
-} *trace;
+} * trace;
 
 static void
 open_trace(void)
@@ -202,8 +228,8 @@ open_trace(void)
     int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     char *text = MAP_FAILED;
     if (file >= 0 && ftruncate(file, LOG_BYTES) == 0) {
-        text = mmap(NULL, LOG_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file,
-                    0);
+        text =
+            mmap(NULL, LOG_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     }
     void *table = mmap(NULL, sizeof *trace, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -63,12 +63,22 @@ static int still; /* threads in a wait that G3 does not mind */
 
 /* ---- still threads ------------------------------------------------------- */
 
-/* A worker is none of G3's: it does not take the GIL. */
+void
+_Px_StillThreads(int more)
+{
+    (void)__atomic_fetch_add(&still, more, __ATOMIC_RELAXED);
+}
+
+/* A wait for the GIL may be part of a longer one, and counts once. A worker is
+ * none of G3's: it does not take the GIL. */
 void
 _Px_Still(int more)
 {
-    if (!_Px_IN()) {
-        (void)__atomic_fetch_add(&still, more, __ATOMIC_RELAXED);
+    static __thread int depth;
+    bool was = depth > 0;
+    depth += more;
+    if (was != (depth > 0) && !_Px_IN()) {
+        _Px_StillThreads(more);
     }
 }
 
@@ -80,8 +90,8 @@ _Px_ThreadsInCalls(void)
     int detached = 0;
     HEAD_LOCK(&_PyRuntime);
     for (PyThreadState *t = interp->threads.head; t; t = t->next) {
-        detached += _Py_atomic_load_int_relaxed(&t->state) !=
-                    _Py_THREAD_ATTACHED;
+        detached +=
+            _Py_atomic_load_int_relaxed(&t->state) != _Py_THREAD_ATTACHED;
     }
     HEAD_UNLOCK(&_PyRuntime);
     return detached - __atomic_load_n(&still, __ATOMIC_RELAXED);

@@ -157,22 +157,22 @@ px_set_young_bytes(PyObject *Py_UNUSED(module), PyObject *count)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(set_guard_doc,
-             "set_guard(mode)\n--\n\n"
-             "What to do about writes of contexts to main's memory that nothing "
-             "else has\n"
-             "stopped: 'off', 'auto' (end the callback with FrozenMemoryError, "
-             "where that is\n"
-             "safe to find out), 'full' (static data, too: slow). The process "
-             "must have been\n"
-             "started with PYTHONPARALLELGUARD set to one of these.");
+PyDoc_STRVAR(
+    set_guard_doc,
+    "set_guard(mode)\n--\n\n"
+    "What to do about writes of contexts to main's memory that nothing "
+    "else has\n"
+    "stopped: 'off', 'auto' (end the callback with FrozenMemoryError, "
+    "where that is\n"
+    "safe to find out), 'full' (static data, too: slow). The process "
+    "must have been\n"
+    "started with PYTHONPARALLELGUARD set to one of these.");
 
 static PyObject *
 px_set_guard(PyObject *Py_UNUSED(module), PyObject *name)
 {
-    const char *mode = _Px_MAIN_ONLY("setting the guard") < 0
-                           ? NULL
-                           : PyUnicode_AsUTF8(name);
+    const char *mode =
+        _Px_MAIN_ONLY("setting the guard") < 0 ? NULL : PyUnicode_AsUTF8(name);
     if (!mode || _Px_GuardSetMode(mode) < 0) {
         return NULL;
     }

@@ -74,12 +74,14 @@ static struct {
     px_worker *workers;
     unsigned worker_count;
 } world _Px_STATE = {.mutex = PTHREAD_MUTEX_INITIALIZER,
-           .gate = PTHREAD_COND_INITIALIZER,
-           .bell = PTHREAD_COND_INITIALIZER,
-           .start = PTHREAD_COND_INITIALIZER};
+                     .gate = PTHREAD_COND_INITIALIZER,
+                     .bell = PTHREAD_COND_INITIALIZER,
+                     .start = PTHREAD_COND_INITIALIZER};
 
-static int forked _Px_STATE;     /* this is the child of a fork: the workers are gone */
-static size_t strange _Px_STATE; /* GIL acquisitions by contexts: there are none */
+static int forked
+    _Px_STATE; /* this is the child of a fork: the workers are gone */
+static size_t strange
+    _Px_STATE; /* GIL acquisitions by contexts: there are none */
 
 static void
 lock(void)

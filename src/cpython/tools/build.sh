@@ -108,8 +108,19 @@ update_source() {
 build_pxrt() {
     step 'libpxrt' pxrt_library
     archive=$build/pxrt/src/libpxrt.a
+    mark_state
     PX_CFLAGS="-DPXRT_STATIC -I$root/include"
     PX_LIBS="$archive $(pkg-config --libs libuv) -lpthread"
+}
+
+# Sections of its own for what the library writes, since contexts may: see
+# pxfault.c.
+mark_state() {
+    marked=$build/px-marked
+    [ -f "$marked" ] && [ ! "$archive" -nt "$marked" ] && return
+    objcopy --rename-section .data=pxrt_data --rename-section .bss=pxrt_bss \
+        "$archive" || die 'objcopy failed'
+    touch "$marked"
 }
 
 pxrt_library() {

@@ -13,6 +13,7 @@ it allocates goes in one sweep when its callback is over.
 """
 import atexit as _atexit
 import functools as _functools
+import re as _re
 
 try:
     import _parallel
@@ -57,6 +58,7 @@ __all__ = [
 ]
 
 _atexit.register(_parallel._stop)
+_re.sub("", r"\g<0>", "")  # its code in C remembers what it needs for this
 _submitted = False
 
 
