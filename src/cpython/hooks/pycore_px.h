@@ -23,6 +23,7 @@
 #include "Python.h"
 
 #include <pxrt.h>
+#include <signal.h>
 
 #include "pycore_freelist.h"
 #include "pycore_gc.h"
@@ -141,9 +142,10 @@ extern int _Px_GuardSetMode(const char *name); /* -1 with an exception */
 /* Have faults come here, whoever has taken them meanwhile. */
 extern void _Px_FaultsCatch(void);
 
-/* No thread is in the midst of a write that the guard carries out. */
-extern void _Px_StepLock(void);
-extern void _Px_StepUnlock(void);
+/* No thread is in the midst of a write that the guard carries out, and this one
+ * takes no signals. */
+extern void _Px_SpansLock(sigset_t *mask);
+extern void _Px_SpansUnlock(const sigset_t *mask);
 
 /* The worker, in a context: func(arg). False: the guard ended it, and there is
  * an exception instead. */

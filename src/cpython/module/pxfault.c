@@ -14,8 +14,9 @@
  * thread steps at a time; what others write to the same page meanwhile is lost
  * to the guard, not to the process.
  *
- *   F1  Between on_fault() and on_trap() the thread holds the step's lock and
- *       takes no signal but the two: nobody runs with the trap flag set.
+ *   F1  Who holds the step's lock takes no signal but the two: a handler of
+ *       another that writes would wait for it forever. In a step that is from
+ *       on_fault() to on_trap(), so that nobody else runs with the trap flag.
  *   F2  A step may fault again (a store across pages, a string instruction):
  *       it then holds the lock already, and on_trap() seals all its pages.
  *   F3  Handlers write to their stack, to TLS, to `_Px_guard` and to the log,
@@ -136,8 +137,8 @@ is_ours(uintptr_t at, uintptr_t pc)
 
 /* ---- stepping ------------------------------------------------------------ */
 
-void
-_Px_StepLock(void)
+static void
+lock_step(void)
 {
     int nobody = 0;
     while (!__atomic_compare_exchange_n(&_Px_guard->stepping, &nobody, 1, false,
@@ -147,8 +148,8 @@ _Px_StepLock(void)
     }
 }
 
-void
-_Px_StepUnlock(void)
+static void
+unlock_step(void)
 {
     __atomic_store_n(&_Px_guard->stepping, 0, __ATOMIC_RELEASE);
 }
@@ -160,13 +161,13 @@ set_page(uintptr_t page, int how)
 }
 
 /* The system's masks have 64 bits; those of the C library are longer. */
+static const uint64_t none_but_ours =
+    ~((uint64_t)1 << (SIGSEGV - 1) | (uint64_t)1 << (SIGTRAP - 1));
+
 static void
 begin_step(ucontext_t *uc)
 {
-    _Px_StepLock();
-    const uint64_t one = 1;
-    const uint64_t none_but_ours =
-        ~(one << (SIGSEGV - 1) | one << (SIGTRAP - 1));
+    lock_step();
     memcpy(&step.mask, &uc->uc_sigmask, sizeof step.mask);
     memcpy(&uc->uc_sigmask, &none_but_ours, sizeof none_but_ours);
     uc->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
@@ -203,7 +204,7 @@ on_trap(int signal, siginfo_t *info, void *ucontext)
     }
     uc->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
     memcpy(&uc->uc_sigmask, &step.mask, sizeof step.mask);
-    _Px_StepUnlock();
+    unlock_step();
 }
 
 /* ---- the trace ----------------------------------------------------------- */
@@ -403,6 +404,15 @@ must_end(uintptr_t at, uintptr_t pc)
            _Px_guard->mode != PX_GUARD_TRACE && getpid() == _Px_guard->pid;
 }
 
+static void
+leave_handler(ucontext_t *uc)
+{
+    sigset_t mask;
+    sigemptyset(&mask);
+    memcpy(&mask, &uc->uc_sigmask, sizeof(uint64_t));
+    (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
 static bool
 must_note(uintptr_t at, uintptr_t pc)
 {
@@ -423,6 +433,7 @@ on_fault(int signal, siginfo_t *info, void *ucontext)
         escape.at = at;
         escape.pc = pc;
         escape.armed = false;
+        leave_handler(uc);
         longjmp(escape.to, 1);
     }
     else {
@@ -435,7 +446,14 @@ on_fault(int signal, siginfo_t *info, void *ucontext)
     errno = error;
 }
 
-/* SA_NODEFER: a jump out of the handler leaves the mask as it was. */
+static void
+set_all_but_ours(sigset_t *mask)
+{
+    sigfillset(mask);
+    sigdelset(mask, SIGSEGV);
+    sigdelset(mask, SIGTRAP);
+}
+
 static void
 catch_one(int signal, void (*handler)(int, siginfo_t *, void *),
           struct sigaction *old)
@@ -444,10 +462,26 @@ catch_one(int signal, void (*handler)(int, siginfo_t *, void *),
     if (sigaction(signal, NULL, &now) == 0 && now.sa_sigaction != handler) {
         struct sigaction ours = {.sa_sigaction = handler,
                                  .sa_flags = SA_SIGINFO | SA_NODEFER};
-        sigemptyset(&ours.sa_mask);
+        set_all_but_ours(&ours.sa_mask); /* F1 */
         *old = now;
         (void)sigaction(signal, &ours, NULL);
     }
+}
+
+void
+_Px_SpansLock(sigset_t *mask)
+{
+    sigset_t all;
+    set_all_but_ours(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, mask);
+    lock_step();
+}
+
+void
+_Px_SpansUnlock(const sigset_t *mask)
+{
+    unlock_step();
+    (void)pthread_sigmask(SIG_SETMASK, mask, NULL);
 }
 
 void

@@ -165,6 +165,7 @@ protect(int how)
 void
 _Px_GuardUp(void)
 {
+    sigset_t mask;
     px_guard *guard = _Px_guard;
     if (!guard || guard->mode == PX_GUARD_OFF) {
         return;
@@ -178,23 +179,24 @@ _Px_GuardUp(void)
     if (guard->mode != PX_GUARD_AUTO) {
         (void)dl_iterate_phdr(add_object, NULL);
     }
-    _Px_StepLock();
+    _Px_SpansLock(&mask);
     guard->up = true;
     protect(PROT_READ);
-    _Px_StepUnlock();
+    _Px_SpansUnlock(&mask);
 }
 
 void
 _Px_GuardDown(void)
 {
+    sigset_t mask;
     px_guard *guard = _Px_guard;
     if (!guard || !guard->up) {
         return;
     }
-    _Px_StepLock();
+    _Px_SpansLock(&mask);
     guard->up = false;
     protect(PROT_READ | PROT_WRITE);
-    _Px_StepUnlock();
+    _Px_SpansUnlock(&mask);
 }
 
 /* ---- modes --------------------------------------------------------------- */
