@@ -39,19 +39,19 @@ def lines_of(path):
     return [line for line in lines if line]
 
 
-def command_of(kind, name):
+def command_of(kind, name, *arguments):
     if kind == "module":
         return [os.path.join(HERE, "in_context.py"), "--reasons", "0", name]
-    return [os.path.join(ROOT, name)]
+    return [os.path.join(ROOT, name), *arguments]
 
 
 def run(python, what, folder):
     """Run it with the tracer; the trace files. Its own failures are not ours."""
-    kind, name = what.split()
-    prefix = os.path.join(folder, re.sub(r"\W", "_", name))
+    command = command_of(*what.split())
+    prefix = os.path.join(folder, "trace")
     env = {**os.environ, "PYTHONPARALLELGUARD": "trace",
            "PYTHONPARALLELTRACE": prefix, "LD_BIND_NOW": "1"}
-    subprocess.run([python, *command_of(kind, name)], env=env, cwd=ROOT,
+    subprocess.run([python, *command], env=env, cwd=ROOT,
                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL)
     return glob.glob(glob.escape(prefix) + ".*")

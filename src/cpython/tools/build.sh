@@ -117,7 +117,7 @@ build_pxrt() {
 # pxfault.c.
 mark_state() {
     marked=$build/px-marked
-    [ -f "$marked" ] && [ ! "$archive" -nt "$marked" ] && return
+    [ -f "$marked" ] && [ -z "$(find "$archive" -newer "$marked")" ] && return
     objcopy --rename-section .data=pxrt_data --rename-section .bss=pxrt_bss \
         "$archive" || die 'objcopy failed'
     touch "$marked"
