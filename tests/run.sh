@@ -182,6 +182,7 @@ leg_cpython() {
     python=build/cpython-src/build/objects/python
     "$python" tests/cpython/test_contexts.py
     "$python" tests/cpython/test_executor.py
+    "$python" tests/cpython/test_stop.py
     "$python" tests/cpython/test_examples.py
     # shellcheck disable=SC2086 # a list
     "$python" -m test -j 2 --timeout 300 $cpython_own

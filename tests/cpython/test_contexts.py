@@ -707,6 +707,34 @@ class Work(unittest.TestCase):
         with self.assertRaises(ValueError):
             parallel._parallel.set_young_bytes(-1)
 
+    def test_memory_limit(self):
+        def greedy():
+            chunks = []
+            try:
+                while True:
+                    chunks.append("x" * 100 + str(len(chunks)))
+            except MemoryError:
+                count = len(chunks)
+                del chunks
+                return count, parallel.memory_stats()["used_bytes"]
+        def modest():
+            return len([str(i) for i in range(1000)])
+        self.addCleanup(parallel.set_memory_limit, None)
+        parallel.set_memory_limit(8 << 20)
+        count, used_bytes = in_context(greedy)
+        self.assertGreater(count, 8 << 11)
+        self.assertLess(used_bytes, 9 << 20)
+        self.assertEqual(in_context(modest), 1000)
+        parallel.submit_work(lambda: bytes(9 << 20))
+        with self.assertRaises(MemoryError):
+            parallel.run()
+        parallel.set_memory_limit(None)
+        self.assertEqual(in_context(lambda: len(bytes(9 << 20))), 9 << 20)
+        with self.assertRaises(ValueError):
+            parallel.set_memory_limit(-1)
+        with self.assertRaises(TypeError):
+            parallel.set_memory_limit("much")
+
     def test_main_lives_on(self):
         data = {str(i): [i] for i in range(1000)}
         for _ in range(20):

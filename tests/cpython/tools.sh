@@ -265,7 +265,7 @@ case_stats_refuse_too_many_files() {
         printf -- '--- a/%d\n+++ b/%d\n@@ -1 +1 @@\n-a\n+b\n' "$number" "$number"
     done >"$patches/many.patch"
     echo many.patch >>"$patches/series"
-    refuses '71 existing files, of 70' stats
+    refuses '81 existing files, of 80' stats
 }
 
 case_build_refuses_what_makes_no_sense() {

@@ -2,6 +2,7 @@
  * What our own sources in CPython share with each other.
  *
  *      pxhooks.c    memory, strings and errors of a context: what hooks call
+ *      pxlimbo.c    what main drops and stopped callbacks may use
  *      pxthread.c   a worker's thread state: into a context and out of it
  *      pxcross.c    objects that leave a context: copies, exceptions
  *      pxworld.c    when contexts may run
@@ -32,9 +33,13 @@
 struct _Px_cx {
     px_context *context;
     px_heap *heap;
-    char *count_from; /* counting begins when the heap has grown to here */
+    char *notice_at;  /* when the heap has grown to here, ... */
+    char *count_from; /* ... here counting begins, ... */
+    char *limit;      /* ... and here its memory is over */
+    bool reserve;     /* there is some more to deal with that */
     struct _gc_runtime_state gc; /* its own objects */
     struct _Py_object_freelists freelists;
+    struct _Px_export *exports; /* main's buffers that it has looked into */
     char line[512]; /* printed, and not at its end yet, ... */
     size_t line_bytes;
     int line_fd; /* ... to here */
@@ -48,10 +53,37 @@ extern PyObject *_Px_ParallelError;
 extern PyObject *_Px_UnprotectedError;
 extern PyObject *_Px_PersistenceError;
 
+/* A list in the context's heap. */
+typedef struct _Px_export {
+    struct _Px_export *next;
+    const void *object;
+} _Px_export;
+
 /* A context ends: write what it has printed. */
 extern void _Px_FlushLine(struct _Px_cx *cx);
 
+/* ---- pxlimbo.c ----------------------------------------------------------- */
+
+/* A slice of main's begins with callbacks stopped in mid-flight. */
+extern void _Px_LimboBeginSlice(uint64_t slice);
+
+/* Drop what has come to limbo in slices up to this one. Runs finalizers. */
+extern void _Px_LimboDrop(uint64_t until);
+
+extern size_t _Px_LimboCount(void);
+extern bool _Px_LimboFull(void); /* callbacks in flight should end */
+
 /* ---- pxthread.c ---------------------------------------------------------- */
+
+/* Where a callback is; see pxworld.c. */
+typedef enum px_place {
+    PX_OUTSIDE,
+    PX_INSIDE,
+    PX_RETURNING,
+    PX_BLOCKED,
+    PX_ASKING,
+    PX_SERVED
+} px_place;
 
 /* A worker: the thread state that it uses, and where that began. */
 typedef struct px_worker {
@@ -59,8 +91,13 @@ typedef struct px_worker {
     bool attached;
     struct _Px_cx cx;
     PyObject *calls;  /* the context's: what this callback wants main to call */
-    bool inside;      /* pxworld.c's: it runs a callback, */
-    bool interrupted; /* which was told to end */
+    PyObject *ask;    /* the same, and it waits for the answer */
+    PyObject *answer; /* main's: result, or exception if it failed */
+    bool failed;
+    PyObject *kept;   /* main's: a list of all answers to this callback */
+    px_place place;   /* pxworld.c's, as is the rest */
+    uint64_t began;   /* the slice that this callback began in */
+    bool interrupted; /* it was told to end */
 } px_worker;
 
 /* Main: make the state of a worker that is yet to run. -1 with MemoryError. */
@@ -72,6 +109,9 @@ extern void _PyThreadState_AttachParallel(PyThreadState *tstate);
 /* What a context allocates before it counts references down. Main, while the
  * world is closed. */
 extern size_t _Px_YoungBytes;
+
+/* What a context may allocate before it gets MemoryError. Main, likewise. */
+extern size_t _Px_MaxBytes;
 
 /* Main, when the worker's thread has ended. */
 extern void _Px_WorkerFini(px_worker *worker);
@@ -97,6 +137,7 @@ typedef struct px_task {
     PyObject *notify;  /* main's: called as notify(error, result); NULL: none */
     PyObject *outcome; /* the context's: result or exception */
     PyObject *calls; /* the context's: a list of (func, args, kwds), or NULL */
+    PyObject *kept;  /* main's: what main answered to it */
     bool failed;
     bool interrupted;
     px_context *context; /* retained until harvest */
@@ -108,10 +149,33 @@ extern bool _Px_WorldEnter(px_worker *worker);
 /* Entered or not, the worker has done with @task. */
 extern void _Px_WorldLeave(px_worker *worker, px_task *task);
 
-/* With the GIL: let contexts run until one is over, or with @gather until all
- * are, or some are and a switch interval has passed; or until @deadline, or
- * until this thread is asked for something. Callbacks under way end first. */
-extern void _Px_WorldRun(bool gather, PyTime_t deadline);
+typedef enum px_run_how {
+    PX_ONE,    /* until a callback is over */
+    PX_GATHER, /* until all are, or some are and a switch interval has passed */
+    PX_DRAIN   /* until those in flight are; none begins */
+} px_run_how;
+
+/* With the GIL: let contexts run that long; or until @deadline, or until this
+ * thread is asked for something. Callbacks under way end first, or stop. */
+extern void _Px_WorldRun(px_run_how how, PyTime_t deadline);
+
+/* How long somebody waits for the GIL before callbacks stop in mid-flight. */
+extern PyTime_t _Px_StopAfter;
+
+/* A context: wait while the world is closed. */
+extern void _Px_WorldPause(void);
+
+/* A context: wait until main has answered worker->ask. */
+extern void _Px_WorldAsk(px_worker *worker);
+
+/* With the GIL: a worker that waits so and is served by nobody else yet, or
+ * NULL; it has its answer. */
+extern px_worker *_Px_WorldNextAsking(void);
+extern void _Px_WorldAnswered(px_worker *worker);
+
+/* Callbacks in flight; the slice in which the oldest of them began. */
+extern unsigned _Px_WorldInFlight(void);
+extern uint64_t _Px_WorldOldest(void);
 
 /* With the GIL: one task more is to come (false: none may); it does not come. */
 extern bool _Px_WorldAdd(void);
@@ -135,8 +199,7 @@ extern bool _Px_WorldAwaitWork(void);
 extern bool _Px_WorldHasWork(void);
 
 extern void _Px_WorldBegin(px_worker *workers, unsigned count);
-extern void _Px_WorldEnd(void);       /* no callback begins any more */
-extern void _Px_WorldAwaitCalm(void); /* those under way are over */
+extern void _Px_WorldEnd(void); /* no callback begins any more */
 extern bool _Px_WorldEnded(void);
 extern bool _Px_WorldForked(void);
 
@@ -146,8 +209,8 @@ extern size_t _Px_StrangeGilTakes(void);
 /* ---- pxcrew.c ------------------------------------------------------------ */
 
 /* With the GIL: start the threads if they are not there. The coordinator calls
- * @harvest with the GIL when it has closed the world. -1 with an exception. */
-extern int _Px_CrewStart(void (*harvest)(void));
+ * @settle with the GIL when it has closed the world. -1 with an exception. */
+extern int _Px_CrewStart(void (*settle)(void));
 
 /* With the GIL: end them, which gives every task back. False: there are none. */
 extern bool _Px_CrewStop(void);
@@ -162,6 +225,9 @@ extern int _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds,
 
 /* A context: have main call func(*args, **kwds) when this callback is over. */
 extern int _Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds);
+
+/* A context: have main call it now, and wait for what it returns or raises. */
+extern PyObject *_Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds);
 
 /* Wait until a task is over (see _Px_WorldRun) or @timeout_ms have passed,
  * harvest what is over, raise the first error nobody has taken. -1 with an

@@ -513,7 +513,7 @@ static PyObject *
 promote_exception(crossing *to, PyObject *exception)
 {
     PyBaseExceptionObject *from = (PyBaseExceptionObject *)exception;
-    if (is_mains(exception)) {
+    if (is_mains(exception) && !_Px_IN()) {
         return Py_NewRef(exception);
     }
     PyObject *known = _Py_hashtable_get(to->memo, exception);

@@ -16,7 +16,9 @@
  *   K3  Nobody harvests but after closing the world, before letting the GIL go.
  *
  * A callback that wants main to call something says so in a list of its own;
- * main makes copies of that, too, and calls when it has all outcomes.
+ * main makes copies of that, too, and calls when it has all outcomes. If it wants
+ * to wait for the result, it stops in mid-flight until main has called. What main
+ * answers is main's: the task keeps it for as long as the callback may use it.
  *
  * Thread rule: run_task() and _Px_CallLater() on a worker, the rest on the main
  * side with the GIL.
@@ -34,6 +36,7 @@ static struct {
 } work;
 
 static __thread unsigned harvests_here; /* this thread is in so many */
+static __thread unsigned serves_here;   /* and makes so many calls for callbacks */
 
 /* ---- on a worker --------------------------------------------------------- */
 
@@ -99,9 +102,10 @@ run_task(px_context *context, void *arg)
     px_worker *worker = _Px_CrewWorker();
     if (_Px_WorldEnter(worker)) {
         _Px_Enter(worker, context);
-        worker->calls = NULL;
+        worker->calls = worker->kept = NULL;
         perform(task);
         task->calls = worker->calls;
+        task->kept = worker->kept;
         _Px_Leave(worker);
         task->context = px_context_retain(context);
     }
@@ -123,6 +127,22 @@ _Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds)
     return status;
 }
 
+PyObject *
+_Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds)
+{
+    px_worker *worker = _Px_CrewWorker();
+    worker->ask = PyTuple_Pack(3, func, args, kwds);
+    if (!worker->ask) {
+        return NULL;
+    }
+    _Px_WorldAsk(worker);
+    if (worker->failed) { /* raising changes an exception: have one of our own */
+        PyErr_SetRaisedException(_Px_PromoteException(worker->answer));
+        return NULL;
+    }
+    return Py_NewRef(worker->answer);
+}
+
 /* ---- tasks --------------------------------------------------------------- */
 
 static void
@@ -134,6 +154,7 @@ free_task(px_task *task)
     Py_XDECREF(task->callback);
     Py_XDECREF(task->errback);
     Py_XDECREF(task->notify);
+    Py_XDECREF(task->kept);
     px_context_release(task->context);
     PyMem_RawFree(task);
 }
@@ -241,19 +262,22 @@ deliver_calls(px_task *task)
 
 /* Ctrl-C may strike in the midst of a call that is none of its business: it is
  * run_once()'s to raise, before other errors. */
-static bool
-put_interrupt_off(void)
+static int
+put_off(PyObject *interrupt)
 {
-    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-        return false;
-    }
-    PyObject *interrupt = PyErr_GetRaisedException();
     if (!work.errors) {
         work.errors = PyList_New(0);
     }
     int status = work.errors ? PyList_Insert(work.errors, 0, interrupt) : -1;
     Py_DECREF(interrupt);
-    return status == 0;
+    return status;
+}
+
+static bool
+put_interrupt_off(void)
+{
+    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) &&
+           put_off(PyErr_GetRaisedException()) == 0;
 }
 
 /* What is interrupted is called once more, so it must bear that. */
@@ -317,13 +341,88 @@ harvest(void)
     _Px_WorldCountHarvest(-1);
 }
 
+/* ---- calls that callbacks wait for --------------------------------------- */
+
+/* The result of func(*args, **kwds), or NULL. */
+static PyObject *
+call_for(PyObject *ask)
+{
+    PyObject *mine = _Px_Promote(ask);
+    if (!mine) {
+        return NULL;
+    }
+    PyObject *kwds = PyTuple_GET_ITEM(mine, 2);
+    serves_here++;
+    PyObject *result = PyObject_Call(PyTuple_GET_ITEM(mine, 0),
+                                     PyTuple_GET_ITEM(mine, 1), kwds);
+    serves_here--;
+    Py_DECREF(mine);
+    return result;
+}
+
+/* Steals @answer, which stays with the callback even without memory for that. */
+static void
+keep_answer(px_worker *worker, PyObject *answer)
+{
+    if (!worker->kept) {
+        worker->kept = PyList_New(0);
+    }
+    if (worker->kept && PyList_Append(worker->kept, answer) == 0) {
+        Py_DECREF(answer);
+    }
+    PyErr_Clear();
+    worker->answer = answer;
+}
+
+static void
+serve(px_worker *worker)
+{
+    PyObject *answer = call_for(worker->ask);
+    worker->failed = !answer;
+    if (!answer && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        answer = PyErr_GetRaisedException();
+        (void)put_off(Py_NewRef(answer));
+    }
+    else if (!answer) {
+        answer = PyErr_GetRaisedException();
+    }
+    keep_answer(worker, answer);
+    _Px_WorldAnswered(worker);
+}
+
+/* ---- after the world was closed ------------------------------------------ */
+
+static void
+warn_of_limbo(void)
+{
+    if (_Px_LimboFull() &&
+        PyErr_WarnEx(PyExc_RuntimeWarning,
+                     "callbacks are in flight for so long that a million objects "
+                     "wait for their end: the main side waits, too",
+                     1) < 0) {
+        PyErr_WriteUnraisable(NULL);
+    }
+}
+
+static void
+settle(void)
+{
+    px_worker *asking;
+    harvest();
+    while ((asking = _Px_WorldNextAsking())) {
+        serve(asking);
+    }
+    warn_of_limbo();
+    _Px_LimboDrop(_Px_WorldOldest());
+}
+
 /* ---- submitting ---------------------------------------------------------- */
 
 int
 _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds, PyObject *callback,
            PyObject *errback, PyObject *notify)
 {
-    if (_Px_MAIN_ONLY("submitting work") < 0 || _Px_CrewStart(harvest) < 0) {
+    if (_Px_MAIN_ONLY("submitting work") < 0 || _Px_CrewStart(settle) < 0) {
         return -1;
     }
     px_task *task = PyMem_RawCalloc(1, sizeof *task);
@@ -383,11 +482,11 @@ await_harvest(void)
 
 /* Let time pass, and others have what they ask for. 1: nothing is left. */
 static int
-turn(bool gather, PyTime_t deadline)
+turn(px_run_how how, PyTime_t deadline)
 {
     if (_Px_WorldActive() > 0 && !_Px_WorldEnded()) {
-        _Px_WorldRun(gather, deadline);
-        harvest();
+        _Px_WorldRun(how, deadline);
+        settle();
     }
     else if (_Px_WorldHarvests(harvests_here)) {
         await_harvest();
@@ -416,25 +515,45 @@ is_past(PyTime_t deadline)
     return now >= deadline;
 }
 
+/* Nothing stays in flight when run_once() returns, but for its deadline. */
 static int
-run_until(PyTime_t deadline, bool gather)
+land(PyTime_t deadline)
 {
-    for (;;) {
-        if (raise_first() < 0) {
-            return -1;
-        }
-        if (work.unseen) {
-            work.unseen = false;
-            return 1;
-        }
-        int status = turn(gather, deadline);
-        if (status) {
-            return status < 0 ? -1 : 0;
-        }
-        if (is_past(deadline) && !work.unseen) {
-            return raise_first();
-        }
+    int status = 0;
+    while (status == 0 && _Px_WorldInFlight() > 0 && !is_past(deadline)) {
+        status = turn(PX_DRAIN, deadline);
     }
+    return status < 0 ? -1 : 0;
+}
+
+static bool
+has_news(void)
+{
+    return work.unseen || (work.errors && PyList_GET_SIZE(work.errors) > 0);
+}
+
+static int
+tell_news(void)
+{
+    if (raise_first() < 0) {
+        return -1;
+    }
+    bool unseen = work.unseen;
+    work.unseen = false;
+    return unseen;
+}
+
+static int
+run_until(px_run_how how, PyTime_t deadline)
+{
+    int status = 0;
+    while (status == 0 && !has_news() && !is_past(deadline)) {
+        status = turn(how, deadline);
+    }
+    if (status < 0 || (has_news() && land(deadline) < 0)) {
+        return -1;
+    }
+    return tell_news();
 }
 
 int
@@ -444,10 +563,15 @@ _Px_RunOnce(int64_t timeout_ms, bool gather)
         return -1;
     }
     if (_Px_WorldForked()) {
-        return _Px_CrewStart(harvest); /* says so */
+        return _Px_CrewStart(settle); /* says so */
+    }
+    if (serves_here > 0) {
+        PyErr_SetString(_Px_ParallelError,
+                        "running the loop in a call that a callback waits for");
+        return -1;
     }
     _Px_WorldCountRunner(1);
-    int status = run_until(deadline_of(timeout_ms), gather);
+    int status = run_until(gather ? PX_GATHER : PX_ONE, deadline_of(timeout_ms));
     _Px_WorldCountRunner(-1);
     return status;
 }
@@ -456,7 +580,7 @@ void
 _Px_Stop(void)
 {
     if (_Px_CrewStop()) {
-        harvest();
+        settle();
     }
     Py_CLEAR(work.errors);
 }

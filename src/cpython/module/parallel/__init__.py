@@ -28,6 +28,8 @@ from _parallel import (
     active_count,
     is_parallel_thread,
     memory_stats,
+    set_memory_limit,
+    set_stop_after,
     thread_seq_id,
 )
 
@@ -41,11 +43,14 @@ __all__ = [
     "NoEventsError",
     "active_count",
     "call_from_main_thread",
+    "call_from_main_thread_and_wait",
     "is_active",
     "is_parallel_thread",
     "memory_stats",
     "run",
     "run_once",
+    "set_memory_limit",
+    "set_stop_after",
     "submit_work",
     "thread_seq_id",
 ]
@@ -111,6 +116,21 @@ def call_from_main_thread(func):
         if not is_parallel_thread():
             return func(*args, **kwargs)
         return _parallel.call_later(func, args, kwargs)
+    return call
+
+
+def call_from_main_thread_and_wait(func):
+    """The same, but the context waits for what func returns or raises.
+
+    The callback stops in mid-flight until the main side has called func with
+    copies of the arguments. What func returns is main's, to be read; what it
+    raises is raised in the context. In func the loop cannot be run.
+    """
+    @_functools.wraps(func)
+    def call(*args, **kwargs):
+        if not is_parallel_thread():
+            return func(*args, **kwargs)
+        return _parallel.call_now(func, args, kwargs)
     return call
 
 
