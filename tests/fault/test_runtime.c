@@ -122,7 +122,7 @@ work_counted_by_the_host(void)
 {
     if (house_open())
         return house.status;
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 3; i++)
         submit(fill, finish, deal_with);
     while (told() < house.accepted) {
         int status = px_run_once(house.rt, -1, NULL);
