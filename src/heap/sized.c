@@ -2,10 +2,14 @@
  * Blocks that know their size, and their reuse.
  *
  * Free lists. A freed block goes on the list of its span: 32 lists in steps of
- * 16 bytes up to 512, then four per doubling up to 32 KB, which wastes a fifth
+ * 16 bytes up to 512, then four per doubling up to 1 GB, which wastes a fifth
  * at most (jemalloc's spacing). Spans are rounded up
  * to a list's when a block is made, so that any block of a list serves any
  * request for it. Larger blocks are not listed.
+ *
+ * The rounding also bounds a block that grows little by little among others: it
+ * moves four times a doubling and leaves five times its size behind at most, in
+ * blocks that are listed.
  *
  *      heap->lists->last[i] -> last -> first -> second -> ... -> last
  *
@@ -29,7 +33,7 @@ enum {
     STEP_LISTS = 32,
     STEP_MAX = 512,
     STEP_MAX_LOG = 9,
-    LISTED_MAX = 32 << 10
+    LISTED_MAX = 1 << 30
 };
 
 /* ---- spans ---- */
