@@ -7,8 +7,9 @@
 
 It is run by any Python and starts interpreters, by default those that
 src/cpython/tools/build.sh has left in build/ (patched, --stock and
---free-threaded, with --no-install). One that is missing is a failed row. Results go to the screen as
-Markdown; --readme puts them between the markers of bench/README.md.
+--free-threaded, with --no-install). One that is missing is a failed row.
+Results go to the screen as Markdown; --readme puts them between the markers of
+bench/README.md.
 
 Each subject is a process (subject.py) that waits for requests, so that rounds
 of all of them follow each other closely, each time in another order: what else
@@ -55,6 +56,7 @@ SUBJECTS = {
     "processes": "stock",
     "free-threaded": "free-threaded",
 }
+POOLS_OF_PROGRAMS = "contexts", "processes", "threads"
 
 
 class Failed(Exception):
@@ -154,18 +156,19 @@ class Run:
                     self.note(key, subjects[who], **request)
 
     def warm(self, subjects, programs):
+        """Main specialises code; contexts get windows whose pages are there."""
         for who, subject in subjects.items():
             for program in programs if who != "cold" else ():
                 for size in self.options.small, self.options.large:
                     self.note(("warm", who, program), subject, "warm",
                               name=program, size=size)
-            if who in ("processes", "free-threaded", "contexts"):
-                pool = "threads" if who == "free-threaded" else who
-                for program in programs:
-                    for _ in range(2):
-                        self.note(("warm", who, program), subject, "together",
-                                  pool=pool, count=4, name=program,
-                                  size=self.options.small)
+            pool = {"context": "contexts", "cold": "contexts",
+                    "free-threaded": "threads"}.get(who, who)
+            for program in programs if pool in POOLS_OF_PROGRAMS else ():
+                self.note(("warm", who, program), subject, "together",
+                          pool=pool, count=4,
+                          name="floats" if who == "cold" else program,
+                          size=self.options.small)
 
     def programs(self):
         programs = {name: self.times_of(name) for name in self.options.programs}

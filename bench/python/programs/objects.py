@@ -60,4 +60,4 @@ def run(count):
     return root.total()
 
 
-SIZES = {"tiny": (20, 16719), "small": (200, 162508), "large": (3000, 2547474)}
+SIZES = {"tiny": (20, 16719), "small": (200, 162508), "large": (12000, 9954294)}

@@ -10,8 +10,8 @@ def depth(items, level):
 
 
 def run(n):
-    deep = sum(depth(tuple(range(400 + i)), 0) for i in range(n // 5))
+    deep = sum(depth(tuple(range(150 + i)), 0) for i in range(n // 5))
     return fibonacci(n) * 10000 + deep
 
 
-SIZES = {"tiny": (8, 210400), "small": (15, 6101203), "large": (26, 1213932010)}
+SIZES = {"tiny": (8, 210150), "small": (15, 6100453), "large": (26, 1213930760)}

@@ -17,4 +17,4 @@ def run(count):
     return total
 
 
-SIZES = {"tiny": (3, 153), "small": (80, 14693), "large": (4000, 28189301)}
+SIZES = {"tiny": (3, 153), "small": (80, 14693), "large": (8000, 112381301)}
