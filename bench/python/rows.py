@@ -33,10 +33,10 @@ class Rows:
         missing = [key[1] for key in keys if not self.run.of[key]]
         return f"{missing[0]} is not built" if missing else None
 
-    def pairs(self, mine, theirs, field):
+    def pairs(self, mine, theirs, field, programs=None):
         """Program -> the values of two subjects, or why there are none."""
         result = {}
-        for program in self.run.options.programs:
+        for program in programs or self.run.options.programs:
             keys = (*mine, program), (*theirs, program)
             result[program] = (self.reason(*keys) or
                                [self.values(key, field) for key in keys])
@@ -113,7 +113,8 @@ class Rows:
                              ("processes", "processes"),
                              ("free-threaded", "free-threaded")):
             self.compare("memory", subject, "stock",
-                         self.pairs(("peak", who), ("peak", "stock"), "kb"),
+                         self.pairs(("peak", who), ("peak", "stock"), "kb",
+                                    self.run.options.weighed),
                          "MB", mb)
 
     def bounded(self):

@@ -194,7 +194,7 @@ class Run:
             "processes": ("together", {"pool": "processes", "count": 2}),
             "free-threaded": ("together", {"pool": "threads", "count": 2}),
         }
-        for program in self.options.programs:
+        for program in self.options.weighed:
             for who, (way, request) in ways.items():
                 kind, key = SUBJECTS[who], ("peak", who, program)
                 if not self.has(kind):
@@ -294,8 +294,10 @@ def parse():
 
 def set_sizes(options):
     """Of programs; nanoseconds that a sample should take, if it can be chosen;
-    what part of other numbers."""
+    what part of other numbers; whose memory is measured."""
+    options.weighed = options.programs
     if options.quick:
+        options.weighed = options.programs[:2]
         options.small = options.large = "tiny"
         options.enough, options.part = 1, 100
         options.rounds = options.starts = 1
