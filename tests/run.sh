@@ -184,6 +184,8 @@ leg_cpython() {
     "$python" tests/cpython/test_executor.py
     "$python" tests/cpython/test_stop.py
     "$python" tests/cpython/test_examples.py
+    "$python" tests/cpython/test_compare.py
+    "$python" tests/cpython/test_bench.py
     # shellcheck disable=SC2086 # a list
     "$python" -m test -j 2 --timeout 300 $cpython_own
 }
