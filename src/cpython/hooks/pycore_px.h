@@ -138,6 +138,7 @@ typedef struct px_task {
     PyObject *outcome; /* the context's: result or exception */
     PyObject *calls; /* the context's: a list of (func, args, kwds), or NULL */
     PyObject *kept;  /* main's: what main answered to it */
+    int status;      /* below 0: no context could be made for it */
     bool failed;
     bool interrupted;
     px_context *context; /* retained until harvest */
@@ -215,7 +216,8 @@ extern int _Px_CrewStart(void (*settle)(void));
 /* With the GIL: end them, which gives every task back. False: there are none. */
 extern bool _Px_CrewStop(void);
 
-extern int _Px_CrewSubmit(px_run_fn run, void *arg);
+/* One of @run and @failed is called, on a worker. */
+extern int _Px_CrewSubmit(px_run_fn run, px_failed_fn failed, void *arg);
 extern px_worker *_Px_CrewWorker(void); /* on a worker: which it is */
 
 /* ---- pxwork.c ------------------------------------------------------------ */

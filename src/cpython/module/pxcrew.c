@@ -255,9 +255,12 @@ _Px_CrewWorker(void)
 }
 
 int
-_Px_CrewSubmit(px_run_fn run, void *arg)
+_Px_CrewSubmit(px_run_fn run, px_failed_fn failed, void *arg)
 {
-    int status = px_submit_work(crew.rt, run, arg, NULL);
+    px_work_options options;
+    px_work_options_init(&options);
+    options.failed = failed;
+    int status = px_submit_work(crew.rt, run, arg, &options);
     return status < 0 ? raise_status("cannot submit work", status) : 0;
 }
 

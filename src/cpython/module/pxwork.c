@@ -113,6 +113,16 @@ run_task(px_context *context, void *arg)
     return 0;
 }
 
+/* In the place of run_task(): no context could be made. */
+static int
+give_up(px_context *Py_UNUSED(none), const px_error *error, void *arg)
+{
+    px_task *task = arg;
+    task->status = error->code;
+    _Px_WorldLeave(_Px_CrewWorker(), task);
+    return 0;
+}
+
 int
 _Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds)
 {
@@ -161,13 +171,25 @@ free_task(px_task *task)
 
 /* ---- harvest ------------------------------------------------------------- */
 
+static void
+say_why_it_never_ran(const px_task *task)
+{
+    if (task->status == PX_ENOMEM) {
+        PyErr_NoMemory();
+        return;
+    }
+    PyErr_SetString(_Px_ParallelError, task->status < 0
+                                           ? px_strerror(task->status)
+                                           : "the interpreter shuts down");
+}
+
 /* Main's copy of the outcome. What cannot be copied is a failure. */
 static PyObject *
 take_outcome(px_task *task)
 {
     PyObject *mine = NULL;
-    if (!task->outcome) { /* it never ran */
-        PyErr_SetString(_Px_ParallelError, "the interpreter shuts down");
+    if (!task->outcome) {
+        say_why_it_never_ran(task);
     }
     else if (task->failed) {
         mine = _Px_PromoteException(task->outcome);
@@ -437,7 +459,7 @@ _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds, PyObject *callback,
     task->errback = Py_NewRef(errback);
     task->notify = Py_XNewRef(notify);
     (void)_Px_WorldAdd(); /* before the end: it comes with the GIL */
-    if (_Px_CrewSubmit(run_task, task) < 0) {
+    if (_Px_CrewSubmit(run_task, give_up, task) < 0) {
         _Px_WorldWithdraw();
         free_task(task);
         return -1;
