@@ -133,8 +133,10 @@ _Px_Enter(px_worker *worker, px_context *context)
     cx->context = context;
     cx->heap = px_context_heap(context);
     cx->count_from = ((px_cursor *)(void *)cx->heap)->next + _Px_YoungBytes;
+    cx->stack = (uintptr_t)__builtin_frame_address(0);
     cx->line_bytes = 0;
     cx->common = false;
+    _Px_OwnNothing(cx, worker->tstate->interp);
     memset(&cx->freelists, 0, sizeof cx->freelists);
     prepare_collector(cx);
     follow_main(worker->tstate);

@@ -2,6 +2,7 @@
  * What our own sources in CPython share with each other.
  *
  *      pxhooks.c    memory, strings and errors of a context: what hooks call
+ *      pxown.c      what a context has of its own where main has one for all
  *      pxthread.c   a worker's thread state: into a context and out of it
  *      pxcross.c    objects that leave a context: copies, exceptions
  *      pxworld.c    when contexts may run
@@ -22,8 +23,11 @@
 
 #include <pxrt.h>
 
+#include "pycore_codecs.h"
 #include "pycore_freelist.h"
 #include "pycore_gc.h"
+#include "pycore_lock.h"
+#include "pycore_warnings.h"
 
 /* ---- a context, as the hooks know it ------------------------------------- */
 
@@ -32,6 +36,7 @@
 struct _Px_cx {
     px_context *context;
     px_heap *heap;
+    uintptr_t stack; /* its thread's: what is above that is not the context's */
     char *count_from; /* counting begins when the heap has grown to here */
     struct _gc_runtime_state gc; /* its own objects */
     struct _Py_object_freelists freelists;
@@ -39,6 +44,15 @@ struct _Px_cx {
     size_t line_bytes;
     int line_fd; /* ... to here */
     bool common; /* between _Px_CommonBegin() and _Px_CommonEnd() */
+
+    /* pxown.c: what it has of its own, and what it still has of main's */
+    struct _Px_names *names; /* attributes of main's modules */
+    PyObject *modules;       /* sys.modules; NULL: main's */
+    PyObject *environ;       /* the data of os.environ; NULL: main's */
+    int imports_for_c;       /* under way */
+    int str_digits;          /* sys.get_int_max_str_digits() */
+    struct _warnings_runtime_state warnings;
+    struct codecs_state codecs;
 };
 
 /* ---- pxhooks.c ----------------------------------------------------------- */
@@ -50,6 +64,14 @@ extern PyObject *_Px_PersistenceError;
 
 /* A context ends: write what it has printed. */
 extern void _Px_FlushLine(struct _Px_cx *cx);
+
+/* ---- pxown.c ------------------------------------------------------------- */
+
+/* A context begins: what may be its own is main's as yet. */
+extern void _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp);
+
+/* Any thread: the dict behind os.environ, which is @data on the main side. */
+extern PyObject *_Px_EnvironHere(PyObject *data, bool change);
 
 /* ---- pxthread.c ---------------------------------------------------------- */
 
