@@ -5,15 +5,20 @@ Run by the patched interpreter: python tests/cpython/test_own.py
 """
 import codecs
 import contextlib
+import ctypes
+import datetime
 import importlib
 import io
 import os
+import random
+import struct
 import subprocess
 import sys
 import tempfile
 import traceback
 import unittest
 import warnings
+import zoneinfo
 
 import parallel
 from parallel import _parallel
@@ -218,6 +223,43 @@ class CodecsTest(Case):
         self.assertRaises(LookupError, codecs.lookup, "px")
         self.assertRaises(LookupError, codecs.lookup_error, "px")
         self.assertRaises(LookupError, in_context, codecs.lookup, "px")
+
+
+# ---- caches of modules in C -----------------------------------------------------
+
+class CacheTest(Case):
+
+    def test_time_zones(self):
+        def body():
+            at = datetime.datetime(2020, 7, 1, 12)
+            return [str(at.replace(tzinfo=zoneinfo.ZoneInfo(name)).utcoffset())
+                    for name in ("Asia/Tokyo", "Europe/Paris", "Asia/Tokyo")]
+        try:
+            zoneinfo.ZoneInfo("Asia/Tokyo")
+        except zoneinfo.ZoneInfoNotFoundError as error:
+            self.skipTest(str(error))
+        for _ in range(3):
+            self.assertEqual(in_context(body), ["9:00:00", "2:00:00", "9:00:00"])
+        with self.assertRaises(parallel.ParallelError):
+            in_context(zoneinfo.ZoneInfo.clear_cache)
+
+    def test_gauss(self):
+        mine = random.getstate()
+        self.assertEqual(len({in_context(random.gauss, 0, 1)
+                              for _ in range(10)}), 10)
+        self.assertEqual(random.getstate(), mine)
+
+    def test_ctypes(self):
+        def body():
+            array = (ctypes.c_short * 3)(1, 2, 3)
+            return sum(array), ctypes.sizeof(ctypes.c_long.__ctype_be__)
+        for _ in range(3):
+            self.assertEqual(in_context(body), (6, struct.calcsize("l")))
+
+    def test_interpreters(self):
+        import _interpreters
+        with self.assertRaises(_interpreters.InterpreterError):
+            in_context(_interpreters.create)
 
 
 # ---- imports -----------------------------------------------------------------------
