@@ -400,7 +400,6 @@ class Guard(unittest.TestCase):
                 lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
                 lambda: signal.alarm(100), lambda: sys.settrace(print),
                 lambda: sys.setprofile(print),
-                lambda: sys.setrecursionlimit(50),
                 lambda: threading.Thread(target=print).start(),
                 lambda: atexit.register(print)):
             with self.assertRaises(parallel.ParallelError):

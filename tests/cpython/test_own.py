@@ -9,7 +9,9 @@ import ctypes
 import datetime
 import importlib
 import io
+import ipaddress
 import os
+import pickle
 import random
 import struct
 import subprocess
@@ -18,6 +20,7 @@ import tempfile
 import traceback
 import unittest
 import warnings
+import weakref
 import zoneinfo
 
 import parallel
@@ -72,11 +75,40 @@ class SysTest(Case):
                        lambda: setattr(os, "stdout", 1),
                        lambda: setattr(warnings, "warn", print),
                        lambda: delattr(sys, "stdout"),
-                       lambda: sys.modules.clear(),
                        lambda: sys.path.append("")):
             with self.assertRaises(parallel.UnprotectedError):
                 in_context(change)
         self.assertFalse(hasattr(sys, "px_new"))
+
+    def test_modules(self):
+        def body():
+            sys.modules["px_new"] = sys
+            del sys.modules["tempfile"]
+            import px_new
+            import tempfile as other
+            return px_new is sys, other is tempfile
+        self.assertEqual(in_context(body), (True, False))
+        self.assertNotIn("px_new", sys.modules)
+        self.assertIs(sys.modules["tempfile"], tempfile)
+
+    def test_recursion_limit(self):
+        def depth(n):
+            try:
+                return depth(n + 1)
+            except RecursionError:
+                return n
+
+        def body(limit):
+            sys.setrecursionlimit(limit)
+            return depth(0), sys.getrecursionlimit()
+        mine = sys.getrecursionlimit()
+        reached, limit = in_context(body, 200)
+        self.assertTrue(100 < reached < 200, reached)
+        self.assertEqual(limit, 200)
+        self.assertGreater(in_context(body, 5000)[0], 4000)
+        self.assertEqual(in_context(sys.getrecursionlimit), mine)
+        self.assertEqual(sys.getrecursionlimit(), mine)
+        self.assertLess(in_context(depth, 0), mine)
 
     def test_digits_limit(self):
         def body():
@@ -243,6 +275,23 @@ class CacheTest(Case):
         with self.assertRaises(parallel.ParallelError):
             in_context(zoneinfo.ZoneInfo.clear_cache)
 
+    def test_networks(self):
+        def body():
+            return str(ipaddress.ip_network("10.0.0.0/23").netmask)
+        self.assertEqual(in_context(body), "255.255.254.0")
+
+    def test_finalizers(self):
+        def body():
+            with tempfile.TemporaryDirectory() as folder:
+                there = os.path.isdir(folder)
+            done = []
+            finalizer = weakref.finalize(sys, done.append, 1)
+            alive = finalizer.alive
+            finalizer()
+            return there, os.path.exists(folder), alive, finalizer.alive, done
+        for _ in range(2):
+            self.assertEqual(in_context(body), (True, False, True, False, [1]))
+
     def test_gauss(self):
         mine = random.getstate()
         self.assertEqual(len({in_context(random.gauss, 0, 1)
@@ -349,6 +398,14 @@ class ImportTest(Case):
             return (colorsys.rgb_to_hsv(0, 0, 1)[2],
                     xml.etree.ElementPath.__name__)
         self.assertEqual(in_context(body), (1, "xml.etree.ElementPath"))
+
+    def test_pickling(self):
+        def body():
+            import px_one
+            text = pickle.dumps((px_one.Class(), px_one.add))
+            instance, function = pickle.loads(text)
+            return type(instance) is px_one.Class, function is px_one.add
+        self.assertEqual(in_context(body), (True, True))
 
     def test_errors(self):
         with self.assertRaises(ModuleNotFoundError):

@@ -126,6 +126,7 @@ extern int _Px_AuditContext(const char *event);
 extern struct _warnings_runtime_state *_Px_OwnWarnings(void);
 extern struct codecs_state *_Px_OwnCodecs(int change);
 extern int *_Px_OwnStrDigits(void);
+extern void _Px_SetRecursionLimit(int limit);
 extern PyObject *_Px_OwnModules(PyObject *modules);
 extern PyObject *_Px_OwnNames(PyObject *dict, PyObject *name);
 extern PyObject *_Px_OwnNamesOfString(PyObject *dict, const char *name);
@@ -133,7 +134,7 @@ extern PyObject *_Px_OwnRegistry(PyObject *globals, PyObject *registry);
 extern PyObject *_Px_OwnOnceRegistry(PyObject *registry);
 extern int _Px_BeginImport(void);
 extern int _Px_RaiseImport(PyObject *spec);
-extern void _Px_ImportForC(int more);
+PyAPI_FUNC(void) _Px_ImportForC(int more);
 extern int _Px_MayDiffer(PyObject *dict, PyObject *name); /* or not */
 PyAPI_FUNC(int)
     _Px_SetForeignAttr(PyObject *object, PyObject *name, PyObject *value);
@@ -184,6 +185,7 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_OwnOnceRegistry(registry) (registry)
 #define _Px_MayDiffer(dict, name) 0
 #define _Px_SetForeignAttr(object, name, value) 0
+#define _Px_SetRecursionLimit(limit) ((void)0)
 #define _Px_GilTaken() ((void)0)
 #define _Px_GilWanted() ((void)0)
 

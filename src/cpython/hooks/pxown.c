@@ -11,11 +11,12 @@
  *      sys.stdin, stdout, stderr, ...    is set
  *      filters and hooks of warnings     is set
  *      __warningregistry__ of a module   is set, or a warning is issued there
- *      sys.modules and its like          imports what main has not imported
+ *      sys.modules                       asks for it
+ *      sys.path_importer_cache           imports what main has not imported
  *      a module as attribute of its      imports that module
  *        package
  *      os.environ                        changes it
- *      sys.set_int_max_str_digits()      calls it
+ *      limits of digits, of recursion    sets them
  *      codecs, their error handlers      registers one, or looks one up that
  *                                        main has not used
  *
@@ -111,24 +112,6 @@ names_beside(PyObject *dict)
     return at;
 }
 
-/* The context's {name: value} beside main's dict if @name is in there. */
-PyObject *
-_Px_OwnNames(PyObject *dict, PyObject *name)
-{
-    struct _Px_names *beside = names_beside(dict);
-    return beside && PyDict_Contains(beside->names, name) > 0 ? beside->names
-                                                              : NULL;
-}
-
-PyObject *
-_Px_OwnNamesOfString(PyObject *dict, const char *name)
-{
-    PyObject *key = names_beside(dict) ? PyUnicode_FromString(name) : NULL;
-    PyObject *names = key ? _Px_OwnNames(dict, key) : NULL;
-    Py_XDECREF(key);
-    return names;
-}
-
 static struct _Px_names *
 add_names_beside(PyObject *dict)
 {
@@ -160,6 +143,53 @@ set_name_of_string(PyObject *dict, const char *name, PyObject *value)
     int status = key ? set_name(dict, key, value) : -1;
     Py_XDECREF(key);
     return status;
+}
+
+/* Whoever asks for sys.modules may be about to change it. */
+static int
+have_own_modules(void)
+{
+    struct _Px_cx *cx = _Px_here.cx;
+    PyInterpreterState *interp = _PyInterpreterState_GET();
+    if (cx->modules) {
+        return 0;
+    }
+    PyObject *modules = PyDict_Copy(_PyImport_GetModules(interp));
+    if (!modules ||
+        set_name_of_string(interp->sysdict, "modules", modules) < 0) {
+        return -1;
+    }
+    cx->modules = modules;
+    return 0;
+}
+
+static bool
+is_sys_modules(PyObject *dict, PyObject *name)
+{
+    return dict == _PyInterpreterState_GET()->sysdict &&
+           PyUnicode_Check(name) &&
+           _PyUnicode_EqualToASCIIString(name, "modules");
+}
+
+/* The context's {name: value} beside main's dict if @name is in there. */
+PyObject *
+_Px_OwnNames(PyObject *dict, PyObject *name)
+{
+    if (is_sys_modules(dict, name) && have_own_modules() < 0) {
+        PyErr_Clear(); /* main's is guarded */
+    }
+    struct _Px_names *beside = names_beside(dict);
+    return beside && PyDict_Contains(beside->names, name) > 0 ? beside->names
+                                                              : NULL;
+}
+
+PyObject *
+_Px_OwnNamesOfString(PyObject *dict, const char *name)
+{
+    PyObject *key = names_beside(dict) ? PyUnicode_FromString(name) : NULL;
+    PyObject *names = key ? _Px_OwnNames(dict, key) : NULL;
+    Py_XDECREF(key);
+    return names;
 }
 
 /* ---- setting attributes of main's objects -------------------------------- */
@@ -272,7 +302,16 @@ _Px_OwnCodecs(int change)
     return codecs;
 }
 
-/* ---- a limit ------------------------------------------------------------- */
+/* ---- limits -------------------------------------------------------------- */
+
+void
+_Px_SetRecursionLimit(int limit)
+{
+    PyThreadState *tstate = _PyThreadState_GET();
+    int depth = tstate->py_recursion_limit - tstate->py_recursion_remaining;
+    tstate->py_recursion_limit = limit;
+    tstate->py_recursion_remaining = limit - depth;
+}
 
 int *
 _Px_OwnStrDigits(void)
@@ -310,19 +349,17 @@ int
 _Px_BeginImport(void)
 {
     struct _Px_cx *cx = _Px_here.cx;
-    PyInterpreterState *interp = _PyInterpreterState_GET();
-    if (cx->modules) {
-        return 1;
-    }
-    PyObject *modules = PyDict_Copy(_PyImport_GetModules(interp));
-    PyObject *finders = modules ? PyDict_New() : NULL;
-    if (!finders ||
-        set_name_of_string(interp->sysdict, "modules", modules) < 0 ||
-        set_name_of_string(interp->sysdict, "path_importer_cache", finders)) {
+    PyObject *sys = _PyInterpreterState_GET()->sysdict;
+    if (have_own_modules() < 0) {
         return -1;
     }
-    cx->modules = modules;
-    return 1;
+    if (cx->finders) {
+        return 1;
+    }
+    cx->finders = PyDict_New();
+    bool set = cx->finders &&
+               set_name_of_string(sys, "path_importer_cache", cx->finders) == 0;
+    return set ? 1 : -1;
 }
 
 /* A module in C is made once for the process. Always -1. */
@@ -353,6 +390,7 @@ _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp)
 {
     cx->names = NULL;
     cx->modules = NULL;
+    cx->finders = NULL;
     cx->environ = NULL;
     cx->imports_for_c = 0;
     cx->str_digits = interp->long_state.max_str_digits;

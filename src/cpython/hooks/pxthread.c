@@ -95,7 +95,6 @@ forget(PyThreadState *tstate)
     tstate->critical_section = 0;
     tstate->threading_local_key = NULL;
     tstate->threading_local_sentinel = NULL;
-    tstate->py_recursion_remaining = tstate->py_recursion_limit;
     tstate->c_recursion_remaining = Py_C_RECURSION_LIMIT;
     tstate->recursion_headroom = 0;
 }
@@ -107,6 +106,8 @@ follow_main(PyThreadState *tstate)
     tstate->eval_breaker = _Py_atomic_load_uintptr_relaxed(
         &tstate->interp->ceval.instrumentation_version);
     tstate->tracing = 1; /* T3 */
+    tstate->py_recursion_limit = tstate->interp->ceval.recursion_limit;
+    tstate->py_recursion_remaining = tstate->py_recursion_limit;
 }
 
 /* Off while the context is young: its dead objects look alive. */

@@ -48,6 +48,7 @@ struct _Px_cx {
     /* pxown.c: what it has of its own, and what it still has of main's */
     struct _Px_names *names; /* attributes of main's modules */
     PyObject *modules;       /* sys.modules; NULL: main's */
+    PyObject *finders;       /* sys.path_importer_cache; NULL: main's */
     PyObject *environ;       /* the data of os.environ; NULL: main's */
     int imports_for_c;       /* under way */
     int str_digits;          /* sys.get_int_max_str_digits() */
