@@ -181,6 +181,7 @@ leg_cpython() {
     sh src/cpython/tools/build.sh --no-install
     python=build/cpython-src/build/objects/python
     "$python" tests/cpython/test_contexts.py
+    "$python" tests/cpython/test_own.py
     "$python" tests/cpython/test_executor.py
     "$python" tests/cpython/test_stop.py
     "$python" tests/cpython/test_examples.py

@@ -356,11 +356,10 @@ class Guard(unittest.TestCase):
 
     def test_exceptions_of_main(self):
         error = ValueError("main's")
-        self.refuse(lambda: error.with_traceback(None), lambda: error.add_note(""),
+        self.refuse(lambda: error.add_note(""),
                     lambda: setattr(error, "args", ()),
                     lambda: setattr(error, "__cause__", error),
                     lambda: setattr(error, "__context__", error),
-                    lambda: setattr(error, "__traceback__", None),
                     state=lambda: (error.args, error.__cause__))
 
         def body():
@@ -378,12 +377,9 @@ class Guard(unittest.TestCase):
     def test_what_is_mains_business(self):
         for body in (lambda: sys.settrace(print), lambda: sys.setprofile(print),
                      lambda: os.chdir("/"), lambda: os.fork(),
-                     lambda: threading.Thread(target=print).start(),
-                     lambda: os.environ.__setitem__("PX_NONE", "1"),
-                     lambda: __import__("this")):
+                     lambda: threading.Thread(target=print).start()):
             with self.assertRaises(parallel.ParallelError):
                 in_context(body)
-        self.assertNotIn("PX_NONE", os.environ)
 
     def test_it_can_be_caught(self):
         x = []
@@ -400,15 +396,12 @@ class Guard(unittest.TestCase):
         handler = signal.getsignal(signal.SIGUSR1)
         for change in (
                 lambda: os.chdir("/"), os.fork, lambda: os.umask(0),
-                lambda: os.environ.__setitem__("PX_TEST", "1"),
                 lambda: os.putenv("PX_TEST", "1"),
                 lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
                 lambda: signal.alarm(100), lambda: sys.settrace(print),
                 lambda: sys.setprofile(print),
-                lambda: sys.setrecursionlimit(50),
                 lambda: threading.Thread(target=print).start(),
-                lambda: atexit.register(print),
-                lambda: __import__("this_is_no_module")):
+                lambda: atexit.register(print)):
             with self.assertRaises(parallel.ParallelError):
                 in_context(change)
         self.assertEqual((os.getcwd(), sys.getrecursionlimit()),

@@ -263,6 +263,24 @@ _Px_RaiseForeign(const void *object)
     return -1;
 }
 
+/* Pickling an iterator goes through a copy of it on the stack. */
+static bool
+is_on_stack(const void *object)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    return (uintptr_t)object - here < _Px_here.cx->stack - here;
+}
+
+int
+_Px_GuardNext(PyObject *iterator)
+{
+    if (is_on_stack(iterator)) {
+        return 0;
+    }
+    PyObject *next = _PyType_Lookup(Py_TYPE(iterator), &_Py_ID(__next__));
+    return next && PyFunction_Check(next) ? 0 : _Px_RaiseForeign(iterator);
+}
+
 int
 _Px_RaiseForbidden(const char *what)
 {
@@ -282,8 +300,8 @@ static const char *const main_events[] = {
     "cpython._PySys_ClearAuditHooks",
     "gc.get_objects",
     "gc.get_referrers",
-    "import",
     "os.chdir",
+    "os.exec",
     "os.fork",
     "os.forkpty",
     "os.putenv",
@@ -299,6 +317,12 @@ static const char *const main_events[] = {
 int
 _Px_AuditContext(const char *event)
 {
+    if (_Px_here.cx->imports_for_c > 0 && strcmp(event, "import") == 0) {
+        return _Px_RaiseForbidden("a first import by code in C");
+    }
+    if (_Px_here.cx->environ && strcmp(event, "os.system") == 0) {
+        return _Px_RaiseForbidden("os.system() with an environment of its own");
+    }
     for (size_t i = 0; i < Py_ARRAY_LENGTH(main_events); i++) {
         if (strcmp(event, main_events[i]) == 0) {
             return _Px_RaiseForbidden(event);

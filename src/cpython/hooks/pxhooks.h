@@ -102,8 +102,33 @@ extern __thread struct _Px_here _Px_here
 /* 0 when the object may be changed here; else -1 with UnprotectedError. */
 #define _Px_GUARD(p) (_Px_OWN(p) ? 0 : _Px_RaiseForeign(p))
 
+/* The same for an iterator that is about to go on. One whose __next__ is Python
+ * code is guarded where that code changes something. */
+#define _Px_GUARD_NEXT(p) (_Px_OWN(p) ? 0 : _Px_GuardNext(p))
+
 /* 0 on the main side; in a context -1 with an exception that names what. */
 #define _Px_MAIN_ONLY(what) (_Px_IN() ? _Px_RaiseForbidden(what) : 0)
+
+/* What a context has of its own in the place of what main has: see pxown.c.
+ * The dict that has the value of a name in the module whose dict is given. */
+#define _Px_WARNINGS(main_state) (_Px_IN() ? _Px_OwnWarnings() : (main_state))
+#define _Px_CODECS(main_state, change)                                         \
+    (_Px_IN() ? _Px_OwnCodecs(change) : (main_state))
+#define _Px_STR_DIGITS(main_limit)                                             \
+    (_Px_IN() ? _Px_OwnStrDigits() : (main_limit))
+#define _Px_MODULES(main_modules)                                              \
+    (_Px_IN() ? _Px_OwnModules(main_modules) : (main_modules))
+#define _Px_NAMES(dict, name) (_Px_IN() ? _Px_OwnNames(dict, name) : NULL)
+#define _Px_DICT_OF(dict, name)                                                \
+    (_Px_NAMES(dict, name) ? _Px_OwnNames(dict, name) : (dict))
+#define _Px_DICT_OF_STRING(dict, name)                                         \
+    (_Px_IN() && _Px_OwnNamesOfString(dict, name)                              \
+         ? _Px_OwnNamesOfString(dict, name)                                    \
+         : (dict))
+#define _Px_BEGIN_IMPORT() (_Px_IN() ? _Px_BeginImport() : 0)
+#define _Px_GUARD_IMPORT(spec) (_Px_IN() ? _Px_RaiseImport(spec) : 0)
+#define _Px_IMPORT_FOR_C(more) (_Px_IN() ? _Px_ImportForC(more) : (void)0)
+
 
 extern void _Px_Born(PyObject *object);
 extern int _Px_Keep(PyObject *object);
@@ -124,10 +149,26 @@ extern PyObject *_Px_Intern(PyObject *interned, PyObject *string);
 extern const char *_Px_ForeignUTF8(PyObject *string, Py_ssize_t *bytes);
 extern int _Px_HandlePending(PyThreadState *tstate);
 extern int _Px_AuditContext(const char *event);
+extern struct _warnings_runtime_state *_Px_OwnWarnings(void);
+extern struct codecs_state *_Px_OwnCodecs(int change);
+extern int *_Px_OwnStrDigits(void);
+extern void _Px_SetRecursionLimit(int limit);
+extern PyObject *_Px_OwnModules(PyObject *modules);
+extern PyObject *_Px_OwnNames(PyObject *dict, PyObject *name);
+extern PyObject *_Px_OwnNamesOfString(PyObject *dict, const char *name);
+extern PyObject *_Px_OwnRegistry(PyObject *globals, PyObject *registry);
+extern PyObject *_Px_OwnOnceRegistry(PyObject *registry);
+extern int _Px_BeginImport(void);
+extern int _Px_RaiseImport(PyObject *spec);
+PyAPI_FUNC(void) _Px_ImportForC(int more);
+extern int _Px_MayDiffer(PyObject *dict, PyObject *name); /* or not */
+PyAPI_FUNC(int)
+    _Px_SetForeignAttr(PyObject *object, PyObject *name, PyObject *value);
 PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
 extern void _Px_GilTaken(void);  /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 PyAPI_FUNC(int) _Px_RaiseForeign(const void *object);
+extern int _Px_GuardNext(PyObject *iterator);
 PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 
 #ifdef __cplusplus
@@ -153,6 +194,7 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_GC(main_gc) (main_gc)
 #define _Px_FREELISTS(main_lists) (main_lists)
 #define _Px_GUARD(p) 0
+#define _Px_GUARD_NEXT(p) 0
 #define _Px_MAIN_ONLY(what) 0
 #define _Px_Malloc(bytes) NULL
 #define _Px_Calloc(count, bytes) NULL
@@ -165,6 +207,21 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_HandlePending(tstate) 0
 #define _Px_AuditContext(event) 0
 #define _Px_PrintTo(file, text) NULL
+#define _Px_WARNINGS(main_state) (main_state)
+#define _Px_CODECS(main_state, change) (main_state)
+#define _Px_STR_DIGITS(main_limit) (main_limit)
+#define _Px_MODULES(main_modules) (main_modules)
+#define _Px_NAMES(dict, name) NULL
+#define _Px_DICT_OF(dict, name) (dict)
+#define _Px_DICT_OF_STRING(dict, name) (dict)
+#define _Px_BEGIN_IMPORT() 0
+#define _Px_GUARD_IMPORT(spec) 0
+#define _Px_IMPORT_FOR_C(more) ((void)0)
+#define _Px_OwnRegistry(globals, registry) (registry)
+#define _Px_OwnOnceRegistry(registry) (registry)
+#define _Px_MayDiffer(dict, name) 0
+#define _Px_SetForeignAttr(object, name, value) 0
+#define _Px_SetRecursionLimit(limit) ((void)0)
 #define _Px_GilTaken() ((void)0)
 #define _Px_GilWanted() ((void)0)
 

@@ -129,7 +129,6 @@ forget(PyThreadState *tstate)
     tstate->critical_section = 0;
     tstate->threading_local_key = NULL;
     tstate->threading_local_sentinel = NULL;
-    tstate->py_recursion_remaining = tstate->py_recursion_limit;
     tstate->c_recursion_remaining = Py_C_RECURSION_LIMIT;
     tstate->recursion_headroom = 0;
 }
@@ -141,6 +140,8 @@ follow_main(PyThreadState *tstate)
     tstate->eval_breaker = _Py_atomic_load_uintptr_relaxed(
         &tstate->interp->ceval.instrumentation_version);
     tstate->tracing = 1; /* T3 */
+    tstate->py_recursion_limit = tstate->interp->ceval.recursion_limit;
+    tstate->py_recursion_remaining = tstate->py_recursion_limit;
 }
 
 /* Off while the context is young: its dead objects look alive. */
@@ -183,9 +184,11 @@ _Px_Enter(px_worker *worker, px_context *context)
     cx->context = context;
     cx->heap = px_context_heap(context);
     set_limits(cx, ((px_cursor *)(void *)cx->heap)->next);
+    cx->stack = (uintptr_t)__builtin_frame_address(0);
     cx->line_bytes = 0;
     cx->exports = NULL;
     cx->common = false;
+    _Px_OwnNothing(cx, worker->tstate->interp);
     memset(&cx->freelists, 0, sizeof cx->freelists);
     prepare_collector(cx);
     follow_main(worker->tstate);

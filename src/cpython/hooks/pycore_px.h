@@ -3,6 +3,7 @@
  *
  *      pxhooks.c    memory, strings and errors of a context: what hooks call
  *      pxlimbo.c    what main drops and stopped callbacks may use
+ *      pxown.c      what a context has of its own where main has one for all
  *      pxthread.c   a worker's thread state: into a context and out of it
  *      pxcross.c    objects that leave a context: copies, exceptions
  *      pxworld.c    when contexts may run
@@ -23,8 +24,11 @@
 
 #include <pxrt.h>
 
+#include "pycore_codecs.h"
 #include "pycore_freelist.h"
 #include "pycore_gc.h"
+#include "pycore_lock.h"
+#include "pycore_warnings.h"
 
 /* ---- a context, as the hooks know it ------------------------------------- */
 
@@ -33,6 +37,7 @@
 struct _Px_cx {
     px_context *context;
     px_heap *heap;
+    uintptr_t stack; /* its thread's: what is above that is not the context's */
     char *notice_at;  /* when the heap has grown to here, ... */
     char *count_from; /* ... here counting begins, ... */
     char *limit;      /* ... and here its memory is over */
@@ -44,6 +49,16 @@ struct _Px_cx {
     size_t line_bytes;
     int line_fd; /* ... to here */
     bool common; /* between _Px_CommonBegin() and _Px_CommonEnd() */
+
+    /* pxown.c: what it has of its own, and what it still has of main's */
+    struct _Px_names *names; /* attributes of main's modules */
+    PyObject *modules;       /* sys.modules; NULL: main's */
+    PyObject *finders;       /* sys.path_importer_cache; NULL: main's */
+    PyObject *environ;       /* the data of os.environ; NULL: main's */
+    int imports_for_c;       /* under way */
+    int str_digits;          /* sys.get_int_max_str_digits() */
+    struct _warnings_runtime_state warnings;
+    struct codecs_state codecs;
 };
 
 /* ---- pxhooks.c ----------------------------------------------------------- */
@@ -72,6 +87,14 @@ extern void _Px_LimboDrop(uint64_t until);
 
 extern size_t _Px_LimboCount(void);
 extern bool _Px_LimboFull(void); /* callbacks in flight should end */
+
+/* ---- pxown.c ------------------------------------------------------------- */
+
+/* A context begins: what may be its own is main's as yet. */
+extern void _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp);
+
+/* Any thread: the dict behind os.environ, which is @data on the main side. */
+extern PyObject *_Px_EnvironHere(PyObject *data, bool change);
 
 /* ---- pxthread.c ---------------------------------------------------------- */
 

@@ -160,6 +160,18 @@ px_local_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+px_environ_here(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *data;
+    int change;
+    if (!PyArg_ParseTuple(args, "O!p:environ_here", &PyDict_Type, &data,
+                          &change)) {
+        return NULL;
+    }
+    return _Px_EnvironHere(data, change);
+}
+
+static PyObject *
 px_thread_seq_id(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromLong((long)px_worker_id());
@@ -325,6 +337,8 @@ static PyMethodDef methods[] = {
      PyDoc_STR("Whether this thread may change the object.")},
     {"local", px_local_method, METH_NOARGS,
      PyDoc_STR("A dict of this thread's; in a context, of the context's.")},
+    {"environ_here", px_environ_here, METH_VARARGS,
+     PyDoc_STR("environ_here(data, change): the data of os.environ here.")},
     {"thread_seq_id", px_thread_seq_id, METH_NOARGS,
      PyDoc_STR("The number of this worker, from 1; 0 on the main side.")},
     {"memory_stats", px_memory_stats, METH_NOARGS, memory_stats_doc},
