@@ -23,11 +23,10 @@
 #include "pycore_pystate.h"
 #include "pycore_unicodeobject.h"
 
-__thread struct _Px_here _Px_here = {
-    .lo = 0,
-    .span = UINTPTR_MAX,
-    .drop_span = UINTPTR_MAX,
-    .exact_span = UINTPTR_MAX};
+__thread struct _Px_here _Px_here = {.lo = 0,
+                                     .span = UINTPTR_MAX,
+                                     .drop_span = UINTPTR_MAX,
+                                     .exact_span = UINTPTR_MAX};
 
 PyObject *_Px_ParallelError;
 PyObject *_Px_UnprotectedError;
@@ -36,7 +35,7 @@ PyObject *_Px_PersistenceError;
 /* ---- memory -------------------------------------------------------------- */
 
 enum {
-    SMALL_BYTES = 4096, /* a limit is exceeded by less than this ... */
+    SMALL_BYTES = 4096,        /* a limit is exceeded by less than this ... */
     RESERVE_BYTES = 256 * 1024 /* ... and by this */
 };
 

@@ -129,7 +129,6 @@ extern __thread struct _Px_here _Px_here
 #define _Px_GUARD_IMPORT(spec) (_Px_IN() ? _Px_RaiseImport(spec) : 0)
 #define _Px_IMPORT_FOR_C(more) (_Px_IN() ? _Px_ImportForC(more) : (void)0)
 
-
 extern void _Px_Born(PyObject *object);
 extern int _Px_Keep(PyObject *object);
 PyAPI_FUNC(int) _Px_IsExported(const void *object);

@@ -6,8 +6,11 @@
  *      pxown.c      what a context has of its own where main has one for all
  *      pxthread.c   a worker's thread state: into a context and out of it
  *      pxcross.c    objects that leave a context: copies, exceptions
+ *      pxgate.c     callbacks: into the world, out of it, to a halt
  *      pxworld.c    when contexts may run
  *      pxcrew.c     the threads: workers, keeper, coordinator
+ *      pxerrors.c   errors that run_once() is to raise
+ *      pxcalls.c    what callbacks have main call
  *      pxwork.c     a piece of work from its submission to its harvest
  *      pxmodule.c   the module _parallel
  *
@@ -22,6 +25,7 @@
 
 #include "Python.h"
 
+#include <pthread.h>
 #include <pxrt.h>
 
 #include "pycore_codecs.h"
@@ -38,14 +42,14 @@ struct _Px_cx {
     px_context *context;
     px_heap *heap;
     uintptr_t stack; /* its thread's: what is above that is not the context's */
-    char *notice_at;  /* when the heap has grown to here, ... */
-    char *count_from; /* ... here counting begins, ... */
-    char *limit;      /* ... and here its memory is over */
-    bool reserve;     /* there is some more to deal with that */
+    char *notice_at; /* when the heap has grown to here, ... */
+    char *count_from;            /* ... here counting begins, ... */
+    char *limit;                 /* ... and here its memory is over */
+    bool reserve;                /* there is some more to deal with that */
     struct _gc_runtime_state gc; /* its own objects */
     struct _Py_object_freelists freelists;
     struct _Px_export *exports; /* main's buffers that it has looked into */
-    char line[512]; /* printed, and not at its end yet, ... */
+    char line[512];             /* printed, and not at its end yet, ... */
     size_t line_bytes;
     int line_fd; /* ... to here */
     bool common; /* between _Px_CommonBegin() and _Px_CommonEnd() */
@@ -98,7 +102,7 @@ extern PyObject *_Px_EnvironHere(PyObject *data, bool change);
 
 /* ---- pxthread.c ---------------------------------------------------------- */
 
-/* Where a callback is; see pxworld.c. */
+/* Where a callback is; see pxgate.c. */
 typedef enum px_place {
     PX_OUTSIDE,
     PX_INSIDE,
@@ -118,7 +122,7 @@ typedef struct px_worker {
     PyObject *answer; /* main's: result, or exception if it failed */
     bool failed;
     PyObject *kept;   /* main's: a list of all answers to this callback */
-    px_place place;   /* pxworld.c's, as is the rest */
+    px_place place;   /* pxgate.c's, as is the rest */
     uint64_t began;   /* the slice that this callback began in */
     bool interrupted; /* it was told to end */
 } px_worker;
@@ -152,7 +156,7 @@ extern PyObject *_Px_Promote(PyObject *object);
 /* The same for an exception; never fails but for memory. */
 extern PyObject *_Px_PromoteException(PyObject *exception);
 
-/* ---- pxworld.c ----------------------------------------------------------- */
+/* ---- pxgate.c ------------------------------------------------------------ */
 
 /* What is to be called in a context, and what became of it. */
 typedef struct px_task {
@@ -168,23 +172,56 @@ typedef struct px_task {
     struct px_task *next;
 } px_task;
 
+/* The world, which pxgate.c and pxworld.c share: see there. */
+struct _Px_world {
+    pthread_mutex_t mutex;
+    pthread_cond_t gate;  /* workers: the world may be open */
+    pthread_cond_t bell;  /* who opened or closes it: look again */
+    pthread_cond_t start; /* the coordinator: there may be work */
+    bool open, draining, ended;
+    unsigned inside, stopped;
+    unsigned blocked; /* of these, in a call that may block */
+    unsigned asking;  /* and these want main to call something */
+    uint64_t slice;   /* W6 */
+    unsigned runners; /* threads in run_once(): the coordinator keeps away */
+    size_t active;
+    size_t over_count;
+    px_task *over;
+    size_t enough;     /* so many over ring the bell */
+    unsigned harvests; /* under way; the GIL may change hands meanwhile */
+    px_worker *workers;
+    unsigned worker_count;
+};
+
+extern struct _Px_world _Px_world;
+
+static inline void
+_Px_WorldLock(void)
+{
+    pthread_mutex_lock(&_Px_world.mutex);
+}
+
+static inline void
+_Px_WorldUnlock(void)
+{
+    pthread_mutex_unlock(&_Px_world.mutex);
+}
+
+/* With the mutex: who opens or closes the world is to look again. */
+static inline void
+_Px_WorldRing(void)
+{
+    pthread_cond_broadcast(&_Px_world.bell);
+}
+
+/* With the mutex: is there work for the coordinator; wake it if so. */
+extern bool _Px_WorldHasWorkLocked(void);
+extern void _Px_WorldWakeLocked(void);
+
 /* A worker waits here until contexts may run. False: they never will. */
 extern bool _Px_WorldEnter(px_worker *worker);
 /* Entered or not, the worker has done with @task. */
 extern void _Px_WorldLeave(px_worker *worker, px_task *task);
-
-typedef enum px_run_how {
-    PX_ONE,    /* until a callback is over */
-    PX_GATHER, /* until all are, or some are and a switch interval has passed */
-    PX_DRAIN   /* until those in flight are; none begins */
-} px_run_how;
-
-/* With the GIL: let contexts run that long; or until @deadline, or until this
- * thread is asked for something. Callbacks under way end first, or stop. */
-extern void _Px_WorldRun(px_run_how how, PyTime_t deadline);
-
-/* How long somebody waits for the GIL before callbacks stop in mid-flight. */
-extern PyTime_t _Px_StopAfter;
 
 /* A context: wait while the world is closed. */
 extern void _Px_WorldPause(void);
@@ -200,6 +237,21 @@ extern void _Px_WorldAnswered(px_worker *worker);
 /* Callbacks in flight; the slice in which the oldest of them began. */
 extern unsigned _Px_WorldInFlight(void);
 extern uint64_t _Px_WorldOldest(void);
+
+/* ---- pxworld.c ----------------------------------------------------------- */
+
+typedef enum px_run_how {
+    PX_ONE,    /* until a callback is over */
+    PX_GATHER, /* until all are, or some are and a switch interval has passed */
+    PX_DRAIN   /* until those in flight are; none begins */
+} px_run_how;
+
+/* With the GIL: let contexts run that long; or until @deadline, or until this
+ * thread is asked for something. Callbacks under way end first, or stop. */
+extern void _Px_WorldRun(px_run_how how, PyTime_t deadline);
+
+/* How long somebody waits for the GIL before callbacks stop in mid-flight. */
+extern PyTime_t _Px_StopAfter;
 
 /* With the GIL: one task more is to come (false: none may); it does not come. */
 extern bool _Px_WorldAdd(void);
@@ -243,16 +295,40 @@ extern bool _Px_CrewStop(void);
 extern int _Px_CrewSubmit(px_run_fn run, px_failed_fn failed, void *arg);
 extern px_worker *_Px_CrewWorker(void); /* on a worker: which it is */
 
-/* ---- pxwork.c ------------------------------------------------------------ */
+/* ---- pxerrors.c ---------------------------------------------------------- */
 
-extern int _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds,
-                      PyObject *callback, PyObject *errback, PyObject *notify);
+/* With the GIL. Takes the error over; an urgent one is raised before others. -1
+ * with MemoryError. */
+extern int _Px_KeepError(PyObject *error, bool urgent);
+
+extern bool _Px_HasErrors(void);
+
+/* Raise the first that is kept: -1; 0 when there is none. */
+extern int _Px_RaiseError(void);
+
+extern void _Px_ForgetErrors(void);
+
+/* ---- pxcalls.c ----------------------------------------------------------- */
 
 /* A context: have main call func(*args, **kwds) when this callback is over. */
 extern int _Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds);
 
 /* A context: have main call it now, and wait for what it returns or raises. */
 extern PyObject *_Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds);
+
+/* With the GIL, before the context goes: main's copy of the calls for later;
+ * NULL when there is none. Make them, with the GIL: -1 with an exception. */
+extern PyObject *_Px_TakeCalls(PyObject *calls);
+extern int _Px_MakeCalls(PyObject *calls);
+
+/* With the GIL, the world closed: answer callbacks that wait. */
+extern void _Px_ServeCalls(void);
+extern bool _Px_IsServing(void); /* this thread */
+
+/* ---- pxwork.c ------------------------------------------------------------ */
+
+extern int _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds,
+                      PyObject *callback, PyObject *errback, PyObject *notify);
 
 /* Wait until a task is over (see _Px_WorldRun) or @timeout_ms have passed,
  * harvest what is over, raise the first error nobody has taken. -1 with an

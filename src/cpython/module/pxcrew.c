@@ -286,8 +286,7 @@ end_callbacks(void)
 static void
 end_threads(void)
 {
-    Py_BEGIN_ALLOW_THREADS
-    (void)PyThread_join_thread(crew.coordinator_thread);
+    Py_BEGIN_ALLOW_THREADS(void) PyThread_join_thread(crew.coordinator_thread);
     end_keeper();
     Py_END_ALLOW_THREADS
 }

@@ -100,10 +100,11 @@ px_call_now(PyObject *Py_UNUSED(module), PyObject *args)
     return _Px_CallNow(func, arguments, kwds);
 }
 
-PyDoc_STRVAR(set_stop_after_doc,
-             "set_stop_after(seconds)\n--\n\n"
-             "Stop callbacks in mid-flight when somebody has waited for the GIL "
-             "for so long.");
+PyDoc_STRVAR(
+    set_stop_after_doc,
+    "set_stop_after(seconds)\n--\n\n"
+    "Stop callbacks in mid-flight when somebody has waited for the GIL "
+    "for so long.");
 
 static PyObject *
 px_set_stop_after(PyObject *Py_UNUSED(module), PyObject *seconds)
@@ -326,7 +327,8 @@ static PyMethodDef methods[] = {
     {"call_now", px_call_now, METH_VARARGS, call_now_doc},
     {"set_stop_after", px_set_stop_after, METH_O, set_stop_after_doc},
     {"_limbo", px_limbo, METH_NOARGS,
-     PyDoc_STR("Objects that main has dropped and callbacks in flight may use.")},
+     PyDoc_STR(
+         "Objects that main has dropped and callbacks in flight may use.")},
     {"_gil_takes", px_gil_takes, METH_NOARGS,
      PyDoc_STR("How often a context has taken the GIL: never.")},
     {"active_count", px_active_count_method, METH_NOARGS,

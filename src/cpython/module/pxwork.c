@@ -15,13 +15,11 @@
  *   K2  Outcomes are harvested in the order in which the tasks were over.
  *   K3  Nobody harvests but after closing the world, before letting the GIL go.
  *
- * A callback that wants main to call something says so in a list of its own;
- * main makes copies of that, too, and calls when it has all outcomes. If it wants
- * to wait for the result, it stops in mid-flight until main has called. What main
- * answers is main's: the task keeps it for as long as the callback may use it.
+ * What a callback wants main to call (pxcalls.c) is copied with its outcome, and
+ * called when main has all outcomes.
  *
- * Thread rule: run_task() and _Px_CallLater() on a worker, the rest on the main
- * side with the GIL.
+ * Thread rule: run_task() and give_up() on a worker, the rest on the main side
+ * with the GIL.
  */
 #include "pycore_px.h"
 
@@ -30,13 +28,9 @@
 #include "pycore_pystate.h"
 #include "pycore_time.h"
 
-static struct {
-    PyObject *errors; /* a list: exceptions that nobody has been told of */
-    bool unseen;      /* something was over since run_once() said so */
-} work;
+static bool unseen; /* something was over since run_once() said so */
 
 static __thread unsigned harvests_here; /* this thread is in so many */
-static __thread unsigned serves_here;   /* and makes so many calls for callbacks */
 
 /* ---- on a worker --------------------------------------------------------- */
 
@@ -123,36 +117,6 @@ give_up(px_context *Py_UNUSED(none), const px_error *error, void *arg)
     return 0;
 }
 
-int
-_Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds)
-{
-    px_worker *worker = _Px_CrewWorker();
-    PyObject *call = PyTuple_Pack(3, func, args, kwds ? kwds : Py_None);
-    if (!worker->calls) {
-        worker->calls = PyList_New(0);
-    }
-    int status =
-        call && worker->calls ? PyList_Append(worker->calls, call) : -1;
-    Py_XDECREF(call);
-    return status;
-}
-
-PyObject *
-_Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds)
-{
-    px_worker *worker = _Px_CrewWorker();
-    worker->ask = PyTuple_Pack(3, func, args, kwds);
-    if (!worker->ask) {
-        return NULL;
-    }
-    _Px_WorldAsk(worker);
-    if (worker->failed) { /* raising changes an exception: have one of our own */
-        PyErr_SetRaisedException(_Px_PromoteException(worker->answer));
-        return NULL;
-    }
-    return Py_NewRef(worker->answer);
-}
-
 /* ---- tasks --------------------------------------------------------------- */
 
 static void
@@ -207,99 +171,23 @@ take_outcome(px_task *task)
     return mine;
 }
 
-/* Main's copy of what the callback wants called, with a failure in the place of
- * each that cannot be copied. NULL when there is none. */
-static PyObject *
-take_calls(px_task *task)
-{
-    Py_ssize_t count = task->calls ? PyList_GET_SIZE(task->calls) : 0;
-    PyObject *mine = count ? PyList_New(count) : NULL;
-    for (Py_ssize_t i = 0; mine && i < count; i++) {
-        PyObject *call = _Px_Promote(PyList_GET_ITEM(task->calls, i));
-        if (!call) {
-            call = PyErr_GetRaisedException();
-        }
-        PyList_SET_ITEM(mine, i, call);
-    }
-    PyErr_Clear();
-    return mine;
-}
-
 /* From here on the context may go. */
 static void
 take(px_task *task)
 {
-    task->calls = take_calls(task);
+    task->calls = _Px_TakeCalls(task->calls);
     task->outcome = take_outcome(task);
     px_context_release(task->context);
     task->context = NULL;
 }
 
-/* Steals the error; run_once() raises it some time. */
-static int
-keep_error(PyObject *error)
-{
-    if (!work.errors) {
-        work.errors = PyList_New(0);
-    }
-    int status = work.errors ? PyList_Append(work.errors, error) : -1;
-    Py_DECREF(error);
-    return status;
-}
-
-/* One call for a context. What it returns goes nowhere. */
-static int
-make_call(PyObject *call)
-{
-    if (!PyTuple_CheckExact(call)) { /* it could not be copied */
-        return keep_error(Py_NewRef(call));
-    }
-    PyObject *func = PyTuple_GET_ITEM(call, 0);
-    PyObject *kwds = PyTuple_GET_ITEM(call, 2);
-    PyObject *result = PyObject_Call(func, PyTuple_GET_ITEM(call, 1),
-                                     kwds == Py_None ? NULL : kwds);
-    if (result && result != Py_None &&
-        PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
-                         "call_from_main_thread(): %R returned a '%.100s' "
-                         "object, which goes nowhere",
-                         func, Py_TYPE(result)->tp_name) < 0) {
-        Py_CLEAR(result);
-    }
-    int status = result ? 0 : keep_error(PyErr_GetRaisedException());
-    Py_XDECREF(result);
-    return status;
-}
-
-static int
-deliver_calls(px_task *task)
-{
-    int status = 0;
-    Py_ssize_t count = task->calls ? PyList_GET_SIZE(task->calls) : 0;
-    for (Py_ssize_t i = 0; i < count && status == 0; i++) {
-        status = make_call(PyList_GET_ITEM(task->calls, i));
-    }
-    Py_CLEAR(task->calls);
-    return status;
-}
-
 /* Ctrl-C may strike in the midst of a call that is none of its business: it is
  * run_once()'s to raise, before other errors. */
-static int
-put_off(PyObject *interrupt)
-{
-    if (!work.errors) {
-        work.errors = PyList_New(0);
-    }
-    int status = work.errors ? PyList_Insert(work.errors, 0, interrupt) : -1;
-    Py_DECREF(interrupt);
-    return status;
-}
-
 static bool
 put_interrupt_off(void)
 {
     return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) &&
-           put_off(PyErr_GetRaisedException()) == 0;
+           _Px_KeepError(PyErr_GetRaisedException(), true) == 0;
 }
 
 /* What is interrupted is called once more, so it must bear that. */
@@ -322,7 +210,7 @@ deliver_outcome(px_task *task)
     PyObject *outcome = task->outcome;
     if (!task->notify) {
         return task->failed && !task->interrupted
-                   ? keep_error(Py_NewRef(outcome))
+                   ? _Px_KeepError(Py_NewRef(outcome), false)
                    : 0;
     }
     PyObject *error = task->failed ? outcome : Py_None;
@@ -333,9 +221,10 @@ deliver_outcome(px_task *task)
 static void
 deliver(px_task *task)
 {
-    if (deliver_calls(task) < 0 || deliver_outcome(task) < 0) {
+    if (_Px_MakeCalls(task->calls) < 0 || deliver_outcome(task) < 0) {
         PyErr_WriteUnraisable(task->notify);
     }
+    Py_CLEAR(task->calls);
     Py_CLEAR(task->outcome);
     free_task(task);
 }
@@ -354,7 +243,7 @@ harvest(void)
     for (px_task *task = tasks; task; task = task->next) {
         take(task);
     }
-    work.unseen = true;
+    unseen = true;
     for (; tasks; tasks = next) {
         next = tasks->next;
         deliver(tasks);
@@ -363,65 +252,17 @@ harvest(void)
     _Px_WorldCountHarvest(-1);
 }
 
-/* ---- calls that callbacks wait for --------------------------------------- */
-
-/* The result of func(*args, **kwds), or NULL. */
-static PyObject *
-call_for(PyObject *ask)
-{
-    PyObject *mine = _Px_Promote(ask);
-    if (!mine) {
-        return NULL;
-    }
-    PyObject *kwds = PyTuple_GET_ITEM(mine, 2);
-    serves_here++;
-    PyObject *result = PyObject_Call(PyTuple_GET_ITEM(mine, 0),
-                                     PyTuple_GET_ITEM(mine, 1), kwds);
-    serves_here--;
-    Py_DECREF(mine);
-    return result;
-}
-
-/* Steals @answer, which stays with the callback even without memory for that. */
-static void
-keep_answer(px_worker *worker, PyObject *answer)
-{
-    if (!worker->kept) {
-        worker->kept = PyList_New(0);
-    }
-    if (worker->kept && PyList_Append(worker->kept, answer) == 0) {
-        Py_DECREF(answer);
-    }
-    PyErr_Clear();
-    worker->answer = answer;
-}
-
-static void
-serve(px_worker *worker)
-{
-    PyObject *answer = call_for(worker->ask);
-    worker->failed = !answer;
-    if (!answer && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-        answer = PyErr_GetRaisedException();
-        (void)put_off(Py_NewRef(answer));
-    }
-    else if (!answer) {
-        answer = PyErr_GetRaisedException();
-    }
-    keep_answer(worker, answer);
-    _Px_WorldAnswered(worker);
-}
-
 /* ---- after the world was closed ------------------------------------------ */
 
 static void
 warn_of_limbo(void)
 {
     if (_Px_LimboFull() &&
-        PyErr_WarnEx(PyExc_RuntimeWarning,
-                     "callbacks are in flight for so long that a million objects "
-                     "wait for their end: the main side waits, too",
-                     1) < 0) {
+        PyErr_WarnEx(
+            PyExc_RuntimeWarning,
+            "callbacks are in flight for so long that a million objects "
+            "wait for their end: the main side waits, too",
+            1) < 0) {
         PyErr_WriteUnraisable(NULL);
     }
 }
@@ -429,11 +270,8 @@ warn_of_limbo(void)
 static void
 settle(void)
 {
-    px_worker *asking;
     harvest();
-    while ((asking = _Px_WorldNextAsking())) {
-        serve(asking);
-    }
+    _Px_ServeCalls();
     warn_of_limbo();
     _Px_LimboDrop(_Px_WorldOldest());
 }
@@ -474,25 +312,6 @@ _Px_ActiveCount(void)
 }
 
 /* ---- running ------------------------------------------------------------- */
-
-/* The first error that nobody has been told of, raised; 0 when there is none.
- * It tells of what was over, too. */
-static int
-raise_first(void)
-{
-    if (!work.errors || PyList_GET_SIZE(work.errors) == 0) {
-        return 0;
-    }
-    work.unseen = false;
-    PyObject *first = Py_NewRef(PyList_GET_ITEM(work.errors, 0));
-    if (PyList_SetSlice(work.errors, 0, 1, NULL) == 0) {
-        PyErr_SetRaisedException(first);
-    }
-    else {
-        Py_DECREF(first);
-    }
-    return -1;
-}
 
 /* Another thread may be delivering what was the last. */
 static void
@@ -551,18 +370,15 @@ land(PyTime_t deadline)
 static bool
 has_news(void)
 {
-    return work.unseen || (work.errors && PyList_GET_SIZE(work.errors) > 0);
+    return unseen || _Px_HasErrors();
 }
 
 static int
 tell_news(void)
 {
-    if (raise_first() < 0) {
-        return -1;
-    }
-    bool unseen = work.unseen;
-    work.unseen = false;
-    return unseen;
+    bool some = unseen;
+    unseen = false;
+    return _Px_RaiseError() < 0 ? -1 : some;
 }
 
 static int
@@ -587,13 +403,14 @@ _Px_RunOnce(int64_t timeout_ms, bool gather)
     if (_Px_WorldForked()) {
         return _Px_CrewStart(settle); /* says so */
     }
-    if (serves_here > 0) {
+    if (_Px_IsServing()) {
         PyErr_SetString(_Px_ParallelError,
                         "running the loop in a call that a callback waits for");
         return -1;
     }
     _Px_WorldCountRunner(1);
-    int status = run_until(gather ? PX_GATHER : PX_ONE, deadline_of(timeout_ms));
+    int status =
+        run_until(gather ? PX_GATHER : PX_ONE, deadline_of(timeout_ms));
     _Px_WorldCountRunner(-1);
     return status;
 }
@@ -604,5 +421,5 @@ _Px_Stop(void)
     if (_Px_CrewStop()) {
         settle();
     }
-    Py_CLEAR(work.errors);
+    _Px_ForgetErrors();
 }

@@ -18,19 +18,7 @@
  *      its time is up; the end has come.
  *
  * Callbacks under way end first. But not if that takes long and somebody waits
- * for it: then they are stopped in mid-flight, at their next look at the eval
- * breaker; and one in a call that may block is as good as stopped. So a callback
- * is in one of these places:
- *
- *      OUTSIDE -enter-> INSIDE -leave-> OUTSIDE
- *                       |    ^
- *                       v    | world open, or draining
- *                      RETURNING <- stopped, or back from a call:
- *                       ^    ^
- *                 BLOCKED    SERVED <- ASKING (main to call something)
- *
- * While one is in flight, that is not OUTSIDE, and main runs, pxlimbo.c keeps
- * what it may use.
+ * for it: then they are stopped in mid-flight (pxgate.c).
  *
  *   W1  inside > 0 only while the world is open, draining, or somebody waits in
  *       await_calm(); inside + stopped = callbacks in flight.
@@ -41,15 +29,11 @@
  *   W5  over_count < enough + the number of workers: each task that is over holds
  *       a context, and there are only so many. So the worker that makes it
  *       enough closes the world; the opener may take long to wake up.
- *   W6  slice counts the closings; a callback has seen nothing that main had
- *       dropped in slices before the one in which it began.
+ *   W6  slice counts the closings.
  *
  * A callback that goes on keeps nobody waiting for long. Ctrl-C ends it: with
  * SIGINT pending when the world closes, callbacks that do not end by themselves
  * very soon raise KeyboardInterrupt at their next look at the eval breaker.
- *
- * Rejected: stopping callbacks wherever they are (an allocation, say): C code
- * holds sizes and pointers of lists and dicts across one.
  *
  * Thread rule: as said for each function in pycore_px.h.
  */
@@ -59,12 +43,10 @@
 #include "pycore_pystate.h"
 #include "pycore_time.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 
 enum {
-    SLICE_MS_MAX = 20, /* the longest that a signal waits */
+    SLICE_MS_MAX = 20,    /* the longest that a signal waits */
     CTRL_C_NS = 20000000, /* before Ctrl-C ends callbacks */
     /* So long main waits each time for callbacks that should end. For ever
      * would not do: they may wait for main. */
@@ -82,216 +64,11 @@ enum {
 
 PyTime_t _Px_StopAfter = 20 * 1000000;
 
-static struct {
-    pthread_mutex_t mutex;
-    pthread_cond_t gate;  /* workers: the world may be open */
-    pthread_cond_t bell;  /* who opened or closes it: look again */
-    pthread_cond_t start; /* the coordinator: there may be work */
-    bool open, draining, ended;
-    unsigned inside, stopped;
-    unsigned blocked; /* of these, in a call that may block */
-    unsigned asking;  /* and these want main to call something */
-    uint64_t slice;   /* W6 */
-    unsigned runners; /* threads in run_once(): the coordinator keeps away */
-    size_t active;
-    size_t over_count;
-    px_task *over;
-    size_t enough;     /* so many over ring the bell */
-    unsigned harvests; /* under way; the GIL may change hands meanwhile */
-    px_worker *workers;
-    unsigned worker_count;
-} world = {.mutex = PTHREAD_MUTEX_INITIALIZER,
-           .gate = PTHREAD_COND_INITIALIZER,
-           .bell = PTHREAD_COND_INITIALIZER,
-           .start = PTHREAD_COND_INITIALIZER};
-
 /* What GilTaken() asks, which may not lock: it changes with the GIL. */
 static int some_stopped;
 
 static int forked;     /* this is the child of a fork: the workers are gone */
 static size_t strange; /* GIL acquisitions by contexts: there are none */
-
-static void
-lock(void)
-{
-    pthread_mutex_lock(&world.mutex);
-}
-
-static void
-unlock(void)
-{
-    pthread_mutex_unlock(&world.mutex);
-}
-
-/* ---- the coordinator's work ----------------------------------------------- */
-
-/* Tasks of which no worker could go on are no reason to take the GIL. */
-static bool
-work_for_coordinator(void)
-{
-    bool some_can_run =
-        world.active > world.over_count + world.blocked + world.asking &&
-        world.blocked + world.asking < world.worker_count;
-    return world.runners == 0 &&
-           (world.over_count > 0 || world.asking > 0 || some_can_run);
-}
-
-static void
-wake_coordinator(void)
-{
-    if (work_for_coordinator()) {
-        pthread_cond_signal(&world.start);
-    }
-}
-
-/* ---- workers ------------------------------------------------------------- */
-
-static void
-ring(void)
-{
-    pthread_cond_broadcast(&world.bell);
-}
-
-/* Who has been inside may also come back to end. */
-static bool
-is_let_in(px_worker *worker)
-{
-    if (worker->place == PX_OUTSIDE) {
-        return world.open;
-    }
-    return (world.open || world.draining) && worker->place == PX_RETURNING;
-}
-
-/* False: the end has come for those outside. */
-static bool
-await_gate(px_worker *worker)
-{
-    while (!is_let_in(worker)) {
-        if (world.ended && worker->place == PX_OUTSIDE) {
-            return false;
-        }
-        pthread_cond_wait(&world.gate, &world.mutex);
-    }
-    return true;
-}
-
-static void
-go_inside(px_worker *worker)
-{
-    worker->place = PX_INSIDE;
-    world.inside++;
-}
-
-static void
-go_from_inside(px_worker *worker, px_place place)
-{
-    worker->place = place;
-    world.inside--;
-    if (!world.open && world.inside == 0) {
-        ring();
-    }
-}
-
-bool
-_Px_WorldEnter(px_worker *worker)
-{
-    lock();
-    bool entered = await_gate(worker);
-    if (entered) {
-        go_inside(worker);
-        worker->began = world.slice;
-    }
-    worker->interrupted = false;
-    unlock();
-    return entered;
-}
-
-void
-_Px_WorldLeave(px_worker *worker, px_task *task)
-{
-    lock();
-    task->interrupted = worker->interrupted;
-    task->next = world.over;
-    world.over = task;
-    world.over_count++;
-    if (world.open && world.over_count >= world.enough) {
-        world.open = false; /* W5 */
-        ring();
-    }
-    if (worker->place == PX_INSIDE) {
-        go_from_inside(worker, PX_OUTSIDE);
-    }
-    unlock();
-}
-
-/* ---- workers in mid-flight ----------------------------------------------- */
-
-static void
-stop_here(px_worker *worker, px_place place)
-{
-    world.stopped++;
-    world.blocked += place == PX_BLOCKED;
-    world.asking += place == PX_ASKING;
-    go_from_inside(worker, place);
-}
-
-static void
-go_on(px_worker *worker)
-{
-    if (worker->place == PX_BLOCKED) {
-        world.blocked--;
-        worker->place = PX_RETURNING;
-        wake_coordinator();
-    }
-    (void)await_gate(worker);
-    world.stopped--;
-    go_inside(worker);
-}
-
-static px_worker *
-this_worker(void)
-{
-    return (px_worker *)(void *)((char *)_Px_here.cx -
-                                 offsetof(px_worker, cx));
-}
-
-void
-_Px_Detach(void)
-{
-    lock();
-    stop_here(this_worker(), PX_BLOCKED);
-    unlock();
-}
-
-void
-_Px_Attach(void)
-{
-    int error = errno;
-    lock();
-    go_on(this_worker());
-    unlock();
-    errno = error;
-}
-
-void
-_Px_WorldPause(void)
-{
-    lock();
-    stop_here(this_worker(), PX_RETURNING);
-    go_on(this_worker());
-    unlock();
-}
-
-void
-_Px_WorldAsk(px_worker *worker)
-{
-    lock();
-    stop_here(worker, PX_ASKING);
-    ring();
-    wake_coordinator();
-    go_on(worker);
-    unlock();
-}
 
 /* ---- asking -------------------------------------------------------------- */
 
@@ -302,11 +79,11 @@ _Px_GilWanted(void)
     if (__atomic_load_n(&forked, __ATOMIC_RELAXED)) {
         return;
     }
-    lock();
-    if (world.open) {
-        ring();
+    _Px_WorldLock();
+    if (_Px_world.open) {
+        _Px_WorldRing();
     }
-    unlock();
+    _Px_WorldUnlock();
 }
 
 /* This thread holds the GIL: are counts exact here? */
@@ -359,8 +136,8 @@ await_bell(PyTime_t until)
 {
     struct timespec at = {.tv_sec = until / 1000000000,
                           .tv_nsec = until % 1000000000};
-    return pthread_cond_clockwait(&world.bell, &world.mutex, CLOCK_MONOTONIC,
-                                  &at) == 0;
+    return pthread_cond_clockwait(&_Px_world.bell, &_Px_world.mutex,
+                                  CLOCK_MONOTONIC, &at) == 0;
 }
 
 /* ---- opening and closing ------------------------------------------------- */
@@ -375,7 +152,7 @@ asked(PyThreadState *tstate)
 static bool
 may_wait(PyThreadState *tstate, PyTime_t now, PyTime_t deadline)
 {
-    return world.asking == 0 && !asked(tstate) && !world.ended &&
+    return _Px_world.asking == 0 && !asked(tstate) && !_Px_world.ended &&
            now < deadline;
 }
 
@@ -384,8 +161,9 @@ stay_open(PyThreadState *tstate, bool gather, PyTime_t deadline)
 {
     const PyTime_t slice = slice_ns();
     PyTime_t now = now_ns();
-    while (world.over_count < world.enough && may_wait(tstate, now, deadline)) {
-        bool some = world.over_count > 0;
+    while (_Px_world.over_count < _Px_world.enough &&
+           may_wait(tstate, now, deadline)) {
+        bool some = _Px_world.over_count > 0;
         PyTime_t next = deadline - now < slice ? deadline : now + slice;
         bool rang = await_bell(next);
         now = now_ns();
@@ -401,14 +179,14 @@ drain(PyThreadState *tstate, PyTime_t deadline)
 {
     const PyTime_t slice = slice_ns();
     PyTime_t now = now_ns();
-    world.draining = true;
-    pthread_cond_broadcast(&world.gate);
-    while (world.inside + world.stopped > 0 &&
+    _Px_world.draining = true;
+    pthread_cond_broadcast(&_Px_world.gate);
+    while (_Px_world.inside + _Px_world.stopped > 0 &&
            may_wait(tstate, now, deadline)) {
         (void)await_bell(deadline - now < slice ? deadline : now + slice);
         now = now_ns();
     }
-    world.draining = false;
+    _Px_world.draining = false;
 }
 
 static bool
@@ -422,8 +200,8 @@ ctrl_c_pending(void)
 static void
 stop_callbacks(void)
 {
-    for (unsigned i = 0; i < world.worker_count; i++) {
-        px_worker *worker = &world.workers[i];
+    for (unsigned i = 0; i < _Px_world.worker_count; i++) {
+        px_worker *worker = &_Px_world.workers[i];
         if (worker->place == PX_INSIDE) {
             _Py_set_eval_breaker_bit(worker->tstate, _PY_GIL_DROP_REQUEST_BIT);
         }
@@ -433,8 +211,8 @@ stop_callbacks(void)
 static void
 interrupt_callbacks(void)
 {
-    for (unsigned i = 0; i < world.worker_count; i++) {
-        px_worker *worker = &world.workers[i];
+    for (unsigned i = 0; i < _Px_world.worker_count; i++) {
+        px_worker *worker = &_Px_world.workers[i];
         if (worker->place != PX_OUTSIDE) {
             worker->interrupted = true;
             _Py_set_eval_breaker_bit(worker->tstate, _PY_SIGNALS_PENDING_BIT);
@@ -449,7 +227,7 @@ must_stop(PyThreadState *tstate, PyTime_t began, PyTime_t deadline)
     PyTime_t now = now_ns();
     PyTime_t patience = _Px_LimboFull() ? FULL_LIMBO_NS : _Px_StopAfter;
     bool wanted = _Py_eval_breaker_bit_is_set(tstate, _PY_GIL_DROP_REQUEST_BIT);
-    return world.asking > 0 || now >= deadline ||
+    return _Px_world.asking > 0 || now >= deadline ||
            (wanted && now - began >= patience);
 }
 
@@ -458,7 +236,7 @@ await_calm(PyThreadState *tstate, PyTime_t deadline)
 {
     const PyTime_t began = now_ns();
     const PyTime_t look = Py_MIN(SLICE_MS_MAX / 2 * 1000000, _Px_StopAfter + 1);
-    while (world.inside > 0) {
+    while (_Px_world.inside > 0) {
         if (ctrl_c_pending() && now_ns() - began >= CTRL_C_NS) {
             interrupt_callbacks();
         }
@@ -476,11 +254,11 @@ await_calm(PyThreadState *tstate, PyTime_t deadline)
 static void
 begin_slice(void)
 {
-    world.slice++;
-    __atomic_store_n(&some_stopped, world.stopped > 0, __ATOMIC_RELAXED);
+    _Px_world.slice++;
+    __atomic_store_n(&some_stopped, _Px_world.stopped > 0, __ATOMIC_RELAXED);
     trust_counts();
-    if (world.stopped > 0) {
-        _Px_LimboBeginSlice(world.slice);
+    if (_Px_world.stopped > 0) {
+        _Px_LimboBeginSlice(_Px_world.slice);
     }
 }
 
@@ -488,99 +266,21 @@ void
 _Px_WorldRun(px_run_how how, PyTime_t deadline)
 {
     PyThreadState *tstate = _PyThreadState_GET();
-    lock();
+    _Px_WorldLock();
     if (how == PX_DRAIN || _Px_LimboFull()) {
         drain(tstate, deadline);
     }
     else {
-        world.open = !world.ended;
-        world.enough = how == PX_GATHER ? Py_MIN(world.active, HARVEST) : 1;
-        pthread_cond_broadcast(&world.gate);
+        _Px_world.open = !_Px_world.ended;
+        _Px_world.enough =
+            how == PX_GATHER ? Py_MIN(_Px_world.active, HARVEST) : 1;
+        pthread_cond_broadcast(&_Px_world.gate);
         stay_open(tstate, how == PX_GATHER, deadline);
-        world.open = false;
+        _Px_world.open = false;
     }
     await_calm(tstate, deadline);
     begin_slice();
-    unlock();
-}
-
-/* ---- main asks about callbacks in flight --------------------------------- */
-
-static bool
-looks_into(const px_worker *worker, const void *object)
-{
-    const _Px_export *export = NULL;
-    if (worker->place != PX_OUTSIDE) {
-        export = worker->cx.exports;
-    }
-    while (export && export->object != object) {
-        export = export->next;
-    }
-    return export;
-}
-
-int
-_Px_IsExported(const void *object)
-{
-    bool found = false;
-    lock();
-    for (unsigned i = 0; i < world.worker_count && !found; i++) {
-        found = looks_into(&world.workers[i], object);
-    }
-    unlock();
-    return found;
-}
-
-/* ---- main's calls for callbacks ------------------------------------------ */
-
-px_worker *
-_Px_WorldNextAsking(void)
-{
-    px_worker *found = NULL;
-    lock();
-    for (unsigned i = 0; i < world.worker_count && !found; i++) {
-        found = world.workers[i].place == PX_ASKING ? &world.workers[i] : NULL;
-    }
-    if (found) {
-        found->place = PX_SERVED;
-        world.asking--;
-        world.blocked++;
-    }
-    unlock();
-    return found;
-}
-
-void
-_Px_WorldAnswered(px_worker *worker)
-{
-    lock();
-    worker->place = PX_RETURNING;
-    world.blocked--;
-    wake_coordinator();
-    unlock();
-}
-
-uint64_t
-_Px_WorldOldest(void)
-{
-    uint64_t oldest = UINT64_MAX;
-    lock();
-    for (unsigned i = 0; i < world.worker_count; i++) {
-        if (world.workers[i].place != PX_OUTSIDE) {
-            oldest = Py_MIN(oldest, world.workers[i].began);
-        }
-    }
-    unlock();
-    return oldest;
-}
-
-unsigned
-_Px_WorldInFlight(void)
-{
-    lock();
-    unsigned count = world.inside + world.stopped;
-    unlock();
-    return count;
+    _Px_WorldUnlock();
 }
 
 /* ---- tasks --------------------------------------------------------------- */
@@ -588,34 +288,34 @@ _Px_WorldInFlight(void)
 bool
 _Px_WorldAdd(void)
 {
-    lock();
-    bool ended = world.ended;
+    _Px_WorldLock();
+    bool ended = _Px_world.ended;
     if (!ended) {
-        world.active++;
-        wake_coordinator();
+        _Px_world.active++;
+        _Px_WorldWakeLocked();
     }
-    unlock();
+    _Px_WorldUnlock();
     return !ended;
 }
 
 void
 _Px_WorldWithdraw(void)
 {
-    lock();
-    world.active--;
-    unlock();
+    _Px_WorldLock();
+    _Px_world.active--;
+    _Px_WorldUnlock();
 }
 
 px_task *
 _Px_WorldTake(void)
 {
     px_task *oldest = NULL;
-    lock();
-    px_task *newest = world.over;
-    world.over = NULL;
-    world.active -= world.over_count;
-    world.over_count = 0;
-    unlock();
+    _Px_WorldLock();
+    px_task *newest = _Px_world.over;
+    _Px_world.over = NULL;
+    _Px_world.active -= _Px_world.over_count;
+    _Px_world.over_count = 0;
+    _Px_WorldUnlock();
     while (newest) {
         px_task *next = newest->next;
         newest->next = oldest;
@@ -628,67 +328,67 @@ _Px_WorldTake(void)
 size_t
 _Px_WorldActive(void)
 {
-    lock();
-    size_t active = world.active;
-    unlock();
+    _Px_WorldLock();
+    size_t active = _Px_world.active;
+    _Px_WorldUnlock();
     return active;
 }
 
 void
 _Px_WorldCountRunner(int more)
 {
-    lock();
-    world.runners += (unsigned)more;
-    wake_coordinator();
-    unlock();
+    _Px_WorldLock();
+    _Px_world.runners += (unsigned)more;
+    _Px_WorldWakeLocked();
+    _Px_WorldUnlock();
 }
 
 bool
 _Px_WorldHasWork(void)
 {
-    lock();
-    bool has = work_for_coordinator();
-    unlock();
+    _Px_WorldLock();
+    bool has = _Px_WorldHasWorkLocked();
+    _Px_WorldUnlock();
     return has;
 }
 
 void
 _Px_WorldCountHarvest(int more)
 {
-    lock();
-    world.harvests += (unsigned)more;
-    ring();
-    unlock();
+    _Px_WorldLock();
+    _Px_world.harvests += (unsigned)more;
+    _Px_WorldRing();
+    _Px_WorldUnlock();
 }
 
 bool
 _Px_WorldHarvests(unsigned mine)
 {
-    lock();
-    bool others = world.harvests > mine;
-    unlock();
+    _Px_WorldLock();
+    bool others = _Px_world.harvests > mine;
+    _Px_WorldUnlock();
     return others;
 }
 
 void
 _Px_WorldAwaitHarvest(unsigned mine)
 {
-    lock();
-    if (world.harvests > mine) {
+    _Px_WorldLock();
+    if (_Px_world.harvests > mine) {
         (void)await_bell(now_ns() + SLICE_MS_MAX * 1000000);
     }
-    unlock();
+    _Px_WorldUnlock();
 }
 
 bool
 _Px_WorldAwaitWork(void)
 {
-    lock();
-    while (!world.ended && !work_for_coordinator()) {
-        pthread_cond_wait(&world.start, &world.mutex);
+    _Px_WorldLock();
+    while (!_Px_world.ended && !_Px_WorldHasWorkLocked()) {
+        pthread_cond_wait(&_Px_world.start, &_Px_world.mutex);
     }
-    bool ended = world.ended;
-    unlock();
+    bool ended = _Px_world.ended;
+    _Px_WorldUnlock();
     return !ended;
 }
 
@@ -711,30 +411,30 @@ _Px_WorldForked(void)
 void
 _Px_WorldBegin(px_worker *workers, unsigned count)
 {
-    lock();
-    world.workers = workers;
-    world.worker_count = count;
-    unlock();
+    _Px_WorldLock();
+    _Px_world.workers = workers;
+    _Px_world.worker_count = count;
+    _Px_WorldUnlock();
     (void)pthread_atfork(NULL, NULL, after_fork_in_child);
 }
 
 void
 _Px_WorldEnd(void)
 {
-    lock();
-    world.open = false;
-    world.ended = true;
-    pthread_cond_broadcast(&world.gate);
-    ring();
-    pthread_cond_broadcast(&world.start);
-    unlock();
+    _Px_WorldLock();
+    _Px_world.open = false;
+    _Px_world.ended = true;
+    pthread_cond_broadcast(&_Px_world.gate);
+    _Px_WorldRing();
+    pthread_cond_broadcast(&_Px_world.start);
+    _Px_WorldUnlock();
 }
 
 bool
 _Px_WorldEnded(void)
 {
-    lock();
-    bool ended = world.ended;
-    unlock();
+    _Px_WorldLock();
+    bool ended = _Px_world.ended;
+    _Px_WorldUnlock();
     return ended;
 }
