@@ -4,8 +4,8 @@ A row is what pxbench's rows are: bench, subject, unit, median, p10, p90,
 ratio_to, ratio, status, goal, met. A ratio is the median of the ratios within
 a round, so that a machine that slows down half way through does not move it.
 """
+import collections
 import math
-
 from statistics import median
 
 # bench, subject: what was promised, and which way is better. They are those of
@@ -51,10 +51,11 @@ def judge(row):
     return row
 
 
-def failed(bench, subject, reason):
+def failed(bench, subject, reason, other=""):
     return judge({"bench": bench, "subject": subject, "unit": "",
-                  "median": None, "p10": None, "p90": None, "ratio_to": "",
-                  "ratio": None, "status": "failed: " + reason})
+                  "median": None, "p10": None, "p90": None,
+                  "ratio_to": other, "ratio": None,
+                  "status": "failed: " + reason})
 
 
 def row_of(bench, subject, unit, values, other=None, others=None):
@@ -103,61 +104,71 @@ def table(head, lines):
                      for line in [head, rule, *lines]) + "\n"
 
 
+def cell(row):
+    """A failed row has a dash here and its reason below."""
+    ok = row and row["status"] == "ok"
+    return f"{row['ratio']:.3f}" if ok else "-"
+
+
 def by_program(rows, columns):
     """One line a program, its ratios in columns; the geomeans last."""
-    cells, names = {}, []
+    cells, names = {}, {}
     for row in rows:
         kind, _, name = row["bench"].rpartition(".")
-        if (kind, row["subject"]) in columns:
-            cells[kind, row["subject"], name] = row
-            if name not in names:
-                names.append(name)
-    names.sort(key="geomean".__eq__)
-    lines = []
-    for name in names:
-        line = [f"**{name}**" if name == "geomean" else name]
-        for kind, subject in columns:
-            row = cells.get((kind, subject, name))
-            ok = row and row["status"] == "ok"
-            line.append(f"{row['ratio']:.3f}" if ok else
-                        row["status"] if row else "-")
-        lines.append(line)
+        column = kind, row["subject"], row["ratio_to"]
+        if column in columns:
+            cells[column, name] = row
+            names[name] = None
+    lines = [[f"**{name}**" if name == "geomean" else name,
+              *(cell(cells.get((column, name))) for column in columns)]
+             for name in sorted(names, key="geomean".__eq__)]
     return table(["program", *columns.values()], lines)
 
 
+def failures(rows):
+    """Each reason once, with how many rows it has cost."""
+    reasons = collections.Counter(
+        row["status"] for row in rows if row["status"] != "ok"
+        and not row["bench"].endswith(".geomean"))
+    lines = [[reason, str(count)] for reason, count in reasons.items()]
+    return table(["rows that failed", "how many"], lines) if lines else ""
+
+
+# bench, subject, ratio to: what the column is called
 COLUMNS = {
-    ("main", "patched"): "main / stock",
-    ("context.small", "warm"): "small: context / main",
-    ("context.small", "cold"): "cold",
-    ("context.large", "warm"): "large: context / main",
-    ("context.large", "cold"): "cold",
+    ("main", "patched", "stock"): "main / stock",
+    ("context.small", "warm", "main"): "small: context / main",
+    ("context.small", "cold", "main"): "cold",
+    ("context.large", "warm", "main"): "large: context / main",
+    ("context.large", "cold", "main"): "cold",
 }
 
 SPEEDS = {
-    ("two", "contexts"): "2 contexts / 1",
-    ("net", "contexts"): "2 contexts / stock",
-    ("net", "processes"): "2 processes / stock",
-    ("net", "free-threaded"): "2 free threads / stock",
-    ("net-one", "free-threaded"): "1 free thread / stock",
+    ("two", "contexts", "one"): "2 contexts / 1",
+    ("net", "contexts", "stock"): "/ stock",
+    ("pair", "contexts", "processes"): "/ 2 processes",
+    ("pair", "contexts", "free-threaded"): "/ 2 free threads",
+    ("net", "processes", "stock"): "2 processes / stock",
+    ("net-one", "free-threaded", "stock"): "1 free thread / stock",
 }
 
 MEMORY = {
-    ("memory", "patched"): "main",
-    ("memory", "context"): "1 context",
-    ("memory", "contexts"): "2 contexts",
-    ("memory", "processes"): "2 processes",
-    ("memory", "free-threaded"): "2 free threads",
+    ("memory", "patched", "stock"): "main",
+    ("memory", "context", "stock"): "1 context",
+    ("memory", "contexts", "stock"): "2 contexts",
+    ("memory", "processes", "stock"): "2 processes",
+    ("memory", "free-threaded", "stock"): "2 free threads",
 }
 
 
 def plain_rows(rows, kinds):
     lines = []
     for row in rows:
-        if row["bench"].partition(".")[0] in kinds:
+        if (row["bench"].partition(".")[0] in kinds
+                and row["status"] == "ok"):
             ratio = (f"{number(row['ratio'])}x {row['ratio_to']}"
                      if row["ratio_to"] else "")
-            value = (f"{number(row['median'])} {row['unit']}"
-                     if row["status"] == "ok" else row["status"])
+            value = f"{number(row['median'])} {row['unit']}"
             lines.append([row["bench"], row["subject"], value, spread(row),
                           ratio])
     return table(["row", "subject", "median", "p10 - p90", "ratio"], lines)
@@ -183,4 +194,4 @@ def markdown(rows, about):
         "Small things; time for one:", "", plain_rows(rows, {"micro"}),
         "What a run that drops what it makes adds to the peak:", "",
         plain_rows(rows, {"bounded"}),
-        "**Goals**", "", goals(rows)])
+        failures(rows), "**Goals**", "", goals(rows)])

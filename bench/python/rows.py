@@ -48,7 +48,8 @@ class Rows:
         for program, pair in pairs.items():
             name = f"{bench}.{program}"
             if isinstance(pair, str):
-                self.rows.append(report.failed(name, subject, pair))
+                self.rows.append(report.failed(name, subject, pair,
+                                               other))
                 continue
             mine, theirs = (list(map(scale, values)) for values in pair)
             self.rows.append(report.row_of(name, subject, unit, mine, other,
@@ -58,14 +59,15 @@ class Rows:
             self.rows.append(report.geomean_row(bench, subject, other, ratios))
         else:
             self.rows.append(report.failed(f"{bench}.geomean", subject,
-                                           "a program failed"))
+                                           "a program failed", other))
 
     def one(self, bench, key, unit, scale, field, other=None):
         """A row of one sample's key, beside another subject's."""
         theirs = (key[0], other, key[2])
         reason = self.reason(key, *([theirs] if other else []))
         if reason:
-            self.rows.append(report.failed(bench, key[1], reason))
+            self.rows.append(report.failed(bench, key[1], reason,
+                                           other or ""))
             return
         others = self.values(theirs, field) if other else []
         self.rows.append(report.row_of(
@@ -106,6 +108,9 @@ class Rows:
             self.speed("two", who, "one", two, one, 2)
             self.speed("net", who, "stock", two, stock, 2)
             self.speed("net-one", who, "stock", one, stock, 1)
+        for peer in "processes", "free-threaded":
+            self.speed("pair", "contexts", peer, ("at-once-2", "contexts"),
+                       ("at-once-2", peer), 1)
 
     def memory(self):
         for subject, who in (("patched", "main"), ("context", "context"),

@@ -242,7 +242,8 @@ class Run:
         subjects = {who: self.start(kind)
                     for who, (_, kind) in self.POOLS.items()
                     if self.has(kind)}
-        self.micro_round(subjects)  # to warm
+        for _ in range(min(4, self.options.rounds)):  # to warm
+            self.micro_round(subjects)
         for key in [key for key in self.of if key[2] == ""]:
             del self.of[key]
         for _ in range(self.options.rounds * self.options.starts):

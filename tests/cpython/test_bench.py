@@ -20,7 +20,7 @@ class Bench(unittest.TestCase):
                 [sys.executable, "-B", str(BENCH / "run.py"), "--quick",
                  "--json", file.name, "--patched", sys.executable,
                  "--stock", sys.executable, "--free-threaded", sys.executable],
-                capture_output=True, text=True, timeout=120)
+                capture_output=True, text=True, timeout=300)
             rows = json.load(file) if done.returncode == 0 else []
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual({row["status"] for row in rows}, {"ok"})
