@@ -3,6 +3,7 @@ imports: it is there in the context, and main has seen nothing of it.
 
 Run by the patched interpreter: python tests/cpython/test_own.py
 """
+import base64
 import codecs
 import contextlib
 import ctypes
@@ -12,6 +13,7 @@ import io
 import ipaddress
 import os
 import pickle
+import pkgutil
 import random
 import struct
 import subprocess
@@ -274,6 +276,15 @@ class CacheTest(Case):
             self.assertEqual(in_context(body), ["9:00:00", "2:00:00", "9:00:00"])
         with self.assertRaises(parallel.ParallelError):
             in_context(zoneinfo.ZoneInfo.clear_cache)
+
+    def test_tables(self):
+        def body():
+            text = bytes(range(40))
+            return [base64.b85decode(base64.b85encode(text)) == text,
+                    base64.a85decode(base64.a85encode(text)) == text,
+                    base64.b32decode(base64.b32encode(text)) == text,
+                    pkgutil.resolve_name("os:path.join") is os.path.join]
+        self.assertEqual(in_context(body), [True] * 4)
 
     def test_networks(self):
         def body():
