@@ -37,8 +37,8 @@ struct _Px_world _Px_world = {.mutex = PTHREAD_MUTEX_INITIALIZER,
 /* ---- the coordinator's work ----------------------------------------------- */
 
 /* Tasks of which no worker could go on are no reason to take the GIL. */
-static bool
-work_for_coordinator(void)
+bool
+_Px_WorldHasWorkLocked(void)
 {
     bool some_can_run =
         _Px_world.active >
@@ -48,8 +48,8 @@ work_for_coordinator(void)
            (_Px_world.over_count > 0 || _Px_world.asking > 0 || some_can_run);
 }
 
-static void
-wake_coordinator(void)
+void
+_Px_WorldWakeLocked(void)
 {
     if (_Px_WorldHasWorkLocked()) {
         pthread_cond_signal(&_Px_world.start);
