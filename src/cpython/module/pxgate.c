@@ -161,11 +161,16 @@ this_worker(void)
     return (px_worker *)(void *)((char *)_Px_here.cx - offsetof(px_worker, cx));
 }
 
+/* These two come in pairs, but where code about to be refused swaps thread
+ * states. */
 void
 _Px_Detach(void)
 {
+    px_worker *worker = this_worker();
     _Px_WorldLock();
-    stop_here(this_worker(), PX_BLOCKED);
+    if (worker->place == PX_INSIDE) {
+        stop_here(worker, PX_BLOCKED);
+    }
     _Px_WorldUnlock();
 }
 
@@ -173,8 +178,11 @@ void
 _Px_Attach(void)
 {
     int error = errno;
+    px_worker *worker = this_worker();
     _Px_WorldLock();
-    go_on(this_worker());
+    if (worker->place == PX_BLOCKED) {
+        go_on(worker);
+    }
     _Px_WorldUnlock();
     errno = error;
 }
