@@ -2,8 +2,10 @@
 
 Run by the patched interpreter: python tests/cpython/test_executor.py
 """
+import ast
 import asyncio
 import concurrent.futures as futures
+import inspect
 import os
 import signal
 import subprocess
@@ -12,6 +14,7 @@ import textwrap
 import threading
 import time
 import traceback
+import types
 import unittest
 import warnings
 
@@ -318,6 +321,45 @@ class Calls(Case):
         self.assertIsInstance(self.executor.submit(body).exception(10),
                               ZeroDivisionError)
         self.assertEqual(seen, ["before"])
+
+
+# ---- the module ------------------------------------------------------------
+
+class Module(Case):
+    def test_timeouts(self):
+        parallel.submit_work(divide, 1)
+        self.assertTrue(parallel.run_once(float("inf")))
+        for timeout in (0, -1, 1e300, 2**70):
+            self.assertFalse(parallel.run_once(timeout))
+        with self.assertRaises(ValueError):
+            parallel.run_once(float("nan"))
+        with self.assertRaises(TypeError):
+            parallel.run_once("soon")
+
+    def test_stubs(self):
+        """They tell of all that there is, with the same parameters."""
+        with open(parallel.__file__ + "i") as file:
+            stubs = ast.parse(file.read())
+        functions = {node.name: [arg.arg for arg in node.args.args]
+                     for node in stubs.body
+                     if isinstance(node, ast.FunctionDef)}
+        named = {target.id: ast.literal_eval(node.value) for node in stubs.body
+                 if isinstance(node, ast.Assign) for target in node.targets
+                 if target.id == "__all__"}
+        self.assertEqual(named["__all__"], parallel.__all__)
+        classes = {node.name for node in stubs.body
+                   if isinstance(node, ast.ClassDef)}
+        self.assertEqual(classes | set(functions) | {"Executor"},
+                         set(parallel.__all__))
+        for name, parameters in functions.items():
+            function = getattr(parallel, name)
+            if isinstance(function, types.FunctionType):
+                self.assertEqual(list(inspect.signature(function).parameters),
+                                 parameters, name)
+
+    def test_documented(self):
+        for name in parallel.__all__:
+            self.assertTrue(getattr(parallel, name).__doc__, name)
 
 
 # ---- signals, forks, the end -----------------------------------------------

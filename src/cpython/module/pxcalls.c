@@ -40,8 +40,8 @@ _Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds)
         return NULL;
     }
     _Px_WorldAsk(worker);
-    if (worker
-            ->failed) { /* raising changes an exception: have one of our own */
+    if (worker->failed) {
+        /* raising changes an exception, so it takes one of our own */
         PyErr_SetRaisedException(_Px_PromoteException(worker->answer));
         return NULL;
     }

@@ -67,6 +67,7 @@ PyTime_t _Px_StopAfter = 20 * 1000000;
 /* What GilTaken() asks, which may not lock: it changes with the GIL. */
 static int some_stopped;
 
+static bool watches_forks;
 static int forked;     /* this is the child of a fork: the workers are gone */
 static size_t strange; /* GIL acquisitions by contexts: there are none */
 
@@ -394,9 +395,11 @@ _Px_WorldAwaitWork(void)
 
 /* ---- beginning and end --------------------------------------------------- */
 
+/* Another thread may have held the mutex. */
 static void
 after_fork_in_child(void)
 {
+    (void)pthread_mutex_init(&_Px_world.mutex, NULL);
     __atomic_store_n(&forked, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&some_stopped, 0, __ATOMIC_RELAXED);
     trust_counts();
@@ -415,7 +418,9 @@ _Px_WorldBegin(px_worker *workers, unsigned count)
     _Px_world.workers = workers;
     _Px_world.worker_count = count;
     _Px_WorldUnlock();
-    (void)pthread_atfork(NULL, NULL, after_fork_in_child);
+    if (!watches_forks) {
+        watches_forks = pthread_atfork(NULL, NULL, after_fork_in_child) == 0;
+    }
 }
 
 void

@@ -76,6 +76,12 @@ def _as_arguments(args):
     return args if type(args) is tuple else (args,)
 
 
+def _milliseconds(timeout):
+    if timeout is None:
+        return -1
+    return int(min(max(timeout * 1000, 0), 2**62))
+
+
 def submit_work(func, args=None, kwds=None, callback=None, errback=None):
     """Call func in a context: with args if that is a tuple, else func(args).
 
@@ -92,11 +98,12 @@ def run_once(timeout=None):
     """Let contexts run until one is over; True if one was.
 
     Raises the first exception that was not raised yet. timeout is in
-    seconds; None waits for as long as there is something to do.
+    seconds; None waits for as long as there is something to do. Callbacks in
+    flight end before it returns, but when the time is over.
     """
     if not _submitted:
         raise NoEventsError("run_once() before anything was submitted")
-    return _parallel.run_once(-1 if timeout is None else int(timeout * 1000))
+    return _parallel.run_once(_milliseconds(timeout))
 
 
 def run():

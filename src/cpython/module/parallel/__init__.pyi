@@ -1,0 +1,53 @@
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from .executor import Executor as Executor
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+__all__ = [
+    "Executor",
+    "ParallelError",
+    "PersistenceError",
+    "UnprotectedError",
+    "NoEventsError",
+    "active_count",
+    "call_from_main_thread",
+    "call_from_main_thread_and_wait",
+    "is_active",
+    "is_parallel_thread",
+    "memory_stats",
+    "run",
+    "run_once",
+    "set_memory_limit",
+    "set_stop_after",
+    "submit_work",
+    "thread_seq_id",
+]
+
+class ParallelError(RuntimeError): ...
+class UnprotectedError(ParallelError): ...
+class PersistenceError(ParallelError): ...
+class NoEventsError(ParallelError): ...
+
+def submit_work(
+    func: Callable[..., Any],
+    args: Any = None,
+    kwds: Mapping[str, Any] | None = None,
+    callback: Callable[[Any], None] | None = None,
+    errback: Callable[[_ErrorInfo], None] | None = None,
+) -> None: ...
+def run_once(timeout: float | None = None) -> bool: ...
+def run() -> None: ...
+def call_from_main_thread(func: Callable[_P, Any]) -> Callable[_P, Any]: ...
+def call_from_main_thread_and_wait(func: Callable[_P, _R]) -> Callable[_P, _R]: ...
+def is_active() -> bool: ...
+def active_count() -> int: ...
+def is_parallel_thread() -> bool: ...
+def thread_seq_id() -> int: ...
+def memory_stats() -> dict[str, int]: ...
+def set_memory_limit(count: int | None, /) -> None: ...
+def set_stop_after(seconds: float, /) -> None: ...
