@@ -29,6 +29,11 @@ import _parallel
 import parallel
 
 
+# Whoever starts a test in the background has it ignore Ctrl-C, and so would the
+# interpreters that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def in_context(func, *args):
     """What func(*args) returns or raises in a context."""
     seen = []

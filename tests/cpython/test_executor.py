@@ -22,6 +22,11 @@ import _parallel
 import parallel
 
 
+# Whoever starts a test in the background has it ignore Ctrl-C, and so would the
+# interpreters that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def spin(seconds):
     """Busy for so long, by this thread's own clock."""
     end = time.thread_time() + seconds
