@@ -332,6 +332,7 @@ class Calls(Case):
 
 class Module(Case):
     def test_timeouts(self):
+        parallel.run()  # what was over in other tests
         parallel.submit_work(divide, 1)
         self.assertTrue(parallel.run_once(float("inf")))
         for timeout in (0, -1, 1e300, 2**70):
