@@ -733,6 +733,22 @@ class Work(unittest.TestCase):
         with self.assertRaises(TypeError):
             parallel.set_memory_limit("much")
 
+    def test_setters_of_classes_in_c(self):
+        def function():
+            pass
+        place = decimal.Context(prec=5)
+
+        def rename():
+            function.__name__ = "spoilt"
+
+        def widen():
+            place.prec = 6
+        for body in rename, widen:
+            parallel.submit_work(body)
+            with self.assertRaises(parallel.UnprotectedError):
+                parallel.run()
+        self.assertEqual((function.__name__, place.prec), ("function", 5))
+
     def test_main_lives_on(self):
         data = {str(i): [i] for i in range(1000)}
         for _ in range(20):
