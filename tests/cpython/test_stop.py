@@ -192,7 +192,7 @@ class Turns(Case):
         with self.meeting:
             self.assertFalse(future.done())
             for other in [self.submit(divmod, 7, 2) for _ in range(3)]:
-                if os.cpu_count() > 1:
+                if os.process_cpu_count() > 1:
                     self.assertEqual(other.result(20), (3, 1))
         self.assertIsNone(future.result(20))
 

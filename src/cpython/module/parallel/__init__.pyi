@@ -8,26 +8,6 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
-__all__ = [
-    "Executor",
-    "ParallelError",
-    "PersistenceError",
-    "UnprotectedError",
-    "NoEventsError",
-    "active_count",
-    "call_from_main_thread",
-    "call_from_main_thread_and_wait",
-    "is_active",
-    "is_parallel_thread",
-    "memory_stats",
-    "run",
-    "run_once",
-    "set_memory_limit",
-    "set_stop_after",
-    "submit_work",
-    "thread_seq_id",
-]
-
 class ParallelError(RuntimeError): ...
 class UnprotectedError(ParallelError): ...
 class PersistenceError(ParallelError): ...
