@@ -181,11 +181,17 @@ leg_cpython() {
     sh src/cpython/tools/build.sh --no-install
     python=build/cpython-src/build/objects/python
     "$python" tests/cpython/test_contexts.py
+    "$python" tests/cpython/test_own.py
     "$python" tests/cpython/test_executor.py
+    "$python" tests/cpython/test_stop.py
     "$python" tests/cpython/test_examples.py
     "$python" tests/cpython/test_guard.py
+    "$python" tests/cpython/test_compare.py
+    "$python" tests/cpython/test_bench.py
+    # In the background of a shell Ctrl-C is ignored, which CPython's own tests of
+    # it do not bear.
     # shellcheck disable=SC2086 # a list
-    "$python" -m test -j 2 --timeout 300 $cpython_own
+    env --default-signal=INT "$python" -m test -j 2 --timeout 300 $cpython_own
 }
 
 # Run one leg; what it prints is kept in build/log.

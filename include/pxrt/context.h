@@ -84,7 +84,7 @@ typedef struct px_error {
     int line;
     /** The host's own value, such as an exception object, or NULL. */
     void *payload;
-    /** The context that failed. */
+    /** The context that failed; NULL when there was none, see px_failed_fn. */
     px_context *context;
 } px_error;
 

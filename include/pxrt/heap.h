@@ -370,6 +370,11 @@ typedef struct px_range_options {
     /** Resident bytes of released windows kept for reuse, in the whole process;
      *  default 64 MB. */
     size_t cache_bytes;
+    /** Core dumps hold the memory of so many heaps (a context has two);
+     *  default 8192, 0: of none. Each costs up to two of the mappings that a
+     *  process may have, some 65,530 (vm.max_map_count). No bound, and no cost,
+     *  where memory is committed on demand. */
+    size_t dumped_heaps;
 } px_range_options;
 
 /** Set every option to its default. @thread caller */

@@ -39,7 +39,13 @@ typedef int (*px_run_fn)(px_context *cx, void *arg);
 
 /** A failure callback: runs in the same context as the failed one, with the
  *  recorded error. 0 or more: dealt with, the work counts as complete;
- * negative: the error (a new px_fail() replaces it) goes to the main thread. */
+ *  negative: the error (a new px_fail() replaces it) goes to the main thread.
+ *
+ *  @p cx is NULL if no context could be made for submitted work, mostly for
+ *  lack of memory: then neither @c run nor @c done has run, and this is called
+ *  instead, on the worker, with no context current. There it may do what any
+ *  thread may; it has no heap, and cannot replace the error. Timers, and the
+ *  connections of a server, have a context before they have callbacks. */
 typedef int (*px_failed_fn)(px_context *cx, const px_error *error, void *arg);
 
 /** Options of px_runtime_create(). Call px_runtime_options_init() first. */
@@ -117,8 +123,9 @@ typedef struct px_work_options {
     /** Runs after @c run succeeded, in the same context; may fail like it.
      *  Default NULL. */
     px_run_fn done;
-    /** Runs after run or done failed, or the work was cancelled; default NULL:
-     *  the error goes to main. */
+    /** Runs after run or done failed, the work was cancelled, or no context
+     *  could be made for it (see px_failed_fn); default NULL: the error goes to
+     *  main. */
     px_failed_fn failed;
     /** Where to put a handle for px_work_cancel(); default NULL: none. */
     px_work **handle;
@@ -127,7 +134,11 @@ typedef struct px_work_options {
 /** Set every option to its default. @thread caller */
 PX_API void px_work_options_init(px_work_options *options);
 
-/** Run @p run(cx, @p arg) in a context of its own, on some worker.
+/** Run @p run(cx, @p arg) in a context of its own, on some worker. Work that was
+ *  accepted ends in one of three ways: run, and then done, succeed; or failed is
+ *  called, once; or, without failed, the error goes to main (when the runtime is
+ *  released, nowhere). So a host that gives failed can count what is over, in
+ *  the last of its callbacks, and needs no px_run_once() for it.
  *  @return 0; PX_EINVAL (NULL); PX_ENOMEM; PX_ECLOSED (being released);
  *          PX_EFORKED.
  *  @thread any, callbacks included

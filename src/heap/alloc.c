@@ -9,8 +9,7 @@
  *
  * Threads: the heap's owner.
  */
-#include "heap/annotate.h"
-#include "heap/layout.h"
+#include "heap/header.h"
 
 #include <stdio.h>
 
@@ -63,7 +62,8 @@ take_any(px_heap *heap, size_t bytes, size_t alignment)
 void *
 px_heap_alloc_slow(px_heap *heap, size_t bytes)
 {
-    return take_any(heap, bytes, 16);
+    void *block = px__sized_take_small(heap, bytes);
+    return block ? block : take_any(heap, bytes, 16);
 }
 
 void *

@@ -125,12 +125,22 @@ px__note_close(void *at, size_t bytes)
 
 /* Overwriting makes a use after rollback visible where no sanitizer watches. */
 static inline void
+px__overwrite(void *at, size_t bytes)
+{
+#if defined(PXRT_DEBUG)
+    memset(at, PX_DROPPED_BYTE, bytes);
+#endif
+    (void)at;
+    (void)bytes;
+}
+
+static inline void
 px__note_drop(void *at, size_t bytes)
 {
 #if defined(PXRT_DEBUG)
     px__note_defined(at, bytes);
-    memset(at, PX_DROPPED_BYTE, bytes);
 #endif
+    px__overwrite(at, bytes);
     px__note_close(at, bytes);
 }
 

@@ -31,11 +31,18 @@ px__header_tag(const char *at)
     return ((uintptr_t)at * 0x9E3779B97F4A7C15u) >> PX_TAG_SHIFT;
 }
 
+/* Of a heap that no sanitizer watches. */
+static inline void
+px__header_put(char *at, size_t span, enum px__block_kind kind)
+{
+    *(uint64_t *)(void *)at = px__header_tag(at) << PX_TAG_SHIFT | span | kind;
+}
+
 static inline void
 px__header_set(char *at, size_t span, enum px__block_kind kind)
 {
     px__note_defined(at, PX_HEADER);
-    *(uint64_t *)(void *)at = px__header_tag(at) << PX_TAG_SHIFT | span | kind;
+    px__header_put(at, span, kind);
 }
 
 /* Bytes from this header to the next one; 0 when there is no header here. */
@@ -60,6 +67,9 @@ px__span_usable(size_t span)
 {
     return span - PX_HEADER - PX_REDZONE;
 }
+
+/* sized.c: a block the short way, for most; NULL: take the long one. */
+void *px__sized_take_small(px_heap *heap, size_t bytes);
 
 /* sized.c: the list for blocks of @span bytes; PX_LISTS when there is none. */
 unsigned px__list_of(size_t span);

@@ -31,7 +31,7 @@ enum px__heap_mode {
 
 /* Freed blocks of each size, see sized.c. A list is circular and known by its
  * last block, so that two lists are joined by one exchange. */
-enum { PX_LISTS = 56 };
+enum { PX_LISTS = 116 };
 
 typedef struct px__lists {
     struct px__free_block *last[PX_LISTS];

@@ -47,7 +47,9 @@ enum {
     /* Fewer units than this are not worth starting with. */
     UNITS_MIN = 16,
     /* A range holds at least so many windows of the default size. */
-    WINDOWS_MIN = 64
+    WINDOWS_MIN = 64,
+    /* A quarter of the mappings that a process may have. */
+    DUMPED_HEAPS = 8192
 };
 
 struct px__range px__range;
@@ -86,6 +88,7 @@ px_range_options_init(px_range_options *options)
     options->reserve_bytes = 16384 * GB;
 #endif
     options->cache_bytes = (size_t)64 << 20;
+    options->dumped_heaps = DUMPED_HEAPS;
 }
 
 /* Reserve @bytes in the way wanted, or else in the one that costs no commit. */
@@ -151,6 +154,7 @@ publish(char *base, size_t bytes, uintptr_t *owners,
     px__range.on_valgrind = px__note_valgrind();
     px__range.no_large_pages = options->no_large_pages;
     px__range.cache_bytes = options->cache_bytes;
+    px__range.dumped_heaps = options->dumped_heaps;
     px__range.default_window_bytes = default_window(bytes);
     px__range.default_class =
         (unsigned)__builtin_ctzll(px__range.default_window_bytes);
@@ -185,6 +189,8 @@ start_locked(px_range_options *options)
         px__vm_release(base, bytes);
         return PX_ENOMEM;
     }
+    if (!options->commit_on_demand)
+        (void)px__vm_dump(base, bytes, false); /* see dump.c */
     carve.descriptors = descriptors;
     publish(base, bytes, owners, options);
     return 0;

@@ -39,6 +39,7 @@ struct px__range {
     bool on_valgrind;
     size_t page_bytes;
     size_t cache_bytes;
+    size_t dumped_heaps;
     size_t default_window_bytes; /* a power of two */
     unsigned default_class;      /* its log2 */
 };

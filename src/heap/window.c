@@ -35,6 +35,7 @@
 
 #include "base/assert.h"
 #include "heap/annotate.h"
+#include "heap/dump.h"
 #include "platform/thread.h"
 #include "platform/vm.h"
 
@@ -134,6 +135,7 @@ shrink(px__run *run, char *end)
     char *from = end == run->lo ? px__chunk_floor(end) : end;
     px__note_open(from, (size_t)(run->committed - from));
     px__vm_purge(from, (size_t)(run->committed - from), px__range.commit_later);
+    px__dump_cut(run, end);
     run->committed = end;
     if (run->dirty > end)
         run->dirty = end;
@@ -155,6 +157,7 @@ static void
 drop_run(px__run *run)
 {
     px__window_shrink(run, run->lo);
+    px__dump_drop(run);
     run_init(run, NULL);
 }
 
@@ -191,6 +194,7 @@ px__window_extend(px__window *window, px__run *run, char *end)
             return PX_ENOMEM;
     }
     px__note_close(run->committed, (size_t)(end - run->committed));
+    px__dump_cover(run, end);
     run->committed = end;
     px__window_own(window, run);
     return 0;
@@ -245,7 +249,7 @@ static void
 window_purge(px__window *window)
 {
     px__window_shrink(&window->run[0], window->run[0].lo);
-    drop_run(&window->run[1]);
+    px__window_shrink(&window->run[1], window->run[1].lo);
     window->parked = 0; /* W5 */
     window->kept = 0;
 }

@@ -21,6 +21,7 @@ typedef struct px__run {
     char *committed; /* multiple of a page */
     char *dirty;     /* lo <= dirty <= committed, whatever the page size */
     char *owned;     /* owner words are set up to here; multiple of a unit */
+    char *dumped;    /* core dumps hold it up to here, see dump.c; or NULL */
     size_t large_wanted; /* bytes of whole chunks, ... */
     size_t large_granted;
     int large_reason; /* ... enum px_page_reason of the latest refusal */

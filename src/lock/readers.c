@@ -110,6 +110,7 @@ px__reader_tell_writers(px__reader_record *r)
 {
     px__add_release(&r->leaves, 1); /* S3; pairs with sleep_for_slot() */
     px__unpark_all(&r->leaves);
+    px__spin_give_way();
 }
 
 /* Sequentially consistent: the writer's half of B1 and B2 in biased.c. */

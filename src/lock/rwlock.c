@@ -28,7 +28,8 @@
  *       it took had cleared the bit for all of them; others may still sleep
  *   W7  nobody relies on a wake having woken somebody (P3 of platform/park.h):
  *       after a writer was perhaps woken, waiting readers are woken as well. A
- *       writer that is really there competes with them, and wins often enough
+ *       writer that is really there competes with them, and wins often enough:
+ *       who has woken somebody gives way to him
  *
  * The step names (RL1, WL3, ...) are those of tests/model/rwlock.pml.
  *
@@ -158,6 +159,7 @@ px__rwlock_wake(px_rwlock *lock, uint32_t state)
     if (state == WRITERS_WAIT) {
         if (px__cas(&lock->state, &state, 0, __ATOMIC_RELAXED)) { /* U1 */
             wake_writer(lock);
+            px__spin_give_way();
             return;
         }
     }
@@ -168,8 +170,10 @@ px__rwlock_wake(px_rwlock *lock, uint32_t state)
         state = READERS_WAIT; /* W7: go on as if nobody had been there */
     }
     if (state == READERS_WAIT &&
-        px__cas(&lock->state, &state, 0, __ATOMIC_RELAXED)) /* U5 */
-        px__unpark_all(&lock->state);                       /* U6 */
+        px__cas(&lock->state, &state, 0, __ATOMIC_RELAXED)) { /* U5 */
+        px__unpark_all(&lock->state);                         /* U6 */
+        px__spin_give_way();
+    }
 }
 
 void(px_rwlock_read_unlock)(px_rwlock *lock)

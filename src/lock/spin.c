@@ -49,3 +49,9 @@ px__spin_back_off(void)
 {
     pause_for(BACK_OFF);
 }
+
+void
+px__spin_give_way(void)
+{
+    px__thread_yield();
+}

@@ -32,4 +32,11 @@ bool px__spin_more(px__spin *spin);
 /* Pause after a lost race, whether or not it is worth it to spin on. */
 void px__spin_back_off(void);
 
+/* After waking who waits for what was just left: let him run. With more threads
+ * than CPUs he is queued behind the one that wakes him, who would take the lock
+ * again and again for the rest of his time slice; and he has slept too briefly
+ * for the scheduler to prefer him. One system call, after another. Any thread.
+ */
+void px__spin_give_way(void);
+
 #endif

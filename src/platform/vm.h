@@ -42,6 +42,11 @@ int px__vm_commit(void *lo, size_t bytes);
  */
 void px__vm_purge(void *lo, size_t bytes, bool decommit);
 
+/* Whether core dumps are to hold memory that is usable without a commit; they do
+ * by default. Slow dumps and many bounds: see heap/dump.c. False when refused,
+ * and as before. */
+bool px__vm_dump(void *lo, size_t bytes, bool wanted);
+
 /* Give back what px__vm_reserve() returned. */
 void px__vm_release(void *lo, size_t bytes);
 

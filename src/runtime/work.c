@@ -10,14 +10,17 @@
  *       in the queue, and the worker that finds it there runs its failed
  *   K2  two references: the runtime's until the context is freed, the handle's
  *   K3  no context for the work (out of memory): its error lies in the record,
- *       and its callbacks do not run, since there is nowhere to run them
- *
+ *       and its failed callback runs without a context. So a host that gives one
+ *       hears of each piece of work once, and may count on it
  *   K4  records that main lets go of are kept for what main submits next, up to
  *       SPARE_MOST (2 MB): both ends are main's, so that costs no locked
  *       operation, and a sixth of malloc's and free's instructions
  *
  * Making the context at the begin, not at the submission, keeps a million
  * waiting items at the size of their records.
+ *
+ * Rejected: a context in reserve for the failed callback of K3 (one for each
+ * worker, and gone when the callback retains it: the same case is left over).
  */
 #include "runtime/work.h"
 
@@ -44,7 +47,7 @@ struct px_work {
             px_failed_fn failed;
             void *arg;
         };
-        px_error stillborn; /* K3: instead of the callbacks */
+        px_error stillborn; /* K3: in the place of the callbacks */
     };
 };
 
@@ -102,12 +105,17 @@ bear(px_work *w)
     return 0;
 }
 
+/* K3. Here a new error has no place to lie in: what failed does not deal with
+ * goes to main as it is. */
 static void
-report_stillborn(px_work *w, int code)
+settle_stillborn(px_work *w, int code)
 {
+    px_failed_fn failed = w->failed;
+    void *arg = w->arg;
     w->stillborn =
         (px_error){.code = code, .message = px_strerror(code), .file = NULL};
-    px__freedom_post(&w->strand, true);
+    bool dealt_with = failed && failed(NULL, &w->stillborn, arg) >= 0;
+    px__freedom_post(&w->strand, !dealt_with);
 }
 
 /* Messages that were posted to the context while it ran are part of its work.
@@ -154,7 +162,7 @@ run_work(px__strand *s)
     }
     int status = bear(w);
     if (status) {
-        report_stillborn(w, status);
+        settle_stillborn(w, canceled ? PX_ECANCELED : status);
         return;
     }
     (void)px__settle(s->cx, call(w, canceled), w->failed, w->arg);

@@ -16,6 +16,7 @@ as soon as nothing refers to them, which many of these tests are about.
     reports                                              setUp, method, tearDown,
               writes one line a method               <-  doCleanups; returns text
 
+The child imports the library's modules in C beforehand, as any program must.
 The instance is made in the context, since what a method keeps in self would be
 a change of a main-owned object; so setUp and tearDown, which do little else,
 run there as well. What belongs to a class or to the module is main's.
@@ -37,6 +38,9 @@ trapped, the run is void: it would have counted what it did not test.
 """
 import argparse
 import collections
+import importlib
+import importlib.machinery
+import importlib.util
 import json
 import os
 import re
@@ -49,6 +53,7 @@ import traceback
 import unittest
 
 OUTCOMES = ("ok", "trapped", "failed", "crashed", "stray", "skipped")
+TESTING_IN_C = ["_testcapi", "_testinternalcapi"]
 SILENCE_S = 40  # a method that takes longer is taken for hung
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -268,11 +273,24 @@ class Child:
         return ("skipped", "on the main side, too: " + here[1], here[2])
 
 
+def prepare():
+    """What a program does before it uses contexts: import what is in C. And
+    what test.support keeps in a global once it was asked."""
+    from test import support
+    from test.support import script_helper
+    for name in sorted(sys.stdlib_module_names) + TESTING_IN_C:
+        spec = importlib.util.find_spec(name)
+        if spec and isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
+            importlib.import_module(name)
+    script_helper.interpreter_requires_environment()
+    support.use_resources = []
+    return support
+
+
 def child(module, report_path, wanted, warm, counted):
     global parallel
     import parallel
-    from test import support
-    support.use_resources = []
+    support = prepare()
     if counted:
         parallel._parallel.set_young_bytes(0)
     support.verbose = False

@@ -2,8 +2,10 @@
 
 Run by the patched interpreter: python tests/cpython/test_executor.py
 """
+import ast
 import asyncio
 import concurrent.futures as futures
+import inspect
 import os
 import signal
 import subprocess
@@ -12,6 +14,7 @@ import textwrap
 import threading
 import time
 import traceback
+import types
 import unittest
 import warnings
 
@@ -19,18 +22,16 @@ import _parallel
 import parallel
 
 
+# Whoever starts a test in the background has it ignore Ctrl-C, and so would the
+# interpreters that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def spin(seconds):
     """Busy for so long, by this thread's own clock."""
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         pass
-
-
-def span(seconds):
-    """When it began and ended."""
-    begin = time.monotonic()
-    spin(seconds)
-    return begin, time.monotonic()
 
 
 def divide(a, b=1):
@@ -86,7 +87,7 @@ class Coordinator(Case):
         self.run_while(lambda future: future.result(10))
 
     def test_in_sleep(self):
-        self.run_while(lambda future: time.sleep(0.3))
+        self.run_while(lambda future: wait_for(future.done))  # by sleeping
 
     def test_in_select(self):
         def wait(future):
@@ -121,12 +122,19 @@ class Coordinator(Case):
             time.sleep(0)
         self.assertGreater(turns, 5)
 
-    @unittest.skipIf(os.cpu_count() < 2, "needs two CPUs")
+    @unittest.skipIf(os.process_cpu_count() < 2, "one CPU, one worker")
     def test_callbacks_overlap(self):
-        work = [self.executor.submit(span, 0.2) for _ in range(2)]
-        time.sleep(0.3)
-        (a, b), (c, d) = (f.result(10) for f in work)
-        self.assertLess(max(a, c), min(b, d))
+        """Each waits for the other."""
+        first, second = os.pipe(), os.pipe()
+
+        def meet(send, receive):
+            os.write(send, b"x")
+            return os.read(receive, 1)
+        work = [self.executor.submit(meet, first[1], second[0]),
+                self.executor.submit(meet, second[1], first[0])]
+        self.assertEqual([f.result(10) for f in work], [b"x", b"x"])
+        for fd in first + second:
+            os.close(fd)
 
     def test_run_in_other_threads(self):
         seen = []
@@ -318,6 +326,42 @@ class Calls(Case):
         self.assertIsInstance(self.executor.submit(body).exception(10),
                               ZeroDivisionError)
         self.assertEqual(seen, ["before"])
+
+
+# ---- the module ------------------------------------------------------------
+
+class Module(Case):
+    def test_timeouts(self):
+        parallel.run()  # what was over in other tests
+        parallel.submit_work(divide, 1)
+        self.assertTrue(parallel.run_once(float("inf")))
+        for timeout in (0, -1, 1e300, 2**70):
+            self.assertFalse(parallel.run_once(timeout))
+        with self.assertRaises(ValueError):
+            parallel.run_once(float("nan"))
+        with self.assertRaises(TypeError):
+            parallel.run_once("soon")
+
+    def test_stubs(self):
+        """They tell of all that there is, with the same parameters."""
+        with open(parallel.__file__ + "i") as file:
+            stubs = ast.parse(file.read())
+        functions = {node.name: [arg.arg for arg in node.args.args]
+                     for node in stubs.body
+                     if isinstance(node, ast.FunctionDef)}
+        classes = {node.name for node in stubs.body
+                   if isinstance(node, ast.ClassDef)}
+        self.assertEqual(classes | set(functions) | {"Executor"},
+                         set(parallel.__all__))
+        for name, parameters in functions.items():
+            function = getattr(parallel, name)
+            if isinstance(function, types.FunctionType):
+                self.assertEqual(list(inspect.signature(function).parameters),
+                                 parameters, name)
+
+    def test_documented(self):
+        for name in parallel.__all__:
+            self.assertTrue(getattr(parallel, name).__doc__, name)
 
 
 # ---- signals, forks, the end -----------------------------------------------

@@ -259,13 +259,13 @@ case_stats_refuse_a_larger_hunk() {
     refuses 'over 25: add-lines.patch: b/Objects/one.c' stats
 }
 
-# So many changed lines are allowed in hunks of two; 71 files are not.
+# So many changed lines are allowed in hunks of two; 101 files are not.
 case_stats_refuse_too_many_files() {
-    for number in $(seq 69); do
+    for number in $(seq 99); do
         printf -- '--- a/%d\n+++ b/%d\n@@ -1 +1 @@\n-a\n+b\n' "$number" "$number"
     done >"$patches/many.patch"
     echo many.patch >>"$patches/series"
-    refuses '71 existing files, of 70' stats
+    refuses '101 existing files, of 100' stats
 }
 
 case_build_refuses_what_makes_no_sense() {

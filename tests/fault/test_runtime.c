@@ -108,6 +108,32 @@ work_of_all_kinds(void)
     return house_run_and_close();
 }
 
+static unsigned
+told(void)
+{
+    return px__load_acquire(&house.done) + px__load_acquire(&house.handled);
+}
+
+/* A host that waits for its work by what its callbacks have told it: none of
+ * them may end unheard, not even for want of a context, and no error is main's.
+ */
+static int
+work_counted_by_the_host(void)
+{
+    if (house_open())
+        return house.status;
+    for (int i = 0; i < 3; i++)
+        submit(fill, finish, deal_with);
+    while (told() < house.accepted) {
+        int status = px_run_once(house.rt, -1, NULL);
+        if (status < 0 || (status == 0 && told() < house.accepted)) {
+            house_close();
+            return LOST_SOMETHING;
+        }
+    }
+    return house_run_and_close();
+}
+
 /* Each makes two more, to a depth that comes with the argument. A child that is
  * refused is no failure of its parent. */
 static int
@@ -209,8 +235,12 @@ stop_and_release(void)
 {
     if (house_open())
         return house.status;
-    for (int i = 0; i < 10; i++)
-        submit(i == 5 ? stop_it : fill_and_finish, NULL, deal_with);
+    for (int i = 0; i < 10; i++) {
+        if (i == 5) /* if it fails, then its error stops px_run() */
+            submit(stop_it, NULL, NULL);
+        else
+            submit(fill_and_finish, NULL, deal_with);
+    }
     house_note(px_submit_timer(house.rt, 100000, 0, fill, NULL, NULL, NULL));
     if (house.accepted < 10)
         house_note(px_stop(house.rt)); /* that work may be the one refused */
@@ -280,6 +310,10 @@ work__ends_once__whatever_fails(void **state)
     assert_fault_torture(work_of_all_kinds);
     with(2, false);
     assert_fault_torture(nested_work);
+    assert_fault_torture(work_counted_by_the_host);
+    with(2, true);
+    assert_fault_torture(work_counted_by_the_host);
+    with(2, false);
     assert_fault_torture(work_under_a_quota);
 }
 

@@ -42,6 +42,11 @@ px__spin_back_off(void)
 {
 }
 
+void
+px__spin_give_way(void)
+{
+}
+
 int64_t
 px__now_ns(void)
 {

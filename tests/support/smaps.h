@@ -17,7 +17,21 @@ struct smaps {
     size_t large_bytes; /* of these on large pages */
     size_t kept_small;  /* mappings with MADV_NOHUGEPAGE */
     size_t advised;     /* mappings with MADV_HUGEPAGE */
+    size_t dumped;      /* mappings that a core dump holds */
+    size_t dumped_bytes;
+    size_t seams;      /* neighbours of which it holds one */
+    size_t last_bytes; /* the latest mapping */
+    bool last_dumped;
 };
+
+static inline void
+smaps_take_dumped(struct smaps *sum, bool dumped)
+{
+    sum->seams += sum->mappings > 1 && dumped != sum->last_dumped;
+    sum->dumped += dumped;
+    sum->dumped_bytes += dumped ? sum->last_bytes : 0;
+    sum->last_dumped = dumped;
+}
 
 static inline void
 smaps_take(struct smaps *sum, const char *line)
@@ -30,6 +44,7 @@ smaps_take(struct smaps *sum, const char *line)
     else if (strncmp(line, "VmFlags:", 8) == 0) {
         sum->kept_small += strstr(line, " nh") != NULL;
         sum->advised += strstr(line, " hg") != NULL;
+        smaps_take_dumped(sum, strstr(line, " dd") == NULL);
     }
 }
 
@@ -45,6 +60,7 @@ smaps_of(const void *at, size_t bytes)
         if (sscanf(line, "%zx-%zx ", &lo, &hi) == 2) {
             inside = lo < (uintptr_t)at + bytes && (uintptr_t)at < hi;
             sum.mappings += inside;
+            sum.last_bytes = hi - lo;
             sum.closed += inside && strstr(line, " ---p ");
         } else if (inside) {
             smaps_take(&sum, line);

@@ -89,7 +89,7 @@ free_list__serves_the_same_class__newest_heap_only(void **state)
 {
     px_heap *heap = heap_with(PX_HEAP_FREE_LISTS);
     (void)state;
-    for (size_t bytes = 1; bytes < 30000; bytes += 1 + bytes / 3) {
+    for (size_t bytes = 1; bytes < 4 * MB; bytes += 1 + bytes / 3) {
         void *block = px_heap_alloc(heap, bytes);
         void *after = px_heap_alloc(heap, 1);
         size_t usable = px_heap_block_size(heap, block);
@@ -229,6 +229,29 @@ realloc__moves_the_cursor__newest_block(void **state)
     }
 }
 
+/* Each step has something else behind it, so that the block cannot grow where
+ * it is. */
+static void
+realloc__leaves_little_behind__growing_among_others(void **state)
+{
+    px_heap *heap = heap_with(PX_HEAP_FREE_LISTS);
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        char *block = NULL, *other = NULL;
+        for (size_t bytes = 1; bytes < MB; bytes += 100) {
+            block = px_heap_realloc(heap, block, bytes);
+            assert_non_null(block);
+            block[bytes - 1] = 7;
+            assert_int_equal(px_heap_free(heap, other), 0);
+            other = px_heap_alloc(heap, 1);
+        }
+        assert_int_equal(px_heap_free(heap, block), 0);
+    }
+    assert_true(stats_of(heap).used_bytes < 6 * MB);
+    assert_int_equal(px_heap_validate(heap), 0);
+    px_heap_release(heap);
+}
+
 struct seen {
     size_t blocks;
     size_t bytes;
@@ -332,6 +355,7 @@ main(void)
         cmocka_unit_test(free_list__is_joined__parked_blocks),
         cmocka_unit_test(realloc__keeps_the_bytes__growing_and_shrinking),
         cmocka_unit_test(realloc__moves_the_cursor__newest_block),
+        cmocka_unit_test(realloc__leaves_little_behind__growing_among_others),
         cmocka_unit_test(walk__visits_live_blocks__oldest_first),
         cmocka_unit_test(walk__is_refused__bad_arguments),
         cmocka_unit_test(validate__finds_damage__in_the_heap),

@@ -23,8 +23,10 @@
 #include "pycore_pystate.h"
 #include "pycore_unicodeobject.h"
 
-__thread struct _Px_here _Px_here = {
-    .lo = 0, .span = UINTPTR_MAX, .drop_span = UINTPTR_MAX};
+__thread struct _Px_here _Px_here = {.lo = 0,
+                                     .span = UINTPTR_MAX,
+                                     .drop_span = UINTPTR_MAX,
+                                     .exact_span = UINTPTR_MAX};
 
 PyObject *_Px_ParallelError;
 PyObject *_Px_UnprotectedError;
@@ -32,6 +34,11 @@ PyObject *_Px_PersistenceError;
 PyObject *_Px_FrozenMemoryError;
 
 /* ---- memory -------------------------------------------------------------- */
+
+enum {
+    SMALL_BYTES = 4096,        /* a limit is exceeded by less than this ... */
+    RESERVE_BYTES = 256 * 1024 /* ... and by this */
+};
 
 static size_t strays
     _Px_STATE; /* blocks of others that were to be freed or resized */
@@ -43,16 +50,48 @@ static void
 begin_counting(struct _Px_cx *cx)
 {
     cx->count_from = (char *)UINTPTR_MAX;
+    cx->notice_at = cx->limit;
     cx->gc.enabled = 1;
     _Px_here.drop_span = _Px_here.span;
 }
 
-static void
-notice_growth(struct _Px_cx *cx)
+/* What has come to its limit needs some memory to raise MemoryError and to deal
+ * with it: once. Memory that was freed is handed out again all the same, which
+ * the limit does not know; so it is one of growth. */
+static bool
+is_over_limit(struct _Px_cx *cx, size_t bytes)
 {
-    if (((px_cursor *)(void *)cx->heap)->next > cx->count_from) {
+    char *next = ((px_cursor *)(void *)cx->heap)->next;
+    if (next < cx->limit && bytes < (size_t)(cx->limit - next)) {
+        return false;
+    }
+    if (cx->reserve) {
+        cx->reserve = false;
+        cx->limit += RESERVE_BYTES;
+        cx->notice_at = Py_MIN(cx->count_from, cx->limit);
+    }
+    return true;
+}
+
+/* False: no memory is left. */
+static bool
+notice_growth(struct _Px_cx *cx, size_t bytes)
+{
+    char *next = ((px_cursor *)(void *)cx->heap)->next;
+    if (next <= cx->notice_at && bytes < SMALL_BYTES) {
+        return true;
+    }
+    if (next > cx->count_from) {
         begin_counting(cx);
     }
+    return !is_over_limit(cx, bytes);
+}
+
+static size_t
+product(size_t count, size_t bytes)
+{
+    size_t all;
+    return __builtin_mul_overflow(count, bytes, &all) ? SIZE_MAX : all;
 }
 
 void *
@@ -62,8 +101,8 @@ _Px_Malloc(size_t bytes)
     if (cx->common) {
         return malloc(bytes ? bytes : 1);
     }
-    notice_growth(cx);
-    return px_heap_alloc_slow(cx->heap, bytes);
+    return notice_growth(cx, bytes) ? px_heap_alloc_slow(cx->heap, bytes)
+                                    : NULL;
 }
 
 void *
@@ -73,8 +112,9 @@ _Px_Calloc(size_t count, size_t bytes)
     if (cx->common) {
         return calloc(count ? count : 1, bytes ? bytes : 1);
     }
-    notice_growth(cx);
-    return px_heap_calloc(cx->heap, count, bytes);
+    return notice_growth(cx, product(count, bytes))
+               ? px_heap_calloc(cx->heap, count, bytes)
+               : NULL;
 }
 
 void *
@@ -84,9 +124,11 @@ _Px_Realloc(void *block, size_t bytes)
     if (cx->common) {
         return realloc(block, bytes ? bytes : 1);
     }
-    notice_growth(cx);
     if (block && !_Px_OWN(block)) {
         (void)__atomic_fetch_add(&strays, 1, __ATOMIC_RELAXED);
+        return NULL;
+    }
+    if (!notice_growth(cx, bytes)) {
         return NULL;
     }
     return px_heap_realloc(cx->heap, block, bytes);
@@ -111,6 +153,39 @@ size_t
 _Px_Strays(void)
 {
     return __atomic_load_n(&strays, __ATOMIC_RELAXED);
+}
+
+/* ---- buffers of main's --------------------------------------------------- */
+
+static int
+note_export(struct _Px_cx *cx, const void *object)
+{
+    if (cx->exports && cx->exports->object == object) {
+        return 0;
+    }
+    _Px_export *export = _Px_Malloc(sizeof *export);
+    if (!export) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    *export = (_Px_export){.next = cx->exports, .object = object};
+    cx->exports = export;
+    return 0;
+}
+
+/* While this callback is in flight main must not resize what it looks into. A
+ * view of main's may be released by main: what it looks into counts, too. */
+int
+_Px_NoteExport(PyObject *object)
+{
+    struct _Px_cx *cx = _Px_here.cx;
+    if (!object || PyBytes_CheckExact(object)) {
+        return 0;
+    }
+    PyObject *under = PyMemoryView_Check(object)
+                          ? PyMemoryView_GET_BUFFER(object)->obj
+                          : NULL;
+    return under && note_export(cx, under) < 0 ? -1 : note_export(cx, object);
 }
 
 /* ---- common memory ------------------------------------------------------- */
@@ -190,6 +265,24 @@ _Px_RaiseForeign(const void *object)
     return -1;
 }
 
+/* Pickling an iterator goes through a copy of it on the stack. */
+static bool
+is_on_stack(const void *object)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    return (uintptr_t)object - here < _Px_here.cx->stack - here;
+}
+
+int
+_Px_GuardNext(PyObject *iterator)
+{
+    if (is_on_stack(iterator)) {
+        return 0;
+    }
+    PyObject *next = _PyType_Lookup(Py_TYPE(iterator), &_Py_ID(__next__));
+    return next && PyFunction_Check(next) ? 0 : _Px_RaiseForeign(iterator);
+}
+
 int
 _Px_RaiseForbidden(const char *what)
 {
@@ -209,8 +302,8 @@ static const char *const main_events[] = {
     "cpython._PySys_ClearAuditHooks",
     "gc.get_objects",
     "gc.get_referrers",
-    "import",
     "os.chdir",
+    "os.exec",
     "os.fork",
     "os.forkpty",
     "os.putenv",
@@ -226,6 +319,12 @@ static const char *const main_events[] = {
 int
 _Px_AuditContext(const char *event)
 {
+    if (_Px_here.cx->imports_for_c > 0 && strcmp(event, "import") == 0) {
+        return _Px_RaiseForbidden("a first import by code in C");
+    }
+    if (_Px_here.cx->environ && strcmp(event, "os.system") == 0) {
+        return _Px_RaiseForbidden("os.system() with an environment of its own");
+    }
     for (size_t i = 0; i < Py_ARRAY_LENGTH(main_events); i++) {
         if (strcmp(event, main_events[i]) == 0) {
             return _Px_RaiseForbidden(event);
@@ -332,6 +431,10 @@ have_garbage_list(struct _gc_runtime_state *gc)
 int
 _Px_HandlePending(PyThreadState *tstate)
 {
+    if (_Py_eval_breaker_bit_is_set(tstate, _PY_GIL_DROP_REQUEST_BIT)) {
+        _Py_unset_eval_breaker_bit(tstate, _PY_GIL_DROP_REQUEST_BIT);
+        _Px_WorldPause();
+    }
     if (_Py_eval_breaker_bit_is_set(tstate, _PY_SIGNALS_PENDING_BIT)) {
         _Py_unset_eval_breaker_bit(tstate, _PY_SIGNALS_PENDING_BIT);
         PyErr_SetNone(PyExc_KeyboardInterrupt);

@@ -13,16 +13,20 @@
  *      lo               0             the window's first    the window's first
  *      span             all           the window            the window
  *      drop_span        all           0                     the window
+ *      exact_span       all, or 0     the window            the window
  *
- * so that one subtraction and one compare answer both questions that reference
- * counting asks: "do I count this object?" (span) and "does a dropped reference
- * count down?" (drop_span). On the main side both are always true.
+ * so that one subtraction and one compare answer the questions that reference
+ * counting asks: "do I count this object?" (span), "does a dropped reference
+ * count down?" (drop_span), "does the count tell of everybody who uses it?"
+ * (exact_span). On the main side all are true, but for the last one while
+ * callbacks are stopped in mid-flight (see pxlimbo.c).
  *
  *   H1  A context writes to an object only if _Px_OWN(object).
  *   H2  A count that a context sees is 1 only for an object of its own that
  *       nobody else can reach: Py_REFCNT() of any other reads _Px_SHARED.
  *   H3  A young context counts up and never down: its counts are upper bounds,
  *       so nothing is taken for unique that is not, and nothing is freed early.
+ *   H4  While callbacks are stopped, main frees nothing that they may use.
  *
  * The immortal bit is tested before the hook, since that is measured to cost
  * the main side nothing: most counted operations there end at that test.
@@ -50,6 +54,7 @@ struct _Px_here {
     uintptr_t lo;
     uintptr_t span;
     uintptr_t drop_span;
+    uintptr_t exact_span;
     /* NULL on the main side */
     struct _Px_cx *cx;
     struct _gc_runtime_state *gc;
@@ -78,6 +83,18 @@ extern __thread struct _Px_here _Px_here
 #define _Px_DROPS(p)                                                           \
     (__builtin_expect((uintptr_t)(p)-_Px_here.lo < _Px_here.drop_span, 1))
 
+/* Whether its count tells of everybody who uses this object. */
+#define _Px_EXACT(p)                                                           \
+    (__builtin_expect((uintptr_t)(p)-_Px_here.lo < _Px_here.exact_span, 1))
+#define _Px_RAW_COUNT(p) (_PyObject_CAST(p)->ob_refcnt)
+
+/* The main side, while callbacks are stopped in mid-flight: an object is born;
+ * its count is 0, but must it stay? Does a callback use its buffer? */
+#define _Px_SOME_STOPPED() (__builtin_expect(_Px_here.exact_span == 0, 0))
+#define _Px_BORN(op) (_Px_SOME_STOPPED() ? _Px_Born(op) : (void)0)
+#define _Px_KEEPS(op) (_Px_SOME_STOPPED() && _Px_Keep(op))
+#define _Px_EXPORTED(op) (_Px_SOME_STOPPED() && _Px_IsExported(op))
+
 /* The collector's state and the free lists that this thread uses. */
 #define _Px_GC(main_gc) (_Px_IN() ? _Px_here.gc : (main_gc))
 #define _Px_FREELISTS(main_lists) (_Px_IN() ? _Px_here.freelists : (main_lists))
@@ -85,10 +102,42 @@ extern __thread struct _Px_here _Px_here
 /* 0 when the object may be changed here; else -1 with UnprotectedError. */
 #define _Px_GUARD(p) (_Px_OWN(p) ? 0 : _Px_RaiseForeign(p))
 
+/* The same for an iterator that is about to go on. One whose __next__ is Python
+ * code is guarded where that code changes something. */
+#define _Px_GUARD_NEXT(p) (_Px_OWN(p) ? 0 : _Px_GuardNext(p))
+
 /* 0 on the main side; in a context -1 with an exception that names what. */
 #define _Px_MAIN_ONLY(what) (_Px_IN() ? _Px_RaiseForbidden(what) : 0)
 
-/* The rest is pxhooks.c, called while in a context. */
+/* What a context has of its own in the place of what main has: see pxown.c.
+ * The dict that has the value of a name in the module whose dict is given. */
+#define _Px_WARNINGS(main_state) (_Px_IN() ? _Px_OwnWarnings() : (main_state))
+#define _Px_CODECS(main_state, change)                                         \
+    (_Px_IN() ? _Px_OwnCodecs(change) : (main_state))
+#define _Px_STR_DIGITS(main_limit)                                             \
+    (_Px_IN() ? _Px_OwnStrDigits() : (main_limit))
+#define _Px_MODULES(main_modules)                                              \
+    (_Px_IN() ? _Px_OwnModules(main_modules) : (main_modules))
+#define _Px_NAMES(dict, name) (_Px_IN() ? _Px_OwnNames(dict, name) : NULL)
+#define _Px_DICT_OF(dict, name)                                                \
+    (_Px_NAMES(dict, name) ? _Px_OwnNames(dict, name) : (dict))
+#define _Px_DICT_OF_STRING(dict, name)                                         \
+    (_Px_IN() && _Px_OwnNamesOfString(dict, name)                              \
+         ? _Px_OwnNamesOfString(dict, name)                                    \
+         : (dict))
+#define _Px_BEGIN_IMPORT() (_Px_IN() ? _Px_BeginImport() : 0)
+#define _Px_GUARD_IMPORT(spec) (_Px_IN() ? _Px_RaiseImport(spec) : 0)
+#define _Px_IMPORT_FOR_C(more) (_Px_IN() ? _Px_ImportForC(more) : (void)0)
+
+extern void _Px_Born(PyObject *object);
+extern int _Px_Keep(PyObject *object);
+PyAPI_FUNC(int) _Px_IsExported(const void *object);
+PyAPI_FUNC(Py_ssize_t) _Px_Count(PyObject *object);
+
+/* The rest is called while in a context. */
+extern int _Px_NoteExport(PyObject *object);
+extern void _Px_Detach(void); /* a call begins that may block, ... */
+extern void _Px_Attach(void); /* ... and has ended */
 extern void *_Px_Malloc(size_t bytes);
 extern void *_Px_Calloc(size_t count, size_t bytes);
 extern void *_Px_Realloc(void *block, size_t bytes);
@@ -99,6 +148,21 @@ extern PyObject *_Px_Intern(PyObject *interned, PyObject *string);
 extern const char *_Px_ForeignUTF8(PyObject *string, Py_ssize_t *bytes);
 extern int _Px_HandlePending(PyThreadState *tstate);
 extern int _Px_AuditContext(const char *event);
+extern struct _warnings_runtime_state *_Px_OwnWarnings(void);
+extern struct codecs_state *_Px_OwnCodecs(int change);
+extern int *_Px_OwnStrDigits(void);
+extern void _Px_SetRecursionLimit(int limit);
+extern PyObject *_Px_OwnModules(PyObject *modules);
+extern PyObject *_Px_OwnNames(PyObject *dict, PyObject *name);
+extern PyObject *_Px_OwnNamesOfString(PyObject *dict, const char *name);
+extern PyObject *_Px_OwnRegistry(PyObject *globals, PyObject *registry);
+extern PyObject *_Px_OwnOnceRegistry(PyObject *registry);
+extern int _Px_BeginImport(void);
+extern int _Px_RaiseImport(PyObject *spec);
+PyAPI_FUNC(void) _Px_ImportForC(int more);
+extern int _Px_MayDiffer(PyObject *dict, PyObject *name); /* or not */
+PyAPI_FUNC(int)
+    _Px_SetForeignAttr(PyObject *object, PyObject *name, PyObject *value);
 PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
 extern void _Px_GilTaken(void);  /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
@@ -108,6 +172,7 @@ extern int _Px_GuardBegin(const char *mode);
  * written to main's memory, neither by it nor by the system. */
 PyAPI_FUNC(void) _Px_Still(int more);
 PyAPI_FUNC(int) _Px_RaiseForeign(const void *object);
+extern int _Px_GuardNext(PyObject *iterator);
 PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 
 #ifdef __cplusplus
@@ -120,9 +185,20 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_OWN(p) 1
 #define _Px_FOREIGN(p) 0
 #define _Px_DROPS(p) 1
+#define _Px_EXACT(p) 1
+#define _Px_RAW_COUNT(p) Py_REFCNT(p)
+#define _Px_SOME_STOPPED() 0
+#define _Px_BORN(op) ((void)0)
+#define _Px_KEEPS(op) 0
+#define _Px_EXPORTED(op) 0
+#define _Px_Count(op) 0
+#define _Px_NoteExport(op) 0
+#define _Px_Detach() ((void)0)
+#define _Px_Attach() ((void)0)
 #define _Px_GC(main_gc) (main_gc)
 #define _Px_FREELISTS(main_lists) (main_lists)
 #define _Px_GUARD(p) 0
+#define _Px_GUARD_NEXT(p) 0
 #define _Px_MAIN_ONLY(what) 0
 #define _Px_Malloc(bytes) NULL
 #define _Px_Calloc(count, bytes) NULL
@@ -135,6 +211,21 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_HandlePending(tstate) 0
 #define _Px_AuditContext(event) 0
 #define _Px_PrintTo(file, text) NULL
+#define _Px_WARNINGS(main_state) (main_state)
+#define _Px_CODECS(main_state, change) (main_state)
+#define _Px_STR_DIGITS(main_limit) (main_limit)
+#define _Px_MODULES(main_modules) (main_modules)
+#define _Px_NAMES(dict, name) NULL
+#define _Px_DICT_OF(dict, name) (dict)
+#define _Px_DICT_OF_STRING(dict, name) (dict)
+#define _Px_BEGIN_IMPORT() 0
+#define _Px_GUARD_IMPORT(spec) 0
+#define _Px_IMPORT_FOR_C(more) ((void)0)
+#define _Px_OwnRegistry(globals, registry) (registry)
+#define _Px_OwnOnceRegistry(registry) (registry)
+#define _Px_MayDiffer(dict, name) 0
+#define _Px_SetForeignAttr(object, name, value) 0
+#define _Px_SetRecursionLimit(limit) ((void)0)
 #define _Px_GilTaken() ((void)0)
 #define _Px_GilWanted() ((void)0)
 #define _Px_GuardBegin(mode) 0

@@ -15,6 +15,8 @@
  *       rollback can take it away.
  *   T3  While in a context, tstate->tracing is 1: nothing is instrumented, no
  *       trace function is called, and RESUME does not write to code objects.
+ *   T4  The thread state is not on the interpreter's list: whoever goes through
+ *       that looks at frames, and those of a callback in flight are not main's.
  */
 #include "pycore_px.h"
 
@@ -26,7 +28,37 @@
  * to a megabyte not freeing is cheaper than freeing. */
 size_t _Px_YoungBytes = 1 << 20;
 
+size_t _Px_MaxBytes = SIZE_MAX;
+
 /* ---- main ---------------------------------------------------------------- */
+
+/* T4. As pystate.c does it, but that the state stays. */
+static void
+take_off_list(PyThreadState *tstate)
+{
+    HEAD_LOCK(&_PyRuntime);
+    if (tstate->prev) {
+        tstate->prev->next = tstate->next;
+    }
+    else {
+        tstate->interp->threads.head = tstate->next;
+    }
+    if (tstate->next) {
+        tstate->next->prev = tstate->prev;
+    }
+    tstate->prev = tstate->next = NULL;
+    HEAD_UNLOCK(&_PyRuntime);
+}
+
+static void
+put_on_list(PyThreadState *tstate)
+{
+    HEAD_LOCK(&_PyRuntime);
+    tstate->next = tstate->interp->threads.head;
+    tstate->next->prev = tstate;
+    tstate->interp->threads.head = tstate;
+    HEAD_UNLOCK(&_PyRuntime);
+}
 
 int
 _Px_WorkerInit(px_worker *worker, PyInterpreterState *interp)
@@ -37,7 +69,7 @@ _Px_WorkerInit(px_worker *worker, PyInterpreterState *interp)
         PyErr_NoMemory();
         return -1;
     }
-    _Px_StillThreads(1); /* its state is not attached yet, and does nothing */
+    take_off_list(worker->tstate);
     return 0;
 }
 
@@ -47,14 +79,12 @@ _Px_WorkerFini(px_worker *worker)
     if (!worker->tstate) {
         return;
     }
-    if (!worker->attached) {
-        _Px_StillThreads(-1);
-    }
     /* its thread, and with it what it had bound the state to, is gone */
     worker->tstate->_status.active = 0;
     worker->tstate->_status.bound_gilstate = 0;
     worker->tstate->state = 0;
     worker->tstate->tracing = 0;
+    put_on_list(worker->tstate);
     PyThreadState_Clear(worker->tstate);
     PyThreadState_Delete(worker->tstate);
     worker->tstate = NULL;
@@ -75,7 +105,6 @@ make_data_stack(PyThreadState *tstate)
 static void
 attach(px_worker *worker)
 {
-    _Px_StillThreads(-1);
     _PyThreadState_AttachParallel(worker->tstate);
     make_data_stack(worker->tstate);
     worker->attached = true;
@@ -100,7 +129,6 @@ forget(PyThreadState *tstate)
     tstate->critical_section = 0;
     tstate->threading_local_key = NULL;
     tstate->threading_local_sentinel = NULL;
-    tstate->py_recursion_remaining = tstate->py_recursion_limit;
     tstate->c_recursion_remaining = Py_C_RECURSION_LIMIT;
     tstate->recursion_headroom = 0;
 }
@@ -112,6 +140,8 @@ follow_main(PyThreadState *tstate)
     tstate->eval_breaker = _Py_atomic_load_uintptr_relaxed(
         &tstate->interp->ceval.instrumentation_version);
     tstate->tracing = 1; /* T3 */
+    tstate->py_recursion_limit = tstate->interp->ceval.recursion_limit;
+    tstate->py_recursion_remaining = tstate->py_recursion_limit;
 }
 
 /* Off while the context is young: its dead objects look alive. */
@@ -123,6 +153,22 @@ prepare_collector(struct _Px_cx *cx)
     cx->gc.generations[0].threshold = 2000;
     cx->gc.generations[1].threshold = 10;
     cx->gc.generations[2].threshold = 10;
+}
+
+static char *
+at(char *first, size_t bytes)
+{
+    return bytes < UINTPTR_MAX - (uintptr_t)first ? first + bytes
+                                                  : (char *)UINTPTR_MAX;
+}
+
+static void
+set_limits(struct _Px_cx *cx, char *first)
+{
+    cx->count_from = at(first, _Px_YoungBytes);
+    cx->limit = at(first, _Px_MaxBytes);
+    cx->notice_at = Py_MIN(cx->count_from, cx->limit);
+    cx->reserve = true;
 }
 
 void
@@ -137,15 +183,19 @@ _Px_Enter(px_worker *worker, px_context *context)
     (void)px_context_window(context, &first, &bytes);
     cx->context = context;
     cx->heap = px_context_heap(context);
-    cx->count_from = ((px_cursor *)(void *)cx->heap)->next + _Px_YoungBytes;
+    set_limits(cx, ((px_cursor *)(void *)cx->heap)->next);
+    cx->stack = (uintptr_t)__builtin_frame_address(0);
     cx->line_bytes = 0;
+    cx->exports = NULL;
     cx->common = false;
+    _Px_OwnNothing(cx, worker->tstate->interp);
     memset(&cx->freelists, 0, sizeof cx->freelists);
     prepare_collector(cx);
     follow_main(worker->tstate);
     _Px_here = (struct _Px_here){.lo = (uintptr_t)first,
                                  .span = bytes,
                                  .drop_span = 0, /* young */
+                                 .exact_span = bytes,
                                  .cx = cx,
                                  .gc = &cx->gc,
                                  .freelists = &cx->freelists};
@@ -156,8 +206,10 @@ _Px_Leave(px_worker *worker)
 {
     _Px_FlushLine(&worker->cx);
     forget(worker->tstate);
-    _Px_here = (struct _Px_here){
-        .lo = 0, .span = UINTPTR_MAX, .drop_span = UINTPTR_MAX};
+    _Px_here = (struct _Px_here){.lo = 0,
+                                 .span = UINTPTR_MAX,
+                                 .drop_span = UINTPTR_MAX,
+                                 .exact_span = UINTPTR_MAX};
 }
 
 /* Frames of Python that nobody will pop. */
@@ -183,6 +235,7 @@ _Px_Abandon(px_worker *worker)
     forget(worker->tstate);
     drop_data_stack(worker->tstate);
     cx->common = false;
+    cx->exports = NULL;
     cx->count_from = (char *)UINTPTR_MAX;
     memset(&cx->freelists, 0, sizeof cx->freelists);
     prepare_collector(cx);

@@ -2,12 +2,17 @@
  * What our own sources in CPython share with each other.
  *
  *      pxhooks.c    memory, strings and errors of a context: what hooks call
+ *      pxlimbo.c    what main drops and stopped callbacks may use
+ *      pxown.c      what a context has of its own where main has one for all
  *      pxthread.c   a worker's thread state: into a context and out of it
  *      pxcross.c    objects that leave a context: copies, exceptions
  *      pxguard.c    main's memory is read-only while contexts run
  *      pxfault.c    what becomes of a write to it
+ *      pxgate.c     callbacks: into the world, out of it, to a halt
  *      pxworld.c    when contexts may run
  *      pxcrew.c     the threads: workers, keeper, coordinator
+ *      pxerrors.c   errors that run_once() is to raise
+ *      pxcalls.c    what callbacks have main call
  *      pxwork.c     a piece of work from its submission to its harvest
  *      pxmodule.c   the module _parallel
  *
@@ -22,11 +27,15 @@
 
 #include "Python.h"
 
+#include <pthread.h>
 #include <pxrt.h>
 #include <signal.h>
 
+#include "pycore_codecs.h"
 #include "pycore_freelist.h"
 #include "pycore_gc.h"
+#include "pycore_lock.h"
+#include "pycore_warnings.h"
 
 /* ---- a context, as the hooks know it ------------------------------------- */
 
@@ -35,13 +44,28 @@
 struct _Px_cx {
     px_context *context;
     px_heap *heap;
-    char *count_from; /* counting begins when the heap has grown to here */
+    uintptr_t stack; /* its thread's: what is above that is not the context's */
+    char *notice_at; /* when the heap has grown to here, ... */
+    char *count_from;            /* ... here counting begins, ... */
+    char *limit;                 /* ... and here its memory is over */
+    bool reserve;                /* there is some more to deal with that */
     struct _gc_runtime_state gc; /* its own objects */
     struct _Py_object_freelists freelists;
-    char line[512]; /* printed, and not at its end yet, ... */
+    struct _Px_export *exports; /* main's buffers that it has looked into */
+    char line[512];             /* printed, and not at its end yet, ... */
     size_t line_bytes;
     int line_fd; /* ... to here */
     bool common; /* between _Px_CommonBegin() and _Px_CommonEnd() */
+
+    /* pxown.c: what it has of its own, and what it still has of main's */
+    struct _Px_names *names; /* attributes of main's modules */
+    PyObject *modules;       /* sys.modules; NULL: main's */
+    PyObject *finders;       /* sys.path_importer_cache; NULL: main's */
+    PyObject *environ;       /* the data of os.environ; NULL: main's */
+    int imports_for_c;       /* under way */
+    int str_digits;          /* sys.get_int_max_str_digits() */
+    struct _warnings_runtime_state warnings;
+    struct codecs_state codecs;
 };
 
 /* ---- pxhooks.c ----------------------------------------------------------- */
@@ -55,10 +79,45 @@ extern PyObject *_Px_FrozenMemoryError;
 /* Static data of ours that contexts may write: the guard lets them. */
 #define _Px_STATE __attribute__((section("px_data")))
 
+/* A list in the context's heap. */
+typedef struct _Px_export {
+    struct _Px_export *next;
+    const void *object;
+} _Px_export;
+
 /* A context ends: write what it has printed. */
 extern void _Px_FlushLine(struct _Px_cx *cx);
 
+/* ---- pxlimbo.c ----------------------------------------------------------- */
+
+/* A slice of main's begins with callbacks stopped in mid-flight. */
+extern void _Px_LimboBeginSlice(uint64_t slice);
+
+/* Drop what has come to limbo in slices up to this one. Runs finalizers. */
+extern void _Px_LimboDrop(uint64_t until);
+
+extern size_t _Px_LimboCount(void);
+extern bool _Px_LimboFull(void); /* callbacks in flight should end */
+
+/* ---- pxown.c ------------------------------------------------------------- */
+
+/* A context begins: what may be its own is main's as yet. */
+extern void _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp);
+
+/* Any thread: the dict behind os.environ, which is @data on the main side. */
+extern PyObject *_Px_EnvironHere(PyObject *data, bool change);
+
 /* ---- pxthread.c ---------------------------------------------------------- */
+
+/* Where a callback is; see pxgate.c. */
+typedef enum px_place {
+    PX_OUTSIDE,
+    PX_INSIDE,
+    PX_RETURNING,
+    PX_BLOCKED,
+    PX_ASKING,
+    PX_SERVED
+} px_place;
 
 /* A worker: the thread state that it uses, and where that began. */
 typedef struct px_worker {
@@ -66,8 +125,13 @@ typedef struct px_worker {
     bool attached;
     struct _Px_cx cx;
     PyObject *calls;  /* the context's: what this callback wants main to call */
-    bool inside;      /* pxworld.c's: it runs a callback, */
-    bool interrupted; /* which was told to end */
+    PyObject *ask;    /* the same, and it waits for the answer */
+    PyObject *answer; /* main's: result, or exception if it failed */
+    bool failed;
+    PyObject *kept;   /* main's: a list of all answers to this callback */
+    px_place place;   /* pxgate.c's, as is the rest */
+    uint64_t began;   /* the slice that this callback began in */
+    bool interrupted; /* it was told to end */
 } px_worker;
 
 /* Main: make the state of a worker that is yet to run. -1 with MemoryError. */
@@ -79,6 +143,9 @@ extern void _PyThreadState_AttachParallel(PyThreadState *tstate);
 /* What a context allocates before it counts references down. Main, while the
  * world is closed. */
 extern size_t _Px_YoungBytes;
+
+/* What a context may allocate before it gets MemoryError. Main, likewise. */
+extern size_t _Px_MaxBytes;
 
 /* Main, when the worker's thread has ended. */
 extern void _Px_WorkerFini(px_worker *worker);
@@ -151,7 +218,7 @@ extern void _Px_SpansUnlock(const sigset_t *mask);
  * an exception instead. */
 extern bool _Px_GuardCall(px_worker *worker, void (*func)(void *), void *arg);
 
-/* ---- pxworld.c ----------------------------------------------------------- */
+/* ---- pxgate.c ------------------------------------------------------------ */
 
 /* What is to be called in a context, and what became of it. */
 typedef struct px_task {
@@ -159,21 +226,94 @@ typedef struct px_task {
     PyObject *notify;  /* main's: called as notify(error, result); NULL: none */
     PyObject *outcome; /* the context's: result or exception */
     PyObject *calls; /* the context's: a list of (func, args, kwds), or NULL */
+    PyObject *kept;  /* main's: what main answered to it */
+    int status;      /* below 0: no context could be made for it */
     bool failed;
     bool interrupted;
     px_context *context; /* retained until harvest */
     struct px_task *next;
 } px_task;
 
+/* The world, which pxgate.c and pxworld.c share: see there. */
+struct _Px_world {
+    pthread_mutex_t mutex;
+    pthread_cond_t gate;  /* workers: the world may be open */
+    pthread_cond_t bell;  /* who opened or closes it: look again */
+    pthread_cond_t start; /* the coordinator: there may be work */
+    bool open, draining, ended;
+    unsigned inside, stopped;
+    unsigned blocked; /* of these, in a call that may block */
+    unsigned asking;  /* and these want main to call something */
+    uint64_t slice;   /* W6 */
+    unsigned runners; /* threads in run_once(): the coordinator keeps away */
+    size_t active;
+    size_t over_count;
+    px_task *over;
+    size_t enough;     /* so many over ring the bell */
+    unsigned harvests; /* under way; the GIL may change hands meanwhile */
+    px_worker *workers;
+    unsigned worker_count;
+};
+
+extern struct _Px_world _Px_world;
+
+static inline void
+_Px_WorldLock(void)
+{
+    pthread_mutex_lock(&_Px_world.mutex);
+}
+
+static inline void
+_Px_WorldUnlock(void)
+{
+    pthread_mutex_unlock(&_Px_world.mutex);
+}
+
+/* With the mutex: who opens or closes the world is to look again. */
+static inline void
+_Px_WorldRing(void)
+{
+    pthread_cond_broadcast(&_Px_world.bell);
+}
+
+/* With the mutex: is there work for the coordinator; wake it if so. */
+extern bool _Px_WorldHasWorkLocked(void);
+extern void _Px_WorldWakeLocked(void);
+
 /* A worker waits here until contexts may run. False: they never will. */
 extern bool _Px_WorldEnter(px_worker *worker);
 /* Entered or not, the worker has done with @task. */
 extern void _Px_WorldLeave(px_worker *worker, px_task *task);
 
-/* With the GIL: let contexts run until one is over, or with @gather until all
- * are, or some are and a switch interval has passed; or until @deadline, or
- * until this thread is asked for something. Callbacks under way end first. */
-extern void _Px_WorldRun(bool gather, PyTime_t deadline);
+/* A context: wait while the world is closed. */
+extern void _Px_WorldPause(void);
+
+/* A context: wait until main has answered worker->ask. */
+extern void _Px_WorldAsk(px_worker *worker);
+
+/* With the GIL: a worker that waits so and is served by nobody else yet, or
+ * NULL; it has its answer. */
+extern px_worker *_Px_WorldNextAsking(void);
+extern void _Px_WorldAnswered(px_worker *worker);
+
+/* Callbacks in flight; the slice in which the oldest of them began. */
+extern unsigned _Px_WorldInFlight(void);
+extern uint64_t _Px_WorldOldest(void);
+
+/* ---- pxworld.c ----------------------------------------------------------- */
+
+typedef enum px_run_how {
+    PX_ONE,    /* until a callback is over */
+    PX_GATHER, /* until all are, or some are and a switch interval has passed */
+    PX_DRAIN   /* until those in flight are; none begins */
+} px_run_how;
+
+/* With the GIL: let contexts run that long; or until @deadline, or until this
+ * thread is asked for something. Callbacks under way end first, or stop. */
+extern void _Px_WorldRun(px_run_how how, PyTime_t deadline);
+
+/* How long somebody waits for the GIL before callbacks stop in mid-flight. */
+extern PyTime_t _Px_StopAfter;
 
 /* With the GIL: one task more is to come (false: none may); it does not come. */
 extern bool _Px_WorldAdd(void);
@@ -197,8 +337,7 @@ extern bool _Px_WorldAwaitWork(void);
 extern bool _Px_WorldHasWork(void);
 
 extern void _Px_WorldBegin(px_worker *workers, unsigned count);
-extern void _Px_WorldEnd(void);       /* no callback begins any more */
-extern void _Px_WorldAwaitCalm(void); /* those under way are over */
+extern void _Px_WorldEnd(void); /* no callback begins any more */
 extern bool _Px_WorldEnded(void);
 extern bool _Px_WorldForked(void);
 
@@ -208,22 +347,50 @@ extern size_t _Px_StrangeGilTakes(void);
 /* ---- pxcrew.c ------------------------------------------------------------ */
 
 /* With the GIL: start the threads if they are not there. The coordinator calls
- * @harvest with the GIL when it has closed the world. -1 with an exception. */
-extern int _Px_CrewStart(void (*harvest)(void));
+ * @settle with the GIL when it has closed the world. -1 with an exception. */
+extern int _Px_CrewStart(void (*settle)(void));
 
 /* With the GIL: end them, which gives every task back. False: there are none. */
 extern bool _Px_CrewStop(void);
 
-extern int _Px_CrewSubmit(px_run_fn run, void *arg);
+/* One of @run and @failed is called, on a worker. */
+extern int _Px_CrewSubmit(px_run_fn run, px_failed_fn failed, void *arg);
 extern px_worker *_Px_CrewWorker(void); /* on a worker: which it is */
+
+/* ---- pxerrors.c ---------------------------------------------------------- */
+
+/* With the GIL. Takes the error over; an urgent one is raised before others. -1
+ * with MemoryError. */
+extern int _Px_KeepError(PyObject *error, bool urgent);
+
+extern bool _Px_HasErrors(void);
+
+/* Raise the first that is kept: -1; 0 when there is none. */
+extern int _Px_RaiseError(void);
+
+extern void _Px_ForgetErrors(void);
+
+/* ---- pxcalls.c ----------------------------------------------------------- */
+
+/* A context: have main call func(*args, **kwds) when this callback is over. */
+extern int _Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds);
+
+/* A context: have main call it now, and wait for what it returns or raises. */
+extern PyObject *_Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds);
+
+/* With the GIL, before the context goes: main's copy of the calls for later;
+ * NULL when there is none. Make them, with the GIL: -1 with an exception. */
+extern PyObject *_Px_TakeCalls(PyObject *calls);
+extern int _Px_MakeCalls(PyObject *calls);
+
+/* With the GIL, the world closed: answer callbacks that wait. */
+extern void _Px_ServeCalls(void);
+extern bool _Px_IsServing(void); /* this thread */
 
 /* ---- pxwork.c ------------------------------------------------------------ */
 
 extern int _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds,
                       PyObject *callback, PyObject *errback, PyObject *notify);
-
-/* A context: have main call func(*args, **kwds) when this callback is over. */
-extern int _Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds);
 
 /* Wait until a task is over (see _Px_WorldRun) or @timeout_ms have passed,
  * harvest what is over, raise the first error nobody has taken. -1 with an

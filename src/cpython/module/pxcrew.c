@@ -41,7 +41,7 @@ static struct {
     unsigned worker_count;
     PyThreadState *coordinator; /* its thread state, made by main */
     PyThread_handle_t coordinator_thread, keeper_thread;
-    void (*harvest)(void);
+    void (*settle)(void);
     sem_t ready; /* the keeper has tried to create rt: see status */
     int status;
     int stopping;
@@ -118,8 +118,8 @@ coordinate(void *Py_UNUSED(unused))
         PyEval_AcquireThread(tstate);
         _Px_Still(-1);
         if (_Px_WorldHasWork()) { /* nobody was faster */
-            _Px_WorldRun(true, PyTime_MAX);
-            crew.harvest();
+            _Px_WorldRun(PX_GATHER, PyTime_MAX);
+            crew.settle();
         }
         if (Py_MakePendingCalls() < 0) {
             PyErr_WriteUnraisable(NULL);
@@ -242,7 +242,7 @@ compute_tables(void)
 }
 
 int
-_Px_CrewStart(void (*harvest)(void))
+_Px_CrewStart(void (*settle)(void))
 {
     if (_Px_WorldForked()) {
         PyErr_SetString(_Px_ParallelError,
@@ -257,7 +257,7 @@ _Px_CrewStart(void (*harvest)(void))
     if (crew.rt) {
         return 0;
     }
-    crew.harvest = harvest;
+    crew.settle = settle;
     compute_tables();
     if (start_keeper() < 0) {
         crew.rt = NULL;
@@ -275,13 +275,41 @@ _Px_CrewWorker(void)
 }
 
 int
-_Px_CrewSubmit(px_run_fn run, void *arg)
+_Px_CrewSubmit(px_run_fn run, px_failed_fn failed, void *arg)
 {
-    int status = px_submit_work(crew.rt, run, arg, NULL);
+    px_work_options options;
+    px_work_options_init(&options);
+    options.failed = failed;
+    int status = px_submit_work(crew.rt, run, arg, &options);
     return status < 0 ? raise_status("cannot submit work", status) : 0;
 }
 
 /* ---- the end ------------------------------------------------------------- */
+
+/* Until no callback is in flight, nor any other begins before the GIL goes. */
+static void
+end_callbacks(void)
+{
+    for (;;) {
+        _Px_WorldRun(PX_DRAIN, PyTime_MAX);
+        if (_Px_WorldInFlight() == 0) {
+            return;
+        }
+        crew.settle();
+        if (PyErr_CheckSignals() < 0) {
+            PyErr_WriteUnraisable(NULL);
+        }
+        Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS
+    }
+}
+
+static void
+end_threads(void)
+{
+    Py_BEGIN_ALLOW_THREADS(void) PyThread_join_thread(crew.coordinator_thread);
+    end_keeper();
+    Py_END_ALLOW_THREADS
+}
 
 bool
 _Px_CrewStop(void)
@@ -289,14 +317,15 @@ _Px_CrewStop(void)
     if (_Px_WorldForked()) {
         return false;
     }
+    if (crew.rt) {
+        end_callbacks();
+    }
     _Px_WorldEnd(); /* with the GIL: who submits now is refused */
     if (!crew.rt) {
         return false;
     }
-    Py_BEGIN_ALLOW_THREADS _Px_WorldAwaitCalm();
-    (void)PyThread_join_thread(crew.coordinator_thread);
-    end_keeper();
-    Py_END_ALLOW_THREADS crew.rt = NULL;
+    end_threads();
+    crew.rt = NULL;
     _Px_WorldBegin(NULL, 0);
     drop_workers();
     return true;

@@ -423,6 +423,14 @@ line_of(PyTracebackObject *at)
                             at->tb_lasti);
 }
 
+/* Code that stands for a context's has no positions in it. */
+static int
+position_of(PyTracebackObject *at)
+{
+    return is_mains(_PyFrame_GetCode(at->tb_frame->f_frame)) ? at->tb_lasti
+                                                             : -1;
+}
+
 /* Recursion keeps the order; its depth is that of the context's stack. */
 static PyObject *
 promote_traceback(PyTracebackObject *at)
@@ -435,7 +443,7 @@ promote_traceback(PyTracebackObject *at)
     PyObject *copy = NULL;
     if (frame) {
         copy = PyObject_CallFunction((PyObject *)&PyTraceBack_Type, "OOii",
-                                     next, frame, at->tb_lasti, line_of(at));
+                                     next, frame, position_of(at), line_of(at));
     }
     Py_XDECREF(frame);
     Py_XDECREF(next);
@@ -513,7 +521,7 @@ static PyObject *
 promote_exception(crossing *to, PyObject *exception)
 {
     PyBaseExceptionObject *from = (PyBaseExceptionObject *)exception;
-    if (is_mains(exception)) {
+    if (is_mains(exception) && !_Px_IN()) {
         return Py_NewRef(exception);
     }
     PyObject *known = _Py_hashtable_get(to->memo, exception);

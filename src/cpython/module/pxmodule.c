@@ -6,6 +6,8 @@
  */
 #include "pycore_px.h"
 
+#include "pycore_time.h"
+
 PyDoc_STRVAR(
     submit_doc,
     "submit(func, args, kwds, callback, errback, notify)\n--\n\n"
@@ -77,6 +79,55 @@ px_call_later(PyObject *Py_UNUSED(module), PyObject *args)
     return _Px_CallLater(func, arguments, kwds) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+PyDoc_STRVAR(call_now_doc, "call_now(func, args, kwds)\n--\n\n"
+                           "In a context: have the main side call "
+                           "func(*args, **kwds), with copies of the\n"
+                           "arguments, and wait for the result; see "
+                           "parallel.call_from_main_thread_and_wait().");
+
+static PyObject *
+px_call_now(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *func, *arguments, *kwds;
+    if (!PyArg_ParseTuple(args, "OO!O!:call_now", &func, &PyTuple_Type,
+                          &arguments, &PyDict_Type, &kwds)) {
+        return NULL;
+    }
+    if (!_Px_IN()) {
+        PyErr_SetString(_Px_ParallelError, "not in a context");
+        return NULL;
+    }
+    return _Px_CallNow(func, arguments, kwds);
+}
+
+PyDoc_STRVAR(
+    set_stop_after_doc,
+    "set_stop_after(seconds)\n--\n\n"
+    "Stop callbacks in mid-flight when somebody has waited for the GIL "
+    "for so long.");
+
+static PyObject *
+px_set_stop_after(PyObject *Py_UNUSED(module), PyObject *seconds)
+{
+    PyTime_t after;
+    if (_Px_MAIN_ONLY("setting when contexts stop") < 0 ||
+        _PyTime_FromSecondsObject(&after, seconds, _PyTime_ROUND_CEILING) < 0) {
+        return NULL;
+    }
+    if (after < 0) {
+        PyErr_SetString(PyExc_ValueError, "seconds must not be negative");
+        return NULL;
+    }
+    _Px_StopAfter = after;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+px_limbo(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromSize_t(_Px_LimboCount());
+}
+
 static PyObject *
 px_gil_takes(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -107,6 +158,18 @@ px_local_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     PyObject *dict = PyThreadState_GetDict();
     return dict ? Py_NewRef(dict) : PyErr_NoMemory();
+}
+
+static PyObject *
+px_environ_here(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *data;
+    int change;
+    if (!PyArg_ParseTuple(args, "O!p:environ_here", &PyDict_Type, &data,
+                          &change)) {
+        return NULL;
+    }
+    return _Px_EnvironHere(data, change);
 }
 
 static PyObject *
@@ -141,20 +204,47 @@ PyDoc_STRVAR(set_young_bytes_doc,
              "beginning,\n"
              "for code that relies on when its objects go.");
 
-static PyObject *
-px_set_young_bytes(PyObject *Py_UNUSED(module), PyObject *count)
+PyDoc_STRVAR(set_memory_limit_doc,
+             "set_memory_limit(count)\n--\n\n"
+             "Callbacks that begin from now on get MemoryError when their "
+             "context has grown\n"
+             "by so many bytes; a little more is there to deal with that. "
+             "None: no limit but\n"
+             "the 8 GB of address space that a context has.");
+
+static int
+set_bytes(size_t *to, PyObject *count)
 {
-    if (_Px_MAIN_ONLY("setting how contexts count") < 0) {
-        return NULL;
+    if (_Px_MAIN_ONLY("setting how much contexts allocate") < 0) {
+        return -1;
     }
     Py_ssize_t bytes = PyLong_AsSsize_t(count);
     if (bytes < 0) {
-        return PyErr_Occurred() ? NULL
-                                : PyErr_Format(PyExc_ValueError,
-                                               "count must not be negative");
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ValueError, "count must not be negative");
+        }
+        return -1;
     }
-    _Px_YoungBytes = (size_t)bytes;
-    Py_RETURN_NONE;
+    *to = (size_t)bytes;
+    return 0;
+}
+
+static PyObject *
+px_set_young_bytes(PyObject *Py_UNUSED(module), PyObject *count)
+{
+    return set_bytes(&_Px_YoungBytes, count) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+px_set_memory_limit(PyObject *Py_UNUSED(module), PyObject *count)
+{
+    PyObject *none = NULL;
+    if (count == Py_None) {
+        count = none = PyLong_FromSsize_t(PY_SSIZE_T_MAX);
+    }
+    int status = count ? set_bytes(&_Px_MaxBytes, count) : -1;
+    Py_XDECREF(none);
+    return status < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(
@@ -277,6 +367,11 @@ static PyMethodDef methods[] = {
     {"submit", px_submit, METH_VARARGS, submit_doc},
     {"run_once", px_run_once_method, METH_VARARGS, run_once_doc},
     {"call_later", px_call_later, METH_VARARGS, call_later_doc},
+    {"call_now", px_call_now, METH_VARARGS, call_now_doc},
+    {"set_stop_after", px_set_stop_after, METH_O, set_stop_after_doc},
+    {"_limbo", px_limbo, METH_NOARGS,
+     PyDoc_STR(
+         "Objects that main has dropped and callbacks in flight may use.")},
     {"_gil_takes", px_gil_takes, METH_NOARGS,
      PyDoc_STR("How often a context has taken the GIL: never.")},
     {"active_count", px_active_count_method, METH_NOARGS,
@@ -287,6 +382,8 @@ static PyMethodDef methods[] = {
      PyDoc_STR("Whether this thread may change the object.")},
     {"local", px_local_method, METH_NOARGS,
      PyDoc_STR("A dict of this thread's; in a context, of the context's.")},
+    {"environ_here", px_environ_here, METH_VARARGS,
+     PyDoc_STR("environ_here(data, change): the data of os.environ here.")},
     {"thread_seq_id", px_thread_seq_id, METH_NOARGS,
      PyDoc_STR("The number of this worker, from 1; 0 on the main side.")},
     {"memory_stats", px_memory_stats, METH_NOARGS, memory_stats_doc},
@@ -294,6 +391,7 @@ static PyMethodDef methods[] = {
     {"set_young_bytes", px_set_young_bytes, METH_O, set_young_bytes_doc},
     {"set_guard", px_set_guard, METH_O, set_guard_doc},
     {"guard_stats", px_guard_stats, METH_NOARGS, guard_stats_doc},
+    {"set_memory_limit", px_set_memory_limit, METH_O, set_memory_limit_doc},
     {"_stop", px_stop_method, METH_NOARGS,
      PyDoc_STR("End the workers; called at exit.")},
     {NULL},

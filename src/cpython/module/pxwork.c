@@ -15,11 +15,11 @@
  *   K2  Outcomes are harvested in the order in which the tasks were over.
  *   K3  Nobody harvests but after closing the world, before letting the GIL go.
  *
- * A callback that wants main to call something says so in a list of its own;
- * main makes copies of that, too, and calls when it has all outcomes.
+ * What a callback wants main to call (pxcalls.c) is copied with its outcome, and
+ * called when main has all outcomes.
  *
- * Thread rule: run_task() and _Px_CallLater() on a worker, the rest on the main
- * side with the GIL.
+ * Thread rule: run_task() and give_up() on a worker, the rest on the main side
+ * with the GIL.
  */
 #include "pycore_px.h"
 
@@ -28,10 +28,7 @@
 #include "pycore_pystate.h"
 #include "pycore_time.h"
 
-static struct {
-    PyObject *errors; /* a list: exceptions that nobody has been told of */
-    bool unseen;      /* something was over since run_once() said so */
-} work;
+static bool unseen; /* something was over since run_once() said so */
 
 static __thread unsigned harvests_here; /* this thread is in so many */
 
@@ -116,9 +113,10 @@ run_task(px_context *context, void *arg)
     px_worker *worker = _Px_CrewWorker();
     if (_Px_WorldEnter(worker)) {
         _Px_Enter(worker, context);
-        worker->calls = NULL;
+        worker->calls = worker->kept = NULL;
         perform_guarded(worker, task);
         task->calls = worker->calls;
+        task->kept = worker->kept;
         _Px_Leave(worker);
         task->context = px_context_retain(context);
     }
@@ -126,18 +124,14 @@ run_task(px_context *context, void *arg)
     return 0;
 }
 
-int
-_Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds)
+/* In the place of run_task(): no context could be made. */
+static int
+give_up(px_context *Py_UNUSED(none), const px_error *error, void *arg)
 {
-    px_worker *worker = _Px_CrewWorker();
-    PyObject *call = PyTuple_Pack(3, func, args, kwds ? kwds : Py_None);
-    if (!worker->calls) {
-        worker->calls = PyList_New(0);
-    }
-    int status =
-        call && worker->calls ? PyList_Append(worker->calls, call) : -1;
-    Py_XDECREF(call);
-    return status;
+    px_task *task = arg;
+    task->status = error->code;
+    _Px_WorldLeave(_Px_CrewWorker(), task);
+    return 0;
 }
 
 /* ---- tasks --------------------------------------------------------------- */
@@ -151,19 +145,32 @@ free_task(px_task *task)
     Py_XDECREF(task->callback);
     Py_XDECREF(task->errback);
     Py_XDECREF(task->notify);
+    Py_XDECREF(task->kept);
     px_context_release(task->context);
     PyMem_RawFree(task);
 }
 
 /* ---- harvest ------------------------------------------------------------- */
 
+static void
+say_why_it_never_ran(const px_task *task)
+{
+    if (task->status == PX_ENOMEM) {
+        PyErr_NoMemory();
+        return;
+    }
+    PyErr_SetString(_Px_ParallelError, task->status < 0
+                                           ? px_strerror(task->status)
+                                           : "the interpreter shuts down");
+}
+
 /* Main's copy of the outcome. What cannot be copied is a failure. */
 static PyObject *
 take_outcome(px_task *task)
 {
     PyObject *mine = NULL;
-    if (!task->outcome) { /* it never ran */
-        PyErr_SetString(_Px_ParallelError, "the interpreter shuts down");
+    if (!task->outcome) {
+        say_why_it_never_ran(task);
     }
     else if (task->failed) {
         mine = _Px_PromoteException(task->outcome);
@@ -181,79 +188,14 @@ take_outcome(px_task *task)
     return mine;
 }
 
-/* Main's copy of what the callback wants called, with a failure in the place of
- * each that cannot be copied. NULL when there is none. */
-static PyObject *
-take_calls(px_task *task)
-{
-    Py_ssize_t count = task->calls ? PyList_GET_SIZE(task->calls) : 0;
-    PyObject *mine = count ? PyList_New(count) : NULL;
-    for (Py_ssize_t i = 0; mine && i < count; i++) {
-        PyObject *call = _Px_Promote(PyList_GET_ITEM(task->calls, i));
-        if (!call) {
-            call = PyErr_GetRaisedException();
-        }
-        PyList_SET_ITEM(mine, i, call);
-    }
-    PyErr_Clear();
-    return mine;
-}
-
 /* From here on the context may go. */
 static void
 take(px_task *task)
 {
-    task->calls = take_calls(task);
+    task->calls = _Px_TakeCalls(task->calls);
     task->outcome = take_outcome(task);
     px_context_release(task->context);
     task->context = NULL;
-}
-
-/* Steals the error; run_once() raises it some time. */
-static int
-keep_error(PyObject *error)
-{
-    if (!work.errors) {
-        work.errors = PyList_New(0);
-    }
-    int status = work.errors ? PyList_Append(work.errors, error) : -1;
-    Py_DECREF(error);
-    return status;
-}
-
-/* One call for a context. What it returns goes nowhere. */
-static int
-make_call(PyObject *call)
-{
-    if (!PyTuple_CheckExact(call)) { /* it could not be copied */
-        return keep_error(Py_NewRef(call));
-    }
-    PyObject *func = PyTuple_GET_ITEM(call, 0);
-    PyObject *kwds = PyTuple_GET_ITEM(call, 2);
-    PyObject *result = PyObject_Call(func, PyTuple_GET_ITEM(call, 1),
-                                     kwds == Py_None ? NULL : kwds);
-    if (result && result != Py_None &&
-        PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
-                         "call_from_main_thread(): %R returned a '%.100s' "
-                         "object, which goes nowhere",
-                         func, Py_TYPE(result)->tp_name) < 0) {
-        Py_CLEAR(result);
-    }
-    int status = result ? 0 : keep_error(PyErr_GetRaisedException());
-    Py_XDECREF(result);
-    return status;
-}
-
-static int
-deliver_calls(px_task *task)
-{
-    int status = 0;
-    Py_ssize_t count = task->calls ? PyList_GET_SIZE(task->calls) : 0;
-    for (Py_ssize_t i = 0; i < count && status == 0; i++) {
-        status = make_call(PyList_GET_ITEM(task->calls, i));
-    }
-    Py_CLEAR(task->calls);
-    return status;
 }
 
 /* Ctrl-C may strike in the midst of a call that is none of its business: it is
@@ -261,16 +203,8 @@ deliver_calls(px_task *task)
 static bool
 put_interrupt_off(void)
 {
-    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-        return false;
-    }
-    PyObject *interrupt = PyErr_GetRaisedException();
-    if (!work.errors) {
-        work.errors = PyList_New(0);
-    }
-    int status = work.errors ? PyList_Insert(work.errors, 0, interrupt) : -1;
-    Py_DECREF(interrupt);
-    return status == 0;
+    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) &&
+           _Px_KeepError(PyErr_GetRaisedException(), true) == 0;
 }
 
 /* What is interrupted is called once more, so it must bear that. */
@@ -293,7 +227,7 @@ deliver_outcome(px_task *task)
     PyObject *outcome = task->outcome;
     if (!task->notify) {
         return task->failed && !task->interrupted
-                   ? keep_error(Py_NewRef(outcome))
+                   ? _Px_KeepError(Py_NewRef(outcome), false)
                    : 0;
     }
     PyObject *error = task->failed ? outcome : Py_None;
@@ -304,9 +238,10 @@ deliver_outcome(px_task *task)
 static void
 deliver(px_task *task)
 {
-    if (deliver_calls(task) < 0 || deliver_outcome(task) < 0) {
+    if (_Px_MakeCalls(task->calls) < 0 || deliver_outcome(task) < 0) {
         PyErr_WriteUnraisable(task->notify);
     }
+    Py_CLEAR(task->calls);
     Py_CLEAR(task->outcome);
     free_task(task);
 }
@@ -325,7 +260,7 @@ harvest(void)
     for (px_task *task = tasks; task; task = task->next) {
         take(task);
     }
-    work.unseen = true;
+    unseen = true;
     for (; tasks; tasks = next) {
         next = tasks->next;
         deliver(tasks);
@@ -334,13 +269,37 @@ harvest(void)
     _Px_WorldCountHarvest(-1);
 }
 
+/* ---- after the world was closed ------------------------------------------ */
+
+static void
+warn_of_limbo(void)
+{
+    if (_Px_LimboFull() &&
+        PyErr_WarnEx(
+            PyExc_RuntimeWarning,
+            "callbacks are in flight for so long that a million objects "
+            "wait for their end: the main side waits, too",
+            1) < 0) {
+        PyErr_WriteUnraisable(NULL);
+    }
+}
+
+static void
+settle(void)
+{
+    harvest();
+    _Px_ServeCalls();
+    warn_of_limbo();
+    _Px_LimboDrop(_Px_WorldOldest());
+}
+
 /* ---- submitting ---------------------------------------------------------- */
 
 int
 _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds, PyObject *callback,
            PyObject *errback, PyObject *notify)
 {
-    if (_Px_MAIN_ONLY("submitting work") < 0 || _Px_CrewStart(harvest) < 0) {
+    if (_Px_MAIN_ONLY("submitting work") < 0 || _Px_CrewStart(settle) < 0) {
         return -1;
     }
     px_task *task = PyMem_RawCalloc(1, sizeof *task);
@@ -355,7 +314,7 @@ _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds, PyObject *callback,
     task->errback = Py_NewRef(errback);
     task->notify = Py_XNewRef(notify);
     (void)_Px_WorldAdd(); /* before the end: it comes with the GIL */
-    if (_Px_CrewSubmit(run_task, task) < 0) {
+    if (_Px_CrewSubmit(run_task, give_up, task) < 0) {
         _Px_WorldWithdraw();
         free_task(task);
         return -1;
@@ -371,25 +330,6 @@ _Px_ActiveCount(void)
 
 /* ---- running ------------------------------------------------------------- */
 
-/* The first error that nobody has been told of, raised; 0 when there is none.
- * It tells of what was over, too. */
-static int
-raise_first(void)
-{
-    if (!work.errors || PyList_GET_SIZE(work.errors) == 0) {
-        return 0;
-    }
-    work.unseen = false;
-    PyObject *first = Py_NewRef(PyList_GET_ITEM(work.errors, 0));
-    if (PyList_SetSlice(work.errors, 0, 1, NULL) == 0) {
-        PyErr_SetRaisedException(first);
-    }
-    else {
-        Py_DECREF(first);
-    }
-    return -1;
-}
-
 /* Another thread may be delivering what was the last. */
 static void
 await_harvest(void)
@@ -400,11 +340,11 @@ await_harvest(void)
 
 /* Let time pass, and others have what they ask for. 1: nothing is left. */
 static int
-turn(bool gather, PyTime_t deadline)
+turn(px_run_how how, PyTime_t deadline)
 {
     if (_Px_WorldActive() > 0 && !_Px_WorldEnded()) {
-        _Px_WorldRun(gather, deadline);
-        harvest();
+        _Px_WorldRun(how, deadline);
+        settle();
     }
     else if (_Px_WorldHarvests(harvests_here)) {
         await_harvest();
@@ -433,25 +373,42 @@ is_past(PyTime_t deadline)
     return now >= deadline;
 }
 
+/* Nothing stays in flight when run_once() returns, but for its deadline. */
 static int
-run_until(PyTime_t deadline, bool gather)
+land(PyTime_t deadline)
 {
-    for (;;) {
-        if (raise_first() < 0) {
-            return -1;
-        }
-        if (work.unseen) {
-            work.unseen = false;
-            return 1;
-        }
-        int status = turn(gather, deadline);
-        if (status) {
-            return status < 0 ? -1 : 0;
-        }
-        if (is_past(deadline) && !work.unseen) {
-            return raise_first();
-        }
+    int status = 0;
+    while (status == 0 && _Px_WorldInFlight() > 0 && !is_past(deadline)) {
+        status = turn(PX_DRAIN, deadline);
     }
+    return status < 0 ? -1 : 0;
+}
+
+static bool
+has_news(void)
+{
+    return unseen || _Px_HasErrors();
+}
+
+static int
+tell_news(void)
+{
+    bool some = unseen;
+    unseen = false;
+    return _Px_RaiseError() < 0 ? -1 : some;
+}
+
+static int
+run_until(px_run_how how, PyTime_t deadline)
+{
+    int status = 0;
+    while (status == 0 && !has_news() && !is_past(deadline)) {
+        status = turn(how, deadline);
+    }
+    if (status < 0 || (has_news() && land(deadline) < 0)) {
+        return -1;
+    }
+    return tell_news();
 }
 
 int
@@ -461,10 +418,16 @@ _Px_RunOnce(int64_t timeout_ms, bool gather)
         return -1;
     }
     if (_Px_WorldForked()) {
-        return _Px_CrewStart(harvest); /* says so */
+        return _Px_CrewStart(settle); /* says so */
+    }
+    if (_Px_IsServing()) {
+        PyErr_SetString(_Px_ParallelError,
+                        "running the loop in a call that a callback waits for");
+        return -1;
     }
     _Px_WorldCountRunner(1);
-    int status = run_until(deadline_of(timeout_ms), gather);
+    int status =
+        run_until(gather ? PX_GATHER : PX_ONE, deadline_of(timeout_ms));
     _Px_WorldCountRunner(-1);
     return status;
 }
@@ -473,7 +436,7 @@ void
 _Px_Stop(void)
 {
     if (_Px_CrewStop()) {
-        harvest();
+        settle();
     }
-    Py_CLEAR(work.errors);
+    _Px_ForgetErrors();
 }

@@ -11,13 +11,17 @@
  * the coordinator (pxcrew.c), or a thread in run_once(), which saves the way
  * to the coordinator and back. It closes the world when
  *
- *      enough callbacks are over;
+ *      enough callbacks are over, or one wants main to call something;
  *      another thread asks for the GIL (take_gil() calls _Px_GilWanted()), or a
  *      signal or a pending call is there for it;
  *      some callback is over and a switch interval has passed (if it gathers);
  *      its time is up; the end has come.
  *
- *   W1  inside > 0 only while the world is open or somebody waits in close.
+ * Callbacks under way end first. But not if that takes long and somebody waits
+ * for it: then they are stopped in mid-flight (pxgate.c).
+ *
+ *   W1  inside > 0 only while the world is open, draining, or somebody waits in
+ *       await_calm(); inside + stopped = callbacks in flight.
  *   W2  open only while the thread in _Px_WorldRun() holds the GIL.
  *   W3  active = tasks submitted and not taken from `over`; over_count of them
  *       are in `over`, oldest last.
@@ -25,13 +29,11 @@
  *   W5  over_count < enough + the number of workers: each task that is over holds
  *       a context, and there are only so many. So the worker that makes it
  *       enough closes the world; the opener may take long to wake up.
+ *   W6  slice counts the closings.
  *
- * A callback that goes on keeps the world from closing. Ctrl-C ends it: when
- * SIGINT has been pending for GRACE_SLICES, callbacks inside raise
- * KeyboardInterrupt at their next look at the eval breaker.
- *
- * Rejected: stopping callbacks in mid-flight, until main's dropped references
- * have a limbo to live in (they may be in use inside).
+ * A callback that goes on keeps nobody waiting for long. Ctrl-C ends it: with
+ * SIGINT pending when the world closes, callbacks that do not end by themselves
+ * very soon raise KeyboardInterrupt at their next look at the eval breaker.
  *
  * Thread rule: as said for each function in pycore_px.h.
  */
@@ -41,12 +43,14 @@
 #include "pycore_pystate.h"
 #include "pycore_time.h"
 
-#include <pthread.h>
 #include <signal.h>
 
 enum {
-    SLICE_MS_MAX = 20, /* the longest that a signal waits */
-    GRACE_SLICES = 20, /* before Ctrl-C ends callbacks */
+    SLICE_MS_MAX = 20,    /* the longest that a signal waits */
+    CTRL_C_NS = 20000000, /* before Ctrl-C ends callbacks */
+    /* So long main waits each time for callbacks that should end. For ever
+     * would not do: they may wait for main. */
+    FULL_LIMBO_NS = 1000000000,
     /* So many contexts may wait for their harvest: little memory is held,
      * and far less than the system lets a process map. */
     HARVEST = 64
@@ -58,77 +62,16 @@ enum {
     (_PY_GIL_DROP_REQUEST_BIT | _PY_SIGNALS_PENDING_BIT |                      \
      _PY_CALLS_TO_DO_BIT | _PY_ASYNC_EXCEPTION_BIT)
 
-static struct {
-    pthread_mutex_t mutex;
-    pthread_cond_t gate;  /* workers: the world may be open */
-    pthread_cond_t bell;  /* who opened or closes it: look again */
-    pthread_cond_t start; /* the coordinator: there may be work */
-    bool open, ended;
-    unsigned inside;
-    unsigned runners; /* threads in run_once(): the coordinator keeps away */
-    size_t active;
-    size_t over_count;
-    px_task *over;
-    size_t enough;     /* so many over ring the bell */
-    unsigned harvests; /* under way; the GIL may change hands meanwhile */
-    px_worker *workers;
-    unsigned worker_count;
-} world _Px_STATE = {.mutex = PTHREAD_MUTEX_INITIALIZER,
-                     .gate = PTHREAD_COND_INITIALIZER,
-                     .bell = PTHREAD_COND_INITIALIZER,
-                     .start = PTHREAD_COND_INITIALIZER};
+PyTime_t _Px_StopAfter = 20 * 1000000;
 
+/* What GilTaken() asks, which may not lock: it changes with the GIL. */
+static int some_stopped;
+
+static bool watches_forks;
 static int forked
     _Px_STATE; /* this is the child of a fork: the workers are gone */
 static size_t strange
     _Px_STATE; /* GIL acquisitions by contexts: there are none */
-
-static void
-lock(void)
-{
-    pthread_mutex_lock(&world.mutex);
-}
-
-static void
-unlock(void)
-{
-    pthread_mutex_unlock(&world.mutex);
-}
-
-/* ---- workers ------------------------------------------------------------- */
-
-bool
-_Px_WorldEnter(px_worker *worker)
-{
-    lock();
-    while (!world.open && !world.ended) {
-        pthread_cond_wait(&world.gate, &world.mutex);
-    }
-    bool entered = !world.ended;
-    world.inside += entered;
-    worker->inside = entered;
-    worker->interrupted = false;
-    unlock();
-    return entered;
-}
-
-void
-_Px_WorldLeave(px_worker *worker, px_task *task)
-{
-    lock();
-    world.inside -= worker->inside;
-    worker->inside = false;
-    task->interrupted = worker->interrupted;
-    task->next = world.over;
-    world.over = task;
-    world.over_count++;
-    bool enough = world.open && world.over_count >= world.enough;
-    world.open = world.open && !enough; /* W5 */
-    if (enough || (!world.open && world.inside == 0)) {
-        pthread_cond_broadcast(&world.bell);
-    }
-    unlock();
-}
 
 /* ---- asking -------------------------------------------------------------- */
 
@@ -139,11 +82,19 @@ _Px_GilWanted(void)
     if (__atomic_load_n(&forked, __ATOMIC_RELAXED)) {
         return;
     }
-    lock();
-    if (world.open) {
-        pthread_cond_broadcast(&world.bell);
+    _Px_WorldLock();
+    if (_Px_world.open) {
+        _Px_WorldRing();
     }
-    unlock();
+    _Px_WorldUnlock();
+}
+
+/* This thread holds the GIL: are counts exact here? */
+static void
+trust_counts(void)
+{
+    bool some = __atomic_load_n(&some_stopped, __ATOMIC_RELAXED);
+    _Px_here.exact_span = some ? 0 : UINTPTR_MAX;
 }
 
 void
@@ -151,6 +102,9 @@ _Px_GilTaken(void)
 {
     if (_Px_IN()) {
         (void)__atomic_fetch_add(&strange, 1, __ATOMIC_RELAXED);
+    }
+    else {
+        trust_counts();
     }
 }
 
@@ -185,8 +139,8 @@ await_bell(PyTime_t until)
 {
     struct timespec at = {.tv_sec = until / 1000000000,
                           .tv_nsec = until % 1000000000};
-    return pthread_cond_clockwait(&world.bell, &world.mutex, CLOCK_MONOTONIC,
-                                  &at) == 0;
+    return pthread_cond_clockwait(&_Px_world.bell, &_Px_world.mutex,
+                                  CLOCK_MONOTONIC, &at) == 0;
 }
 
 /* ---- opening and closing ------------------------------------------------- */
@@ -197,14 +151,22 @@ asked(PyThreadState *tstate)
     return _Py_atomic_load_uintptr_relaxed(&tstate->eval_breaker) & ASKS;
 }
 
+/* Whether whoever has the GIL has nothing else to do but to wait. */
+static bool
+may_wait(PyThreadState *tstate, PyTime_t now, PyTime_t deadline)
+{
+    return _Px_world.asking == 0 && !asked(tstate) && !_Px_world.ended &&
+           now < deadline;
+}
+
 static void
 stay_open(PyThreadState *tstate, bool gather, PyTime_t deadline)
 {
     const PyTime_t slice = slice_ns();
     PyTime_t now = now_ns();
-    while (world.over_count < world.enough && !asked(tstate) && !world.ended &&
-           now < deadline) {
-        bool some = world.over_count > 0;
+    while (_Px_world.over_count < _Px_world.enough &&
+           may_wait(tstate, now, deadline)) {
+        bool some = _Px_world.over_count > 0;
         PyTime_t next = deadline - now < slice ? deadline : now + slice;
         bool rang = await_bell(next);
         now = now_ns();
@@ -214,6 +176,22 @@ stay_open(PyThreadState *tstate, bool gather, PyTime_t deadline)
     }
 }
 
+/* Nobody new comes in; those in flight end. */
+static void
+drain(PyThreadState *tstate, PyTime_t deadline)
+{
+    const PyTime_t slice = slice_ns();
+    PyTime_t now = now_ns();
+    _Px_world.draining = true;
+    pthread_cond_broadcast(&_Px_world.gate);
+    while (_Px_world.inside + _Px_world.stopped > 0 &&
+           may_wait(tstate, now, deadline)) {
+        (void)await_bell(deadline - now < slice ? deadline : now + slice);
+        now = now_ns();
+    }
+    _Px_world.draining = false;
+}
+
 static bool
 ctrl_c_pending(void)
 {
@@ -221,96 +199,128 @@ ctrl_c_pending(void)
         &_PyRuntime.signals.handlers[SIGINT].tripped);
 }
 
-/* What the bit means to a context: see _Px_HandlePending(). */
+/* What the bits mean to a context: see _Px_HandlePending(). */
+static void
+stop_callbacks(void)
+{
+    for (unsigned i = 0; i < _Px_world.worker_count; i++) {
+        px_worker *worker = &_Px_world.workers[i];
+        if (worker->place == PX_INSIDE) {
+            _Py_set_eval_breaker_bit(worker->tstate, _PY_GIL_DROP_REQUEST_BIT);
+        }
+    }
+}
+
 static void
 interrupt_callbacks(void)
 {
-    for (unsigned i = 0; i < world.worker_count; i++) {
-        px_worker *worker = &world.workers[i];
-        if (worker->inside) {
+    for (unsigned i = 0; i < _Px_world.worker_count; i++) {
+        px_worker *worker = &_Px_world.workers[i];
+        if (worker->place != PX_OUTSIDE) {
             worker->interrupted = true;
             _Py_set_eval_breaker_bit(worker->tstate, _PY_SIGNALS_PENDING_BIT);
         }
     }
 }
 
-static void
-await_calm(void)
+/* Somebody waits, and has waited for long. */
+static bool
+must_stop(PyThreadState *tstate, PyTime_t began, PyTime_t deadline)
 {
-    int slices = 0;
-    while (world.inside > 0) {
-        if (await_bell(now_ns() + SLICE_MS_MAX / 2 * 1000000)) {
-            continue;
-        }
-        slices = ctrl_c_pending() ? slices + 1 : 0;
-        if (slices >= GRACE_SLICES) {
+    PyTime_t now = now_ns();
+    PyTime_t patience = _Px_LimboFull() ? FULL_LIMBO_NS : _Px_StopAfter;
+    bool wanted = _Py_eval_breaker_bit_is_set(tstate, _PY_GIL_DROP_REQUEST_BIT);
+    return _Px_world.asking > 0 || now >= deadline ||
+           (wanted && now - began >= patience);
+}
+
+static void
+await_calm(PyThreadState *tstate, PyTime_t deadline)
+{
+    const PyTime_t began = now_ns();
+    const PyTime_t look = Py_MIN(SLICE_MS_MAX / 2 * 1000000, _Px_StopAfter + 1);
+    while (_Px_world.inside > 0) {
+        if (ctrl_c_pending() && now_ns() - began >= CTRL_C_NS) {
             interrupt_callbacks();
         }
+        else if (must_stop(tstate, began, deadline)) {
+            stop_callbacks();
+        }
+        (void)await_bell(now_ns() + look);
+    }
+    if (ctrl_c_pending()) {
+        interrupt_callbacks();
+    }
+}
+
+/* A slice of main's begins. */
+static void
+begin_slice(void)
+{
+    _Px_world.slice++;
+    __atomic_store_n(&some_stopped, _Px_world.stopped > 0, __ATOMIC_RELAXED);
+    trust_counts();
+    if (_Px_world.stopped > 0) {
+        _Px_LimboBeginSlice(_Px_world.slice);
     }
 }
 
 void
-_Px_WorldRun(bool gather, PyTime_t deadline)
+_Px_WorldRun(px_run_how how, PyTime_t deadline)
 {
+    PyThreadState *tstate = _PyThreadState_GET();
     _Px_GuardUp();
-    lock();
-    world.open = !world.ended;
-    world.enough = gather ? Py_MIN(world.active, HARVEST) : 1;
-    pthread_cond_broadcast(&world.gate);
-    stay_open(_PyThreadState_GET(), gather, deadline);
-    world.open = false;
-    await_calm();
-    unlock();
+    _Px_WorldLock();
+    if (how == PX_DRAIN || _Px_LimboFull()) {
+        drain(tstate, deadline);
+    }
+    else {
+        _Px_world.open = !_Px_world.ended;
+        _Px_world.enough =
+            how == PX_GATHER ? Py_MIN(_Px_world.active, HARVEST) : 1;
+        pthread_cond_broadcast(&_Px_world.gate);
+        stay_open(tstate, how == PX_GATHER, deadline);
+        _Px_world.open = false;
+    }
+    await_calm(tstate, deadline);
     _Px_GuardDown();
+    begin_slice();
+    _Px_WorldUnlock();
 }
 
 /* ---- tasks --------------------------------------------------------------- */
 
-static bool
-work_for_coordinator(void)
-{
-    return world.active > 0 && world.runners == 0;
-}
-
-static void
-wake_coordinator(void)
-{
-    if (work_for_coordinator()) {
-        pthread_cond_signal(&world.start);
-    }
-}
-
 bool
 _Px_WorldAdd(void)
 {
-    lock();
-    bool ended = world.ended;
+    _Px_WorldLock();
+    bool ended = _Px_world.ended;
     if (!ended) {
-        world.active++;
-        wake_coordinator();
+        _Px_world.active++;
+        _Px_WorldWakeLocked();
     }
-    unlock();
+    _Px_WorldUnlock();
     return !ended;
 }
 
 void
 _Px_WorldWithdraw(void)
 {
-    lock();
-    world.active--;
-    unlock();
+    _Px_WorldLock();
+    _Px_world.active--;
+    _Px_WorldUnlock();
 }
 
 px_task *
 _Px_WorldTake(void)
 {
     px_task *oldest = NULL;
-    lock();
-    px_task *newest = world.over;
-    world.over = NULL;
-    world.active -= world.over_count;
-    world.over_count = 0;
-    unlock();
+    _Px_WorldLock();
+    px_task *newest = _Px_world.over;
+    _Px_world.over = NULL;
+    _Px_world.active -= _Px_world.over_count;
+    _Px_world.over_count = 0;
+    _Px_WorldUnlock();
     while (newest) {
         px_task *next = newest->next;
         newest->next = oldest;
@@ -323,76 +333,80 @@ _Px_WorldTake(void)
 size_t
 _Px_WorldActive(void)
 {
-    lock();
-    size_t active = world.active;
-    unlock();
+    _Px_WorldLock();
+    size_t active = _Px_world.active;
+    _Px_WorldUnlock();
     return active;
 }
 
 void
 _Px_WorldCountRunner(int more)
 {
-    lock();
-    world.runners += (unsigned)more;
-    wake_coordinator();
-    unlock();
+    _Px_WorldLock();
+    _Px_world.runners += (unsigned)more;
+    _Px_WorldWakeLocked();
+    _Px_WorldUnlock();
 }
 
 bool
 _Px_WorldHasWork(void)
 {
-    lock();
-    bool has = work_for_coordinator();
-    unlock();
+    _Px_WorldLock();
+    bool has = _Px_WorldHasWorkLocked();
+    _Px_WorldUnlock();
     return has;
 }
 
 void
 _Px_WorldCountHarvest(int more)
 {
-    lock();
-    world.harvests += (unsigned)more;
-    pthread_cond_broadcast(&world.bell);
-    unlock();
+    _Px_WorldLock();
+    _Px_world.harvests += (unsigned)more;
+    _Px_WorldRing();
+    _Px_WorldUnlock();
 }
 
 bool
 _Px_WorldHarvests(unsigned mine)
 {
-    lock();
-    bool others = world.harvests > mine;
-    unlock();
+    _Px_WorldLock();
+    bool others = _Px_world.harvests > mine;
+    _Px_WorldUnlock();
     return others;
 }
 
 void
 _Px_WorldAwaitHarvest(unsigned mine)
 {
-    lock();
-    if (world.harvests > mine) {
+    _Px_WorldLock();
+    if (_Px_world.harvests > mine) {
         (void)await_bell(now_ns() + SLICE_MS_MAX * 1000000);
     }
-    unlock();
+    _Px_WorldUnlock();
 }
 
 bool
 _Px_WorldAwaitWork(void)
 {
-    lock();
-    while (!world.ended && !work_for_coordinator()) {
-        pthread_cond_wait(&world.start, &world.mutex);
+    _Px_WorldLock();
+    while (!_Px_world.ended && !_Px_WorldHasWorkLocked()) {
+        pthread_cond_wait(&_Px_world.start, &_Px_world.mutex);
     }
-    bool ended = world.ended;
-    unlock();
+    bool ended = _Px_world.ended;
+    _Px_WorldUnlock();
     return !ended;
 }
 
 /* ---- beginning and end --------------------------------------------------- */
 
+/* Another thread may have held the mutex. */
 static void
 after_fork_in_child(void)
 {
+    (void)pthread_mutex_init(&_Px_world.mutex, NULL);
     __atomic_store_n(&forked, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&some_stopped, 0, __ATOMIC_RELAXED);
+    trust_counts();
 }
 
 bool
@@ -404,38 +418,32 @@ _Px_WorldForked(void)
 void
 _Px_WorldBegin(px_worker *workers, unsigned count)
 {
-    lock();
-    world.workers = workers;
-    world.worker_count = count;
-    unlock();
-    (void)pthread_atfork(NULL, NULL, after_fork_in_child);
+    _Px_WorldLock();
+    _Px_world.workers = workers;
+    _Px_world.worker_count = count;
+    _Px_WorldUnlock();
+    if (!watches_forks) {
+        watches_forks = pthread_atfork(NULL, NULL, after_fork_in_child) == 0;
+    }
 }
 
 void
 _Px_WorldEnd(void)
 {
-    lock();
-    world.open = false;
-    world.ended = true;
-    pthread_cond_broadcast(&world.gate);
-    pthread_cond_broadcast(&world.bell);
-    pthread_cond_broadcast(&world.start);
-    unlock();
+    _Px_WorldLock();
+    _Px_world.open = false;
+    _Px_world.ended = true;
+    pthread_cond_broadcast(&_Px_world.gate);
+    _Px_WorldRing();
+    pthread_cond_broadcast(&_Px_world.start);
+    _Px_WorldUnlock();
 }
 
 bool
 _Px_WorldEnded(void)
 {
-    lock();
-    bool ended = world.ended;
-    unlock();
+    _Px_WorldLock();
+    bool ended = _Px_world.ended;
+    _Px_WorldUnlock();
     return ended;
-}
-
-void
-_Px_WorldAwaitCalm(void)
-{
-    lock();
-    await_calm();
-    unlock();
 }

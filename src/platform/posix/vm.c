@@ -25,8 +25,12 @@
  *
  * A piece that is advised keeps its HUGEPAGE until it is purged.
  *
- * Notes for users. Core dumps hold only touched pages. After fork the child has
- * a copy-on-write view of everything. mlockall(MCL_FUTURE) would populate the
+ * Core dumps. The kernel looks at each page of a mapping that was touched once,
+ * so a range is left out but for the pieces in use (heap/dump.c). Not so when it
+ * is PROT_NONE: what is closed was never touched, for a purge puts a mapping of
+ * its own there, and the kernel skips such mappings.
+ *
+ * Notes for users. After fork the child has a copy-on-write view of everything. mlockall(MCL_FUTURE) would populate the
  * whole range: use MCL_ONFAULT, or commit_on_demand.
  *
  * Rejected: MAP_HUGETLB (needs a pool set up by root), munmap + mmap to trim
@@ -233,6 +237,18 @@ px__vm_purge(void *lo, size_t bytes, bool decommit)
     if (!decommit || mmap(lo, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED)
         drop_contents(lo, bytes);
     keep_small_again(lo, bytes, decommit);
+}
+
+bool
+px__vm_dump(void *lo, size_t bytes, bool wanted)
+{
+#if defined(__linux__)
+    return madvise(lo, bytes, wanted ? MADV_DODUMP : MADV_DONTDUMP) == 0;
+#else
+    (void)lo;
+    (void)bytes;
+    return wanted; /* dumps hold all */
+#endif
 }
 
 void

@@ -13,7 +13,9 @@ it allocates goes in one sweep when its callback is over.
 """
 import atexit as _atexit
 import functools as _functools
+import importlib as _importlib
 import re as _re
+import sys as _sys
 
 try:
     import _parallel
@@ -32,6 +34,8 @@ from _parallel import (
     is_parallel_thread,
     memory_stats,
     set_guard,
+    set_memory_limit,
+    set_stop_after,
     thread_seq_id,
 )
 
@@ -46,6 +50,7 @@ __all__ = [
     "NoEventsError",
     "active_count",
     "call_from_main_thread",
+    "call_from_main_thread_and_wait",
     "guard_stats",
     "is_active",
     "is_parallel_thread",
@@ -53,9 +58,16 @@ __all__ = [
     "run",
     "run_once",
     "set_guard",
+    "set_memory_limit",
+    "set_stop_after",
     "submit_work",
     "thread_seq_id",
 ]
+
+# A module in C is the main side's to import. Those that are part of the
+# interpreter cost 0.1 ms each; and \N{...} in a string needs unicodedata.
+for _name in (*_sys.builtin_module_names, "unicodedata"):
+    _importlib.import_module(_name)
 
 _atexit.register(_parallel._stop)
 _re.sub("", r"\g<0>", "")  # its code in C remembers what it needs for this
@@ -70,6 +82,12 @@ def _as_arguments(args):
     if args is None:
         return ()
     return args if type(args) is tuple else (args,)
+
+
+def _milliseconds(timeout):
+    if timeout is None:
+        return -1
+    return int(min(max(timeout * 1000, 0), 2**62))
 
 
 def submit_work(func, args=None, kwds=None, callback=None, errback=None):
@@ -88,11 +106,12 @@ def run_once(timeout=None):
     """Let contexts run until one is over; True if one was.
 
     Raises the first exception that was not raised yet. timeout is in
-    seconds; None waits for as long as there is something to do.
+    seconds; None waits for as long as there is something to do. Callbacks in
+    flight end before it returns, but when the time is over.
     """
     if not _submitted:
         raise NoEventsError("run_once() before anything was submitted")
-    return _parallel.run_once(-1 if timeout is None else int(timeout * 1000))
+    return _parallel.run_once(_milliseconds(timeout))
 
 
 def run():
@@ -119,6 +138,21 @@ def call_from_main_thread(func):
         if not is_parallel_thread():
             return func(*args, **kwargs)
         return _parallel.call_later(func, args, kwargs)
+    return call
+
+
+def call_from_main_thread_and_wait(func):
+    """The same, but the context waits for what func returns or raises.
+
+    The callback stops in mid-flight until the main side has called func with
+    copies of the arguments. What func returns is main's, to be read; what it
+    raises is raised in the context. In func the loop cannot be run.
+    """
+    @_functools.wraps(func)
+    def call(*args, **kwargs):
+        if not is_parallel_thread():
+            return func(*args, **kwargs)
+        return _parallel.call_now(func, args, kwargs)
     return call
 
 

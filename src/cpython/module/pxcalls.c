@@ -1,0 +1,166 @@
+/*
+ * What callbacks have main call: later, or now.
+ *
+ *      context   call_later ... over             call_now, stop ........ go on
+ *      main                      \ copy, call                \ copy, call /
+ *
+ * Calls for later are made when the callback is over, in their order. One that a
+ * callback waits for stops it in mid-flight. What main answers is main's: the
+ * task keeps it for as long as the callback may use it.
+ *
+ * Thread rule: _Px_CallLater() and _Px_CallNow() in a context, the rest on the
+ * main side with the GIL.
+ */
+#include "pycore_px.h"
+
+static __thread unsigned serves_here; /* this thread makes so many calls */
+
+/* ---- in a context -------------------------------------------------------- */
+
+int
+_Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds)
+{
+    px_worker *worker = _Px_CrewWorker();
+    PyObject *call = PyTuple_Pack(3, func, args, kwds ? kwds : Py_None);
+    if (!worker->calls) {
+        worker->calls = PyList_New(0);
+    }
+    int status =
+        call && worker->calls ? PyList_Append(worker->calls, call) : -1;
+    Py_XDECREF(call);
+    return status;
+}
+
+PyObject *
+_Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds)
+{
+    px_worker *worker = _Px_CrewWorker();
+    worker->ask = PyTuple_Pack(3, func, args, kwds);
+    if (!worker->ask) {
+        return NULL;
+    }
+    _Px_WorldAsk(worker);
+    if (worker->failed) {
+        /* raising changes an exception, so it takes one of our own */
+        PyErr_SetRaisedException(_Px_PromoteException(worker->answer));
+        return NULL;
+    }
+    return Py_NewRef(worker->answer);
+}
+
+/* ---- calls for later ----------------------------------------------------- */
+
+/* With a failure in the place of each that cannot be copied. */
+PyObject *
+_Px_TakeCalls(PyObject *calls)
+{
+    Py_ssize_t count = calls ? PyList_GET_SIZE(calls) : 0;
+    PyObject *mine = count ? PyList_New(count) : NULL;
+    for (Py_ssize_t i = 0; mine && i < count; i++) {
+        PyObject *call = _Px_Promote(PyList_GET_ITEM(calls, i));
+        if (!call) {
+            call = PyErr_GetRaisedException();
+        }
+        PyList_SET_ITEM(mine, i, call);
+    }
+    PyErr_Clear();
+    return mine;
+}
+
+/* One call for a context. What it returns goes nowhere. */
+static int
+make_call(PyObject *call)
+{
+    if (!PyTuple_CheckExact(call)) { /* it could not be copied */
+        return _Px_KeepError(Py_NewRef(call), false);
+    }
+    PyObject *func = PyTuple_GET_ITEM(call, 0);
+    PyObject *kwds = PyTuple_GET_ITEM(call, 2);
+    PyObject *result = PyObject_Call(func, PyTuple_GET_ITEM(call, 1),
+                                     kwds == Py_None ? NULL : kwds);
+    if (result && result != Py_None &&
+        PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
+                         "call_from_main_thread(): %R returned a '%.100s' "
+                         "object, which goes nowhere",
+                         func, Py_TYPE(result)->tp_name) < 0) {
+        Py_CLEAR(result);
+    }
+    int status = result ? 0 : _Px_KeepError(PyErr_GetRaisedException(), false);
+    Py_XDECREF(result);
+    return status;
+}
+
+int
+_Px_MakeCalls(PyObject *calls)
+{
+    int status = 0;
+    Py_ssize_t count = calls ? PyList_GET_SIZE(calls) : 0;
+    for (Py_ssize_t i = 0; i < count && status == 0; i++) {
+        status = make_call(PyList_GET_ITEM(calls, i));
+    }
+    return status;
+}
+
+/* ---- calls that callbacks wait for --------------------------------------- */
+
+/* The result of func(*args, **kwds), or NULL. */
+static PyObject *
+call_for(PyObject *ask)
+{
+    PyObject *mine = _Px_Promote(ask);
+    if (!mine) {
+        return NULL;
+    }
+    PyObject *kwds = PyTuple_GET_ITEM(mine, 2);
+    serves_here++;
+    PyObject *result = PyObject_Call(PyTuple_GET_ITEM(mine, 0),
+                                     PyTuple_GET_ITEM(mine, 1), kwds);
+    serves_here--;
+    Py_DECREF(mine);
+    return result;
+}
+
+/* Steals @answer, which stays with the callback even without memory for that. */
+static void
+keep_answer(px_worker *worker, PyObject *answer)
+{
+    if (!worker->kept) {
+        worker->kept = PyList_New(0);
+    }
+    if (worker->kept && PyList_Append(worker->kept, answer) == 0) {
+        Py_DECREF(answer);
+    }
+    PyErr_Clear();
+    worker->answer = answer;
+}
+
+static void
+serve(px_worker *worker)
+{
+    PyObject *answer = call_for(worker->ask);
+    worker->failed = !answer;
+    if (!answer && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        answer = PyErr_GetRaisedException();
+        (void)_Px_KeepError(Py_NewRef(answer), true);
+    }
+    else if (!answer) {
+        answer = PyErr_GetRaisedException();
+    }
+    keep_answer(worker, answer);
+    _Px_WorldAnswered(worker);
+}
+
+void
+_Px_ServeCalls(void)
+{
+    px_worker *asking;
+    while ((asking = _Px_WorldNextAsking())) {
+        serve(asking);
+    }
+}
+
+bool
+_Px_IsServing(void)
+{
+    return serves_here > 0;
+}
