@@ -185,6 +185,8 @@ leg_cpython() {
     "$python" tests/cpython/test_memory.py
     "$python" tests/cpython/test_executor.py
     "$python" tests/cpython/test_stop.py
+    PX_STOP_SECONDS=60 "$python" tests/cpython/stress_stop.py
+    "$python" tests/cpython/stress_submit.py
     "$python" tests/cpython/test_examples.py
     "$python" tests/cpython/test_guard.py
     "$python" tests/cpython/test_compare.py

@@ -48,7 +48,7 @@ def run(mode, program, timeout=60, **more):
     if mode is not None:
         env["PYTHONPARALLELGUARD"] = mode
     return subprocess.run(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(program)], env=env,
+        [sys.executable, "-W", "ignore::ResourceWarning", "-c", PRELUDE + textwrap.dedent(program)], env=env,
         capture_output=True, text=True, timeout=timeout)
 
 
@@ -357,7 +357,7 @@ class Modes(GuardTest):
             ctypes.memset(8, 1, 1)
         """)
         self.assertEqual(done.returncode, -11)
-        self.assertIn("Fatal Python error: Segmentation fault", done.stderr)
+        self.assertEqual(done.stderr.count("Fatal Python error: Segm"), 1)
 
 
 class Traces(GuardTest):

@@ -261,6 +261,7 @@ _Px_Intern(PyObject *interned, PyObject *string)
         return string;
     }
     Py_DECREF(string);
+    (void)_Px_FOUND(known);
     return Py_NewRef(known);
 }
 
@@ -436,19 +437,6 @@ _Px_PrintTo(PyObject *file, PyObject *text)
 
 /* ---- the eval breaker ---------------------------------------------------- */
 
-/* The collector wants a list for what it cannot collect. */
-static bool
-have_garbage_list(struct _gc_runtime_state *gc)
-{
-    if (!gc->garbage) {
-        gc->garbage = PyList_New(0);
-    }
-    if (!gc->garbage) {
-        PyErr_Clear();
-    }
-    return gc->garbage != NULL;
-}
-
 /* Of all that may be pending only the context's own collection is its own
  * business: signals, pending calls and the GIL are main's. The bit of signals
  * says that main waits, and the user wants this callback to end. */
@@ -466,9 +454,7 @@ _Px_HandlePending(PyThreadState *tstate)
     }
     if (_Py_eval_breaker_bit_is_set(tstate, _PY_GC_SCHEDULED_BIT)) {
         _Py_unset_eval_breaker_bit(tstate, _PY_GC_SCHEDULED_BIT);
-        if (have_garbage_list(_Px_here.gc)) {
-            _Py_RunGC(tstate);
-        }
+        _Py_RunGC(tstate);
     }
     return 0;
 }

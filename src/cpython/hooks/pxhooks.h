@@ -100,6 +100,9 @@ extern __thread struct _Px_here _Px_here
 #define _Px_LIFETIME(matters)                                                  \
     (_Px_IN() && (matters) ? _Px_CountLifetimes() : (void)0)
 
+/* Always true: an object is found by what does not count as a reference. */
+#define _Px_FOUND(op) (_Px_EXACT(op) || _Px_Found(op))
+
 /* The collector's state and the free lists that this thread uses. */
 #define _Px_GC(main_gc) (_Px_IN() ? _Px_here.gc : (main_gc))
 #define _Px_FREELISTS(main_lists) (_Px_IN() ? _Px_here.freelists : (main_lists))
@@ -130,12 +133,13 @@ extern __thread struct _Px_here _Px_here
     (_Px_IN() && _Px_OwnNamesOfString(dict, name)                              \
          ? _Px_OwnNamesOfString(dict, name)                                    \
          : (dict))
-#define _Px_BEGIN_IMPORT() (_Px_IN() ? _Px_BeginImport() : 0)
+#define _Px_BEGIN_IMPORT(name) (_Px_IN() ? _Px_BeginImport(name) : 0)
 #define _Px_GUARD_IMPORT(spec) (_Px_IN() ? _Px_RaiseImport(spec) : 0)
 #define _Px_IMPORT_FOR_C(more) (_Px_IN() ? _Px_ImportForC(more) : (void)0)
 
 extern void _Px_Born(PyObject *object);
 extern int _Px_Keep(PyObject *object);
+PyAPI_FUNC(int) _Px_Found(PyObject *object);
 PyAPI_FUNC(int) _Px_IsExported(const void *object);
 PyAPI_FUNC(Py_ssize_t) _Px_Count(PyObject *object);
 
@@ -164,7 +168,7 @@ extern PyObject *_Px_OwnNames(PyObject *dict, PyObject *name);
 extern PyObject *_Px_OwnNamesOfString(PyObject *dict, const char *name);
 extern PyObject *_Px_OwnRegistry(PyObject *globals, PyObject *registry);
 extern PyObject *_Px_OwnOnceRegistry(PyObject *registry);
-extern int _Px_BeginImport(void);
+extern int _Px_BeginImport(PyObject *name);
 extern int _Px_RaiseImport(PyObject *spec);
 PyAPI_FUNC(void) _Px_ImportForC(int more);
 extern int _Px_MayDiffer(PyObject *dict, PyObject *name); /* or not */
@@ -198,6 +202,8 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_BORN(op) ((void)0)
 #define _Px_KEEPS(op) 0
 #define _Px_EXPORTED(op) 0
+
+#define _Px_FOUND(op) 1
 #define _Px_Count(op) 0
 #define _Px_NoteExport(op) 0
 #define _Px_Detach() ((void)0)

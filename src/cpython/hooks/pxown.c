@@ -38,11 +38,15 @@
  */
 #include "pycore_px.h"
 
+#include <unistd.h>
+
 #include "pycore_import.h"
 #include "pycore_interp.h"
 #include "pycore_moduleobject.h"
 #include "pycore_pystate.h"
 #include "pycore_unicodeobject.h"
+
+enum { AWAIT_US = 500 }; /* between two looks whether main has done it */
 
 struct _Px_names {
     PyObject *of;    /* main's dict */
@@ -343,14 +347,48 @@ _Px_OwnModules(PyObject *modules)
     return cx->modules && cx->imports_for_c == 0 ? cx->modules : modules;
 }
 
-/* Python code is about to import what is not in sys.modules. What is found
- * becomes the context's: module, sys.modules, finders and all. 1, or -1. */
+/* Let main go on for a while. -1: this callback is told to end. */
+static int
+let_main_run(void)
+{
+    _Px_Detach();
+    (void)usleep(AWAIT_US);
+    _Px_Attach();
+    return _Px_HandlePending(_PyThreadState_GET());
+}
+
+/* Wait while main is in the midst of importing @module, which may be anything.
+ * -1 with an exception. */
+static int
+await_main(PyObject *module)
+{
+    PyObject *spec;
+    int status = PyObject_GetOptionalAttr(module, &_Py_ID(__spec__), &spec);
+    if (status <= 0) {
+        return status;
+    }
+    status = 0;
+    while (status == 0 && _PyModuleSpec_IsInitializing(spec) > 0) {
+        status = let_main_run();
+    }
+    Py_DECREF(spec);
+    return status;
+}
+
+/* Python code is about to import what is not in sys.modules, or only half made.
+ * What is found becomes the context's: module, sys.modules, finders and all. 1,
+ * or -1. */
 int
-_Px_BeginImport(void)
+_Px_BeginImport(PyObject *name)
 {
     struct _Px_cx *cx = _Px_here.cx;
     PyObject *sys = _PyInterpreterState_GET()->sysdict;
     if (have_own_modules() < 0) {
+        return -1;
+    }
+    PyObject *module = PyDict_GetItemWithError(cx->modules, name);
+    /* a module of ours that is half made is what imports this one */
+    if (module && _Px_FOREIGN(module) && await_main(module) < 0) {
         return -1;
     }
     if (cx->finders) {

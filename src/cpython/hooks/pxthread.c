@@ -144,15 +144,17 @@ follow_main(PyThreadState *tstate)
     tstate->py_recursion_remaining = tstate->py_recursion_limit;
 }
 
-/* Off while the context is young: its dead objects look alive. */
+/* Off while the context is young: its dead objects look alive. What cannot be
+ * collected should go to main's gc.garbage, which is guarded, so it stays. */
 static void
-prepare_collector(struct _Px_cx *cx)
+prepare_collector(struct _Px_cx *cx, PyInterpreterState *interp)
 {
     memset(&cx->gc, 0, sizeof cx->gc);
     _PyGC_InitState(&cx->gc);
     cx->gc.generations[0].threshold = 2000;
     cx->gc.generations[1].threshold = 10;
     cx->gc.generations[2].threshold = 10;
+    cx->gc.garbage = interp->gc.garbage;
 }
 
 static char *
@@ -191,7 +193,7 @@ _Px_Enter(px_worker *worker, px_context *context, px_memory memory)
     cx->common = false;
     _Px_OwnNothing(cx, worker->tstate->interp);
     memset(&cx->freelists, 0, sizeof cx->freelists);
-    prepare_collector(cx);
+    prepare_collector(cx, worker->tstate->interp);
     follow_main(worker->tstate);
     _Px_here = (struct _Px_here){.lo = (uintptr_t)first,
                                  .span = bytes,
@@ -242,7 +244,7 @@ _Px_Abandon(px_worker *worker)
     cx->exports = NULL;
     cx->count_from = (char *)UINTPTR_MAX;
     memset(&cx->freelists, 0, sizeof cx->freelists);
-    prepare_collector(cx);
+    prepare_collector(cx, worker->tstate->interp);
     cx->gc.enabled = 0;
     follow_main(worker->tstate);
     _Px_here.freelists = &cx->freelists;

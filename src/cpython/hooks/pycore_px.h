@@ -321,6 +321,10 @@ typedef enum px_run_how {
  * thread is asked for something. Callbacks under way end first, or stop. */
 extern void _Px_WorldRun(px_run_how how, PyTime_t deadline);
 
+/* With the GIL, the world closed: drop what no callback in flight may use. Runs
+ * finalizers. */
+extern void _Px_WorldDropLimbo(void);
+
 /* How long somebody waits for the GIL before callbacks stop in mid-flight. */
 extern PyTime_t _Px_StopAfter;
 

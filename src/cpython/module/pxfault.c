@@ -68,6 +68,8 @@ static struct {
     struct sigaction fault, trap;
 } before; /* the handlers that ours replaced */
 
+static __thread bool passed_on; /* a fault that is none of ours */
+
 /* ---- what an address is -------------------------------------------------- */
 
 static bool
@@ -373,19 +375,33 @@ note(uintptr_t at, uintptr_t pc)
 
 /* ---- faults -------------------------------------------------------------- */
 
+/* A handler that has done raises the signal again, for who was there before it.
+ * If that was us, nobody is left. */
+static bool
+nobody_is_left(const siginfo_t *info)
+{
+    bool some = before.fault.sa_flags & SA_SIGINFO ||
+                (before.fault.sa_handler != SIG_DFL &&
+                 before.fault.sa_handler != SIG_IGN);
+    return !some || (passed_on && info->si_code <= 0);
+}
+
 static void
 pass_on(int signal, siginfo_t *info, void *ucontext)
 {
+    if (nobody_is_left(info)) {
+        static const struct sigaction none = {.sa_handler = SIG_DFL};
+        (void)sigaction(signal, &none, NULL); /* it faults once more */
+        return;
+    }
+    passed_on = true;
     if (before.fault.sa_flags & SA_SIGINFO) {
         before.fault.sa_sigaction(signal, info, ucontext);
     }
-    else if (before.fault.sa_handler != SIG_DFL &&
-             before.fault.sa_handler != SIG_IGN) {
+    else {
         before.fault.sa_handler(signal);
     }
-    else {
-        (void)sigaction(signal, &before.fault, NULL); /* it faults once more */
-    }
+    passed_on = false;
 }
 
 static bool

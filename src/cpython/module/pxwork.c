@@ -246,27 +246,38 @@ deliver(px_task *task)
     free_task(task);
 }
 
-/* All outcomes are copied before anybody is told of one: telling runs code of
- * main's, which may drop what another outcome refers to. */
 static void
-harvest(void)
+count_harvest(int more)
 {
-    px_task *tasks = _Px_WorldTake(), *next;
-    if (!tasks) {
-        return;
-    }
-    _Px_WorldCountHarvest(1);
-    harvests_here++;
+    _Px_WorldCountHarvest(more);
+    harvests_here += (unsigned)more;
+}
+
+static px_task *
+begin_harvest(void)
+{
+    px_task *tasks = _Px_WorldTake();
     for (px_task *task = tasks; task; task = task->next) {
         take(task);
     }
-    unseen = true;
-    for (; tasks; tasks = next) {
+    if (tasks) {
+        count_harvest(1);
+        unseen = true;
+    }
+    return tasks;
+}
+
+static void
+end_harvest(px_task *tasks)
+{
+    if (!tasks) {
+        return;
+    }
+    for (px_task *next; tasks; tasks = next) {
         next = tasks->next;
         deliver(tasks);
     }
-    harvests_here--;
-    _Px_WorldCountHarvest(-1);
+    count_harvest(-1);
 }
 
 /* ---- after the world was closed ------------------------------------------ */
@@ -274,8 +285,7 @@ harvest(void)
 static void
 warn_of_limbo(void)
 {
-    if (_Px_LimboFull() &&
-        PyErr_WarnEx(
+    if (PyErr_WarnEx(
             PyExc_RuntimeWarning,
             "callbacks are in flight for so long that a million objects "
             "wait for their end: the main side waits, too",
@@ -284,13 +294,20 @@ warn_of_limbo(void)
     }
 }
 
+/* All outcomes are copied before code of main's runs, which may drop what they
+ * refer to; and limbo, which they may refer to as well, is emptied before others
+ * are told that their callbacks are over. */
 static void
 settle(void)
 {
-    harvest();
+    bool full = _Px_LimboFull();
+    px_task *tasks = begin_harvest();
+    _Px_WorldDropLimbo();
+    end_harvest(tasks);
     _Px_ServeCalls();
-    warn_of_limbo();
-    _Px_LimboDrop(_Px_WorldOldest());
+    if (full) {
+        warn_of_limbo();
+    }
 }
 
 /* ---- submitting ---------------------------------------------------------- */

@@ -253,16 +253,40 @@ await_calm(PyThreadState *tstate, PyTime_t deadline)
     }
 }
 
+/* While there is something in limbo, main must not trust counts either: what it
+ * finds there has one that is limbo's. */
+static bool
+judge_counts(void)
+{
+    bool some = _Px_world.stopped > 0 || _Px_LimboCount() > 0;
+    __atomic_store_n(&some_stopped, some, __ATOMIC_RELAXED);
+    trust_counts();
+    return some;
+}
+
 /* A slice of main's begins. */
 static void
 begin_slice(void)
 {
     _Px_world.slice++;
-    __atomic_store_n(&some_stopped, _Px_world.stopped > 0, __ATOMIC_RELAXED);
-    trust_counts();
-    if (_Px_world.stopped > 0) {
+    if (judge_counts()) {
         _Px_LimboBeginSlice(_Px_world.slice);
     }
+}
+
+/* What is dropped from now on is not dropped here, even if others let callbacks
+ * in meanwhile. */
+void
+_Px_WorldDropLimbo(void)
+{
+    _Px_WorldLock();
+    uint64_t now = _Px_world.slice;
+    _Px_WorldUnlock();
+    uint64_t oldest = _Px_WorldOldest();
+    _Px_LimboDrop(Py_MIN(oldest, now));
+    _Px_WorldLock();
+    (void)judge_counts();
+    _Px_WorldUnlock();
 }
 
 void
