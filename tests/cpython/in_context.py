@@ -1,13 +1,15 @@
 """CPython's own tests, each method run in a context.
 
-    python tests/cpython/in_context.py [--warm] [--counted] [--json FILE]
-                                       [--reasons N] [MODULE...]
+    python tests/cpython/in_context.py [--warm] [--counted] [--guard MODE]
+                                       [--json FILE] [--reasons N] [MODULE...]
 
 By the patched interpreter; without a MODULE all of modules.txt. With --warm each
 method runs on the main side first, as a program that uses contexts would have
 been running for a while: what it imports is there, its code is specialised.
 With --counted contexts count references from the beginning, so that objects go
-as soon as nothing refers to them, which many of these tests are about.
+as soon as nothing refers to them, which many of these tests are about. The guard, which
+makes main's memory read-only, is on (auto) unless --guard or PYTHONPARALLELGUARD
+says otherwise.
 
     parent    child of one module (a fresh process)      a context of the child
     ------    -------------------------------------      ----------------------
@@ -23,8 +25,10 @@ run there as well. What belongs to a class or to the module is main's.
 
 A method is
     ok       passed
-    trapped  stopped by the guard: the error, or one it was raised from, is an
+    trapped  stopped by a hook: the error, or one it was raised from, is an
              UnprotectedError or another ParallelError
+    frozen   ended by the guard: a write to main's memory that no hook has stopped.
+             In shares it counts as trapped
     failed   anything else that went wrong; and it passes on the main side
     skipped  by itself; or made of a doctest; or it fails on the main side, too
     crashed  took the process along or never ended; the child says each method's
@@ -32,9 +36,10 @@ A method is
              crash alone is marked "after others".
     stray    passed, but left in an object of main's a reference into a context
 
-Before the first method and after the last one the child runs three methods of
-its own, one of which changes a list of main's. Unless they are ok, failed and
-trapped, the run is void: it would have counted what it did not test.
+Before the first method and after the last one the child runs methods of its own,
+one of which changes a list of main's, and one bytes of main's behind all hooks.
+Unless they are ok, failed, trapped and frozen, the run is void: it would have
+counted what it did not test.
 """
 import argparse
 import collections
@@ -52,9 +57,10 @@ import time
 import traceback
 import unittest
 
-OUTCOMES = ("ok", "trapped", "failed", "crashed", "stray", "skipped")
+OUTCOMES = ("ok", "trapped", "frozen", "failed", "crashed", "stray", "skipped")
 TESTING_IN_C = ["_testcapi", "_testinternalcapi"]
 SILENCE_S = 40  # a method that takes longer is taken for hung
+GUARD = {"PYTHONPARALLELGUARD": os.environ.get("PYTHONPARALLELGUARD", "auto")}
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # ---- in a context ------------------------------------------------------------
@@ -149,10 +155,20 @@ def in_context(func, *args):
     return result
 
 
+def outcome_in_context(case_class, method):
+    try:
+        return in_context(run_method_in_context, case_class, method)
+    except parallel.FrozenMemoryError as error:
+        return ("frozen", str(error)[:300], "")
+    except BaseException as error:
+        return describe(error)
+
+
 class Sentinel(unittest.TestCase):
     """What must come out as it is called."""
 
     mine = []
+    still_mine = bytes(5000)
 
     def ok(self):
         self.assertTrue(parallel.is_parallel_thread())
@@ -163,11 +179,17 @@ class Sentinel(unittest.TestCase):
     def trapped(self):
         self.mine.append(1)
 
+    def frozen(self):
+        head = bytes.__basicsize__ - 1
+        ctypes.memset(id(self.still_mine) + head + 100, 1, 1)
+
 
 def check_sentinel():
-    return not Sentinel.mine and all(
-        in_context(run_method_in_context, Sentinel, name)[0] == name
-        for name in ("ok", "failed", "trapped"))
+    names = ["ok", "failed", "trapped"]
+    if parallel.guard_stats()["mode"] in ("auto", "full"):
+        names.append("frozen")
+    return all(outcome_in_context(Sentinel, name)[0] == name for name in names) \
+        and not Sentinel.mine and not any(Sentinel.still_mine)
 
 
 def flatten(suite):
@@ -252,10 +274,7 @@ class Child:
             if outcome[0] != "ok":
                 return self.say("end", name, *outcome)
         self.say("begin", name)
-        try:
-            outcome = in_context(run_method_in_context, case_class, method)
-        except BaseException as error:
-            outcome = describe(error)
+        outcome = outcome_in_context(case_class, method)
         strays = parallel._parallel.find_strays()
         if strays:
             outcome = ("stray", ", ".join(sorted(set(strays))), "")
@@ -288,7 +307,8 @@ def prepare():
 
 
 def child(module, report_path, wanted, warm, counted):
-    global parallel
+    global ctypes, parallel
+    import ctypes
     import parallel
     support = prepare()
     if counted:
@@ -344,7 +364,7 @@ class Run:
                     [sys.executable, "-X", "faulthandler", __file__, "--child",
                      self.module, report, wish], cwd=folder, stdout=output,
                     stderr=output, stdin=subprocess.DEVNULL,
-                    env={**os.environ, "TMPDIR": folder})
+                    env={**os.environ, "TMPDIR": folder, **GUARD})
                 end = self.await_end(process, report)
                 output.seek(0)
                 self.tail = output.read()[-2000:].decode(errors="replace")
@@ -435,22 +455,29 @@ def main():
                         help="run each method on the main side first")
     parser.add_argument("--counted", action="store_true",
                         help="let contexts count references at once")
+    parser.add_argument("--guard", metavar="MODE", choices=("off", "auto", "full"),
+                        help="what the guard is to do, if not auto")
     parser.add_argument("--json", metavar="FILE", help="write every outcome there")
     parser.add_argument("--reasons", type=int, default=15, metavar="N",
                         help="show the N commonest reasons")
     options = parser.parse_args()
+    if options.guard:
+        GUARD["PYTHONPARALLELGUARD"] = options.guard
     print(f"{'module':<28}{'all':>6}" + "".join(f"{o:>8}" for o in OUTCOMES))
     runs, total = [], collections.Counter()
     for module in options.modules or all_modules():
         run = Run(module, options.warm, options.counted).run()
         runs.append(run)
         total += run.counts()
-        print(table_row(module, run.counts(), run.trouble or ""), flush=True)
+        note = (run.trouble or "").strip().rpartition("\n")[2]
+        print(table_row(module, run.counts(), note), flush=True)
         if options.json:
             with open(options.json, "w") as file:
                 json.dump(as_json(runs), file, indent=1)
     print(table_row("total", total))
-    print("of those that ran:", ", ".join(share(total, o) for o in OUTCOMES[:5]))
+    total["trapped"] += total.pop("frozen", 0)
+    print("of those that ran:", ", ".join(
+        share(total, o) for o in OUTCOMES if o not in ("frozen", "skipped")))
     reasons(runs, options.reasons)
     return any(run.trouble for run in runs) or total["crashed"] > 0
 

@@ -380,7 +380,7 @@ class Guard(unittest.TestCase):
 
     def test_what_is_mains_business(self):
         for body in (lambda: sys.settrace(print), lambda: sys.setprofile(print),
-                     lambda: os.chdir("/"), lambda: os.fork(),
+                     lambda: os.fork(), lambda: os.forkpty(),
                      lambda: threading.Thread(target=print).start()):
             with self.assertRaises(parallel.ParallelError):
                 in_context(body)
@@ -399,7 +399,7 @@ class Guard(unittest.TestCase):
         directory, limit = os.getcwd(), sys.getrecursionlimit()
         handler = signal.getsignal(signal.SIGUSR1)
         for change in (
-                lambda: os.chdir("/"), os.fork, lambda: os.umask(0),
+                os.fork, lambda: os.chroot("/"),
                 lambda: os.putenv("PX_TEST", "1"),
                 lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
                 lambda: signal.alarm(100), lambda: sys.settrace(print),
@@ -463,8 +463,6 @@ class Library(unittest.TestCase):
         self.assertEqual(random.getstate(), before)
         self.assertEqual(len(set(drawn[0] + drawn[1])), 2000)
         self.assertTrue(all(0 <= x < 1 for x in drawn[0]))
-        with self.assertRaises(parallel.UnprotectedError):
-            in_context(random.seed, 1)
         self.assertEqual(in_context(lambda: random.Random(1).random()),
                          random.Random(1).random())
 

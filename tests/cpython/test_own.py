@@ -3,11 +3,15 @@ imports: it is there in the context, and main has seen nothing of it.
 
 Run by the patched interpreter: python tests/cpython/test_own.py
 """
+import _sha2  # for random.seed("text"): contexts import nothing in C
 import base64
 import codecs
+import collections.abc
 import contextlib
 import ctypes
 import datetime
+import enum
+import functools
 import importlib
 import io
 import ipaddress
@@ -15,6 +19,7 @@ import os
 import pickle
 import pkgutil
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -164,6 +169,182 @@ class EnvironTest(Case):
                 in_context(each)
 
 
+# ---- directory and umask -----------------------------------------------------------
+
+class PlaceTest(Case):
+
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.folder = os.path.realpath(self.folder)
+        self.home = os.getcwd()
+        self.addCleanup(os.chdir, self.home)
+
+    def test_directory(self):
+        def body(folder, path):
+            with contextlib.chdir(folder):
+                with open("px_here", "w") as file:
+                    file.write("there")
+                child = subprocess.run(["/bin/pwd"], stdout=subprocess.PIPE)
+                inside = os.getcwd(), child.stdout.decode().strip()
+            os.chdir(path)
+            return inside, os.getcwd()
+        self.assertEqual(in_context(body, self.folder, "/"),
+                         ((self.folder, self.folder), "/"))
+        self.assertEqual(os.getcwd(), self.home)
+        self.assertEqual(os.listdir(self.folder), ["px_here"])
+
+    def test_it_ends_with_the_callback(self):
+        def go(folder):
+            before = os.getcwd()
+            os.chdir(folder)
+            os.umask(0)
+            return before
+        for _ in range(20):  # the same workers, again and again
+            self.assertEqual(in_context(go, self.folder), self.home)
+            self.assertEqual(in_context(os.getcwd), self.home)
+
+    def test_contexts_follow_main(self):
+        def go(folder):
+            os.chdir(folder)
+
+        def look(path):
+            with open(path, "w") as file:
+                mode = os.stat(file.fileno()).st_mode & 0o777
+            return os.getcwd(), mode
+        for _ in range(20):
+            in_context(go, "/")
+        os.chdir(self.folder)
+        mask = os.umask(0o027)
+        try:
+            for _ in range(10):
+                self.assertEqual(in_context(look, "px_new"), (self.folder, 0o640))
+                os.unlink("px_new")
+        finally:
+            os.umask(mask)
+        os.chdir(self.home)
+        for _ in range(10):
+            self.assertEqual(in_context(os.getcwd), self.home)
+
+    def test_each_of_many_has_its_own(self):
+        def body(folder, n):
+            path = os.path.join(folder, str(n))
+            os.mkdir(path)
+            os.chdir(path)
+            os.umask(n)
+            for _ in range(50):
+                if (os.getcwd(), os.umask(n)) != (path, n):
+                    return os.getcwd(), n
+            return None
+        with parallel.Executor() as executor:
+            futures = [executor.submit(body, self.folder, n) for n in range(50)]
+        self.assertEqual([future.result() for future in futures], [None] * 50)
+        self.assertEqual(os.getcwd(), self.home)
+
+    def test_umask(self):
+        def body():
+            return os.umask(0o077), os.umask(0o022)
+        mask = os.umask(0o002)
+        try:
+            for _ in range(5):
+                self.assertEqual(in_context(body), (0o002, 0o077))
+            self.assertEqual(os.umask(0o002), 0o002)
+        finally:
+            os.umask(mask)
+
+    def test_where_the_kernel_refuses(self):
+        """As in a container whose seccomp profile knows no unshare()."""
+        code = """if 1:
+            import ctypes, os, struct, parallel
+            NO_NEW_PRIVS, SET_SECCOMP, FILTER, UNSHARE = 38, 22, 2, 272
+            rules = b"".join(struct.pack("HBBI", *rule) for rule in (
+                (0x20, 0, 0, 0),                  # the call's number
+                (0x15, 0, 1, UNSHARE),
+                (0x06, 0, 0, 0x00050000 | 1),     # EPERM
+                (0x06, 0, 0, 0x7fff0000)))
+            buffer = ctypes.create_string_buffer(rules)
+            program = struct.pack("HP", 4, ctypes.addressof(buffer))
+            prctl = ctypes.CDLL(None).prctl
+            assert prctl(NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            assert prctl(SET_SECCOMP, FILTER, program) == 0
+            for _ in range(3):
+                parallel.submit_work(os.chdir, "/")
+                try:
+                    parallel.run()
+                except parallel.ParallelError as error:
+                    print("os.chdir" in str(error))
+            """
+        done = subprocess.run([sys.executable, "-c", code], text=True,
+                              stdout=subprocess.PIPE, check=True)
+        self.assertEqual(done.stdout, "True\n" * 3)
+
+
+# ---- random ------------------------------------------------------------------------
+
+class RandomTest(Case):
+
+    def test_seed(self):
+        def draw():
+            random.seed(42)
+            return ([random.random() for _ in range(5)], random.getrandbits(100),
+                    [random.gauss(0, 1) for _ in range(5)],
+                    random.sample(range(1000), 5), random.choices("abc", k=5))
+        state = random.getstate()
+        expected = draw()
+        random.setstate(state)
+        for _ in range(3):
+            self.assertEqual(in_context(draw), expected)
+        self.assertEqual(random.getstate(), state)
+
+    def test_seed_of_every_kind(self):
+        def draw(seed):
+            random.seed(seed)
+            return random.random()
+        for seed in "text", b"bytes", 1.5, -1, 10 ** 50:
+            self.assertEqual(in_context(draw, seed),
+                             random.Random(seed).random(), seed)
+
+    def test_state(self):
+        def body():
+            random.random()
+            state = random.getstate()
+            first = random.random(), random.gauss()
+            random.setstate(state)
+            return first == (random.random(), random.gauss()), state
+        mine = random.getstate()
+        again, state = in_context(body)
+        self.assertTrue(again)
+        self.assertNotEqual(state, mine)
+        self.assertEqual(random.getstate(), mine)
+
+    def test_mains_state_can_be_set(self):
+        def body(state):
+            random.setstate(state)
+            return random.random()
+        state = random.getstate()
+        drawn = in_context(body, state)
+        self.assertEqual(random.getstate(), state)
+        self.assertEqual(random.random(), drawn)
+
+    def test_a_seed_goes_with_its_context(self):
+        def seed():
+            random.seed(1)
+            return random.random()
+        for _ in range(5):
+            in_context(seed)
+        drawn = [in_context(random.random) for _ in range(20)]
+        self.assertEqual(len(set(drawn)), 20)
+
+    def test_one_that_main_has_made(self):
+        mine = random.Random(5)
+
+        def body(seed):
+            mine.seed(seed)
+            return mine.random(), random.Random(seed).random()
+        drawn, expected = in_context(body, 7)
+        self.assertEqual(drawn, expected)
+        self.assertEqual(mine.random(), random.Random(5).random())
+
+
 # ---- warnings --------------------------------------------------------------------
 
 def warn(category=UserWarning):
@@ -259,7 +440,78 @@ class CodecsTest(Case):
         self.assertRaises(LookupError, in_context, codecs.lookup, "px")
 
 
-# ---- caches of modules in C -----------------------------------------------------
+# ---- caches ---------------------------------------------------------------------
+
+@functools.lru_cache(None)
+def sum_below(n):
+    calls.append(n) if _parallel.owns(calls) else None
+    return n + sum_below(n - 1) if n else 0
+
+
+@functools.lru_cache(4)
+def count_paths(n):
+    return 1 if n < 2 else count_paths(n - 1) + count_paths(n - 2)
+
+
+calls = []
+
+
+class Side(enum.Flag):
+    UP = enum.auto()
+    DOWN = enum.auto()
+    LEFT = enum.auto()
+
+
+class Base:
+    pass
+
+
+class Other:
+    pass
+
+
+class Child(Base):
+    pass
+
+
+Base.Child = Child
+
+
+# What keeps in a global what it computes when first asked.
+LAZY = """if 1:
+    import _sha2, base64, mimetypes, os, pkgutil, platform, random, urllib.parse
+    import urllib.request, uuid, parallel
+
+    def body():
+        assert base64.b85decode(base64.b85encode(bytes(40))) == bytes(40)
+        assert base64.a85decode(base64.a85encode(bytes(40))) == bytes(40)
+        assert pkgutil.resolve_name("os:path.join") is os.path.join
+        assert urllib.parse.unquote("%41%C3%A4") == "A\xe4"
+        assert os.path.expandvars("${HOME}$HOME") == os.environ["HOME"] * 2
+        assert os.path.expandvars(b"$HOME") == os.environb[b"HOME"]
+        assert mimetypes.guess_type("x.html")[0] == "text/html"
+        assert mimetypes.inited and "html" in mimetypes._db.types_map[1][".html"]
+        assert platform.uname() is platform.uname()
+        assert uuid.getnode() == uuid.getnode()
+        opener = urllib.request.build_opener()
+        urllib.request.install_opener(opener)
+        assert urllib.request._opener is opener
+        assert urllib.request.urlopen("data:,px").read() == b"px"
+        random.seed("text")
+
+    for i in range(3):
+        parallel.submit_work(body)
+        parallel.run()
+    names = [base64._b85dec, base64._a85chars, mimetypes._db, random._sha512,
+             pkgutil._NAME_PATTERN, platform._uname_cache, uuid._node,
+             urllib.parse._hextobyte, urllib.request._opener, os.path._varprog]
+    assert names == [None] * len(names), names
+    body()
+    for i in range(100):
+        urllib.parse.unquote("%41")
+    parallel.submit_work(body)
+    parallel.run()
+"""
 
 class CacheTest(Case):
 
@@ -276,6 +528,96 @@ class CacheTest(Case):
             self.assertEqual(in_context(body), ["9:00:00", "2:00:00", "9:00:00"])
         with self.assertRaises(parallel.ParallelError):
             in_context(zoneinfo.ZoneInfo.clear_cache)
+
+    def test_results(self):
+        def body():
+            return count_paths(90), count_paths.cache_info().misses
+        misses = count_paths.cache_info().misses
+        for _ in range(3):  # without a cache it would take years
+            self.assertEqual(in_context(body), (4660046610375530309, misses))
+        self.assertEqual(count_paths(9), 55)
+        self.assertEqual(in_context(sum_below, 100), 5050)
+        self.assertEqual(calls, [])
+        sum_below(10)
+        self.assertEqual(calls, list(range(10, -1, -1)))
+
+    def test_what_main_has_computed_is_used(self):
+        found = []
+
+        @functools.lru_cache
+        def find():
+            found.append(1)
+            return len(found)
+        self.assertEqual(find(), 1)
+        self.assertEqual(in_context(find), 1)
+
+    def test_patterns(self):
+        def body():
+            pattern = "px+" + "y" * 3
+            return (re.compile(pattern) is re.compile(pattern),
+                    re.sub(pattern, r"<\g<0>>", "pxyyy"))
+        for _ in range(2):
+            self.assertEqual(in_context(body), (True, "<pxyyy>"))
+        known = re.compile("px+known")
+        self.assertTrue(in_context(lambda: re.compile("px+known") is known))
+
+    def test_many_patterns(self):
+        def body():
+            found = [re.match(f"a{n}(.*)", f"a{n}b")[1] for n in range(2000)]
+            return found, len(_parallel.local()[re._compile])
+        self.assertEqual(in_context(body), (["b"] * 2000, re._MAXCACHE))
+
+    def test_combined_flags(self):
+        def body():
+            both = Side.UP | Side.DOWN
+            return (both is Side.UP | Side.DOWN, Side(3) is both, ~both is Side.LEFT,
+                    repr(both), pickle.loads(pickle.dumps(both)) is both)
+        for _ in range(2):
+            self.assertEqual(in_context(body),
+                             (True, True, True, "<Side.UP|DOWN: 3>", True))
+        mine = Side.UP | Side.DOWN
+        self.assertTrue(in_context(lambda: Side.UP | Side.DOWN is mine))
+
+    def test_subclasses(self):
+        def body():
+            before = Base.__subclasses__()
+            class First(Base):
+                pass
+            class Second(Base):
+                pass
+            with_both = Base.__subclasses__()
+            Second.__bases__ = (Other,)
+            return (before == [Base.Child],
+                    with_both == [Base.Child, First, Second],
+                    Base.__subclasses__() == [Base.Child, First],
+                    Other.__subclasses__() == [Second])
+        for _ in range(2):
+            self.assertEqual(in_context(body), (True,) * 4)
+        self.assertEqual(Base.__subclasses__(), [Base.Child])
+
+    def test_virtual_subclasses(self):
+        def body():
+            class Mine(collections.abc.Mapping):
+                pass
+            class Virtual:
+                pass
+            before = issubclass(Virtual, collections.abc.Mapping)
+            Mine.register(Virtual)
+            return before, issubclass(Virtual, collections.abc.Mapping)
+        self.assertEqual(in_context(body), (False, True))
+
+    def test_interned_strings(self):
+        mine = sys.intern("px_interned" + str(len(calls)))
+
+        def body():
+            text = "".join(["px_", "new"])
+            return (sys.intern(text) is sys.intern("".join(["px_", "new"])),
+                    sys.intern("px_interned" + str(0)) is mine)
+        self.assertEqual(in_context(body), (True, True))
+
+    def test_globals(self):
+        done = subprocess.run([sys.executable, "-c", LAZY])
+        self.assertEqual(done.returncode, 0)
 
     def test_tables(self):
         def body():

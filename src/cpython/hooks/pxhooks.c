@@ -327,7 +327,6 @@ static const char *const main_events[] = {
     "cpython._PySys_ClearAuditHooks",
     "gc.get_objects",
     "gc.get_referrers",
-    "os.chdir",
     "os.exec",
     "os.fork",
     "os.forkpty",
@@ -349,6 +348,9 @@ _Px_AuditContext(const char *event)
     }
     if (_Px_here.cx->environ && strcmp(event, "os.system") == 0) {
         return _Px_RaiseForbidden("os.system() with an environment of its own");
+    }
+    if (strcmp(event, "os.chdir") == 0) {
+        return _Px_HaveOwnPlace(event);
     }
     for (size_t i = 0; i < Py_ARRAY_LENGTH(main_events); i++) {
         if (strcmp(event, main_events[i]) == 0) {

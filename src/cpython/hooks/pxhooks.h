@@ -133,6 +133,11 @@ extern __thread struct _Px_here _Px_here
     (_Px_IN() && _Px_OwnNamesOfString(dict, name)                              \
          ? _Px_OwnNamesOfString(dict, name)                                    \
          : (dict))
+#define _Px_SET_GLOBAL(dict, name, value)                                      \
+    (_Px_OWN(dict) ? PyDict_SetItem(dict, name, value)                         \
+                   : _Px_SetForeignGlobal(dict, name, value))
+#define _Px_INTERNED(string) (_Px_IN() ? _Px_OwnInterned(string) : (string))
+#define _Px_MAY_SET_UMASK() (_Px_IN() ? _Px_HaveOwnPlace("os.umask") : 0)
 #define _Px_BEGIN_IMPORT(name) (_Px_IN() ? _Px_BeginImport(name) : 0)
 #define _Px_GUARD_IMPORT(spec) (_Px_IN() ? _Px_RaiseImport(spec) : 0)
 #define _Px_IMPORT_FOR_C(more) (_Px_IN() ? _Px_ImportForC(more) : (void)0)
@@ -174,6 +179,12 @@ PyAPI_FUNC(void) _Px_ImportForC(int more);
 extern int _Px_MayDiffer(PyObject *dict, PyObject *name); /* or not */
 PyAPI_FUNC(int)
     _Px_SetForeignAttr(PyObject *object, PyObject *name, PyObject *value);
+PyAPI_FUNC(int)
+    _Px_SetForeignGlobal(PyObject *dict, PyObject *name, PyObject *value);
+extern int _Px_AddOwnSubclass(PyTypeObject *base, PyTypeObject *type);
+extern PyObject *_Px_WithOwnSubclasses(PyTypeObject *base, PyObject *list);
+extern PyObject *_Px_OwnInterned(PyObject *string); /* steals it */
+extern int _Px_HaveOwnPlace(const char *event);
 PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
 extern void _Px_GilTaken(void);  /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
@@ -232,6 +243,11 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_NAMES(dict, name) NULL
 #define _Px_DICT_OF(dict, name) (dict)
 #define _Px_DICT_OF_STRING(dict, name) (dict)
+#define _Px_SET_GLOBAL(dict, name, value) PyDict_SetItem(dict, name, value)
+#define _Px_AddOwnSubclass(base, type) 0
+#define _Px_WithOwnSubclasses(base, list) (list)
+#define _Px_INTERNED(string) (string)
+#define _Px_MAY_SET_UMASK() 0
 #define _Px_BEGIN_IMPORT() 0
 #define _Px_GUARD_IMPORT(spec) 0
 #define _Px_IMPORT_FOR_C(more) ((void)0)

@@ -17,6 +17,10 @@
  *        package
  *      os.environ                        changes it
  *      limits of digits, of recursion    sets them
+ *      what sys.intern() returns         has a string interned
+ *      __subclasses__() of main's class  makes a subclass
+ *      what modules compute when first   computes it
+ *        asked and keep in a global
  *      codecs, their error handlers      registers one, or looks one up that
  *                                        main has not used
  *
@@ -68,6 +72,47 @@ static const char *const warnings_names[] = {
     "formatwarning",     "onceregistry",  "showwarning",
 };
 
+/* Computed when first asked: nobody sees who has done it. */
+static const struct {
+    const char *module, *name;
+} computed_names[] = {
+    {"base64", "_a85chars"},
+    {"base64", "_a85chars2"},
+    {"base64", "_b85chars"},
+    {"base64", "_b85chars2"},
+    {"base64", "_b85dec"},
+    {"dbm", "_defaultmod"},
+    {"fileinput", "_state"},
+    {"ftplib", "_150_re"},
+    {"ftplib", "_227_re"},
+    {"ipaddress", "_address_fmt_re"},
+    {"mimetypes", "_db"},
+    {"mimetypes", "common_types"},
+    {"mimetypes", "encodings_map"},
+    {"mimetypes", "inited"},
+    {"mimetypes", "suffix_map"},
+    {"mimetypes", "types_map"},
+    {"pkgutil", "_NAME_PATTERN"},
+    {"platform", "_os_release_cache"},
+    {"platform", "_uname_cache"},
+    {"posixpath", "_varprog"},
+    {"posixpath", "_varprogb"},
+    {"random", "_sha512"},
+    {"shutil", "_USE_CP_SENDFILE"},
+    {"tempfile", "_O_TMPFILE_WORKS"},
+    {"urllib.parse", "_hextobyte"},
+    {"urllib.parse", "_hostprog"},
+    {"urllib.parse", "_portprog"},
+    {"urllib.parse", "_typeprog"},
+    {"urllib.request", "_ftperrors"},
+    {"urllib.request", "_localhost"},
+    {"urllib.request", "_noheaders"},
+    {"urllib.request", "_opener"},
+    {"urllib.request", "_thishost"},
+    {"uuid", "_node"},
+    {"zipfile", "_crctable"},
+};
+
 static bool
 is_one_of(PyObject *name, const char *const *names, size_t count)
 {
@@ -79,13 +124,24 @@ is_one_of(PyObject *name, const char *const *names, size_t count)
     return false;
 }
 
-/* Of the module warnings, or of a second copy of it that a test has made. */
+/* Of this module, or of a second copy of it that a test has made. */
 static bool
-is_of_warnings(PyObject *dict)
+is_of_module(PyObject *dict, const char *module)
 {
     PyObject *name = PyDict_GetItemWithError(dict, &_Py_ID(__name__));
     return name && PyUnicode_Check(name) &&
-           _PyUnicode_EqualToASCIIString(name, "warnings");
+           _PyUnicode_EqualToASCIIString(name, module);
+}
+
+static bool
+is_computed(PyObject *dict, PyObject *name)
+{
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(computed_names); i++) {
+        if (_PyUnicode_EqualToASCIIString(name, computed_names[i].name)) {
+            return is_of_module(dict, computed_names[i].module);
+        }
+    }
+    return false;
 }
 
 /* Whether contexts may have a value of their own for this name in main's dict
@@ -100,8 +156,9 @@ _Px_MayDiffer(PyObject *dict, PyObject *name)
         return is_one_of(name, sys_names, Py_ARRAY_LENGTH(sys_names));
     }
     return _PyUnicode_EqualToASCIIString(name, "__warningregistry__") ||
+           is_computed(dict, name) ||
            (is_one_of(name, warnings_names, Py_ARRAY_LENGTH(warnings_names)) &&
-            is_of_warnings(dict));
+            is_of_module(dict, "warnings"));
 }
 
 /* ---- own names ----------------------------------------------------------- */
@@ -237,6 +294,131 @@ _Px_SetForeignAttr(PyObject *object, PyObject *name, PyObject *value)
         return set_module_attr(module, name, value);
     }
     return _Px_RaiseForeign(object);
+}
+
+/* global name; name = value. */
+int
+_Px_SetForeignGlobal(PyObject *dict, PyObject *name, PyObject *value)
+{
+    return _Px_MayDiffer(dict, name) ? set_name(dict, name, value)
+                                     : PyDict_SetItem(dict, name, value);
+}
+
+/* ---- objects of the context's in the place of main's ---------------------- */
+
+static PyObject *
+make_in_place_of(PyObject *object, PyObject *make, PyObject *dict)
+{
+    PyObject *own = PyObject_CallNoArgs(make);
+    if (own && PyDict_SetItem(dict, object, own) < 0) {
+        Py_CLEAR(own);
+    }
+    return own;
+}
+
+PyObject *
+_Px_InPlaceOf(PyObject *object, PyObject *make)
+{
+    if (_Px_OWN(object)) {
+        return Py_NewRef(object);
+    }
+    PyObject *dict = PyThreadState_GetDict();
+    if (!dict) {
+        return PyErr_NoMemory();
+    }
+    PyObject *own = PyDict_GetItemWithError(dict, object);
+    if (own || PyErr_Occurred()) {
+        return Py_XNewRef(own);
+    }
+    return make_in_place_of(object, make, dict);
+}
+
+/* What main's table does not have is in the context's. */
+PyObject *
+_Px_OwnInterned(PyObject *string)
+{
+    struct _Px_cx *cx = _Px_here.cx;
+    if (PyUnicode_CHECK_INTERNED(string)) {
+        return string; /* in main's table */
+    }
+    if (!cx->interned) {
+        cx->interned = PyDict_New();
+    }
+    PyObject *first =
+        cx->interned ? PyDict_SetDefault(cx->interned, string, string) : NULL;
+    Py_XINCREF(first);
+    Py_DECREF(string);
+    return first;
+}
+
+/* ---- subclasses of main's classes ----------------------------------------- */
+
+/* cx->subclasses is {class of main's: {address: weak reference}}. */
+static PyObject *
+subclasses_of(PyTypeObject *base)
+{
+    PyObject *known = _Px_here.cx->subclasses;
+    return known ? PyDict_GetItemWithError(known, (PyObject *)base) : NULL;
+}
+
+static PyObject *
+have_subclasses_of(PyTypeObject *base)
+{
+    PyObject **known = &_Px_here.cx->subclasses;
+    if (!*known && !(*known = PyDict_New())) {
+        return NULL;
+    }
+    PyObject *found = subclasses_of(base);
+    if (found) {
+        return found;
+    }
+    PyObject *empty = PyDict_New();
+    found = empty ? PyDict_SetDefault(*known, (PyObject *)base, empty) : NULL;
+    Py_XDECREF(empty);
+    return found;
+}
+
+int
+_Px_AddOwnSubclass(PyTypeObject *base, PyTypeObject *type)
+{
+    PyObject *others = have_subclasses_of(base);
+    PyObject *key = PyLong_FromVoidPtr(type);
+    PyObject *ref = PyWeakref_NewRef((PyObject *)type, NULL);
+    int status = others && key && ref ? PyDict_SetItem(others, key, ref) : -1;
+    Py_XDECREF(key);
+    Py_XDECREF(ref);
+    return status;
+}
+
+/* It may have got other bases since. */
+static int
+append_subclass(PyObject *list, PyTypeObject *base, PyObject *ref)
+{
+    PyObject *type = NULL;
+    int status = PyWeakref_GetRef(ref, &type);
+    if (status == 1) {
+        PyObject *bases = ((PyTypeObject *)type)->tp_bases;
+        status = bases ? PySequence_Contains(bases, (PyObject *)base) : 0;
+    }
+    if (status == 1) {
+        status = PyList_Append(list, type);
+    }
+    Py_XDECREF(type);
+    return status;
+}
+
+/* Steals @list, the subclasses that main has made. */
+PyObject *
+_Px_WithOwnSubclasses(PyTypeObject *base, PyObject *list)
+{
+    PyObject *ref, *own = _Px_IN() ? subclasses_of(base) : NULL;
+    Py_ssize_t at = 0;
+    while (own && list && PyDict_Next(own, &at, NULL, &ref)) {
+        if (append_subclass(list, base, ref) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
 }
 
 /* ---- warnings ------------------------------------------------------------ */
@@ -430,6 +612,8 @@ _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp)
     cx->modules = NULL;
     cx->finders = NULL;
     cx->environ = NULL;
+    cx->interned = NULL;
+    cx->subclasses = NULL;
     cx->imports_for_c = 0;
     cx->str_digits = interp->long_state.max_str_digits;
     cx->warnings = interp->warnings;

@@ -17,12 +17,20 @@
  *       trace function is called, and RESUME does not write to code objects.
  *   T4  The thread state is not on the interpreter's list: whoever goes through
  *       that looks at frames, and those of a callback in flight are not main's.
+ *   T5  A thread whose directory and umask are its own has those of the process's
+ *       first thread when a callback begins.
  */
 #include "pycore_px.h"
 
 #include "pycore_ceval.h"
 #include "pycore_frame.h"
 #include "pycore_pystate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* A context that has allocated more than this is no longer young: measured, up
  * to a megabyte not freeing is cheaper than freeing. */
@@ -174,6 +182,68 @@ set_limits(struct _Px_cx *cx, char *first, px_memory memory)
     cx->reserve = true;
 }
 
+/* ---- the current directory and the umask ---------------------------------- */
+
+/* T5. Threads share them. Linux lets one have its own, for good; since it cannot
+ * come back, it goes where the first thread is. */
+
+static int
+umask_in(char *status)
+{
+    char *at = strstr(status, "\nUmask:");
+    return at ? (int)strtol(at + strlen("\nUmask:"), NULL, 8) : -1;
+}
+
+/* The first thread's umask, or -1. */
+static int
+mains_umask(void)
+{
+    char text[256] = "";
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return -1;
+    }
+    ssize_t bytes = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (bytes <= 0) {
+        errno = EIO;
+        return -1;
+    }
+    return umask_in(text);
+}
+
+int
+_Px_GoToMainsPlace(void)
+{
+    int mask = mains_umask();
+    if (mask < 0 || chdir("/proc/self/cwd") < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    (void)umask((mode_t)mask);
+    _Px_here.cx->moved = false;
+    return 0;
+}
+
+/* Whether this thread would find the way back. */
+static bool
+sees_mains_place(void)
+{
+    return mains_umask() >= 0 && access("/proc/self/cwd", X_OK) == 0;
+}
+
+/* A context is about to set its directory or umask. */
+int
+_Px_HaveOwnPlace(const char *event)
+{
+    struct _Px_cx *cx = _Px_here.cx;
+    if (!cx->placed && (!sees_mains_place() || unshare(CLONE_FS) < 0)) {
+        return _Px_RaiseForbidden(event);
+    }
+    cx->placed = cx->moved = true;
+    return 0;
+}
+
 void
 _Px_Enter(px_worker *worker, px_context *context, px_memory memory)
 {
@@ -211,6 +281,9 @@ void
 _Px_Leave(px_worker *worker)
 {
     _Px_FlushLine(&worker->cx);
+    if (worker->cx.moved) {
+        (void)_Px_GoToMainsPlace(); /* or else when the next one begins */
+    }
     forget(worker->tstate);
     _Px_here = (struct _Px_here){.lo = 0,
                                  .span = UINTPTR_MAX,

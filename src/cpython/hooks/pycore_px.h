@@ -63,7 +63,11 @@ struct _Px_cx {
     PyObject *finders;       /* sys.path_importer_cache; NULL: main's */
     PyObject *environ;       /* the data of os.environ; NULL: main's */
     int imports_for_c;       /* under way */
-    int str_digits;          /* sys.get_int_max_str_digits() */
+    PyObject *subclasses;    /* of main's classes; NULL: none */
+    PyObject *interned;      /* {string: itself}; NULL: none */
+    bool placed;    /* its thread shares directory and umask with nobody, ... */
+    bool moved;     /* ... and they may not be main's */
+    int str_digits; /* sys.get_int_max_str_digits() */
     struct _warnings_runtime_state warnings;
     struct codecs_state codecs;
 };
@@ -111,6 +115,11 @@ extern bool _Px_LimboFull(void); /* callbacks in flight should end */
 
 /* A context begins: what may be its own is main's as yet. */
 extern void _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp);
+
+/* Any thread: @object, or in a context in the place of an object of main's
+ * what make() has returned there when it was first asked for. A new reference;
+ * NULL with an exception. */
+extern PyObject *_Px_InPlaceOf(PyObject *object, PyObject *make);
 
 /* Any thread: the dict behind os.environ, which is @data on the main side. */
 extern PyObject *_Px_EnvironHere(PyObject *data, bool change);
@@ -165,6 +174,9 @@ extern void _Px_Leave(px_worker *worker);
 /* The worker, in a context: its C frames are gone, and what they had under way
  * with them. What is allocated stays until the context ends. */
 extern void _Px_Abandon(px_worker *worker);
+
+/* The same: its directory and umask are main's. -1 with OSError. */
+extern int _Px_GoToMainsPlace(void);
 
 /* ---- pxcross.c ----------------------------------------------------------- */
 

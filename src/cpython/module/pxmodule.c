@@ -191,6 +191,22 @@ px_local_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return dict ? Py_NewRef(dict) : PyErr_NoMemory();
 }
 
+PyDoc_STRVAR(here_doc,
+             "here(object, make)\n--\n\n"
+             "The object; in a context, in the place of an object of main's, "
+             "what make()\n"
+             "returned when the context first asked for it.");
+
+static PyObject *
+px_here_method(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *object, *make;
+    if (!PyArg_ParseTuple(args, "OO:here", &object, &make)) {
+        return NULL;
+    }
+    return _Px_InPlaceOf(object, make);
+}
+
 static PyObject *
 px_environ_here(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -414,6 +430,7 @@ static PyMethodDef methods[] = {
      PyDoc_STR("Whether this thread may change the object.")},
     {"local", px_local_method, METH_NOARGS,
      PyDoc_STR("A dict of this thread's; in a context, of the context's.")},
+    {"here", px_here_method, METH_VARARGS, here_doc},
     {"environ_here", px_environ_here, METH_VARARGS,
      PyDoc_STR("environ_here(data, change): the data of os.environ here.")},
     {"thread_seq_id", px_thread_seq_id, METH_NOARGS,

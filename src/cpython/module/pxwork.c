@@ -55,6 +55,9 @@ expect_none(PyObject *result, const char *who)
 static PyObject *
 call(px_task *task)
 {
+    if (_Px_here.cx->placed && _Px_GoToMainsPlace() < 0) {
+        return NULL;
+    }
     PyObject *result = PyObject_Call(task->func, task->args, task->kwds);
     if (!result || task->callback == Py_None) {
         return result;
