@@ -5,7 +5,10 @@
  *      pxlimbo.c    what main drops and stopped callbacks may use
  *      pxown.c      what a context has of its own where main has one for all
  *      pxthread.c   a worker's thread state: into a context and out of it
- *      pxcross.c    objects that leave a context: copies, exceptions
+ *      pxclass.c    copies of instances and functions
+ *      pxcopy.c     copies of values and containers
+ *      pxexcept.c   copies of exceptions
+ *      pxcross.c    objects that leave a context
  *      pxguard.c    main's memory is read-only while contexts run
  *      pxfault.c    what becomes of a write to it
  *      pxgate.c     callbacks: into the world, out of it, to a halt
@@ -161,11 +164,77 @@ extern void _Px_Abandon(px_worker *worker);
 /* ---- pxcross.c ----------------------------------------------------------- */
 
 /* Main, while contexts stand still: an object of main's that equals @object,
- * which may be a context's. What cannot be copied is a PersistenceError. */
-extern PyObject *_Px_Promote(PyObject *object);
+ * which may be a context's. What cannot be copied is a PersistenceError. The copy
+ * is complete after _Px_FillLate(*late), which is due if *late is not NULL. */
+extern PyObject *_Px_Promote(PyObject *object, PyObject **late);
 
 /* The same for an exception; never fails but for memory. */
-extern PyObject *_Px_PromoteException(PyObject *exception);
+extern PyObject *_Px_PromoteException(PyObject *exception, PyObject **late);
+
+/* Main, when all copies are made: runs Python code. Takes @late over. */
+extern int _Px_FillLate(PyObject *late);
+
+/* One object that leaves a context, with all that it refers to. */
+typedef struct _Px_crossing {
+    struct _Py_hashtable_t *memo; /* a context's object -> its copy, counted */
+    PyObject *late;               /* containers and what they contain, or NULL */
+} _Px_crossing;
+
+/* A copy of @object's own class @type, which is the kind's or made of it. */
+typedef PyObject *_Px_maker(_Px_crossing *to, PyTypeObject *type,
+                            PyObject *object);
+typedef int _Px_filler(_Px_crossing *to, PyObject *copy, PyObject *object);
+
+typedef struct _Px_kind {
+    PyTypeObject *type; /* NULL: it is known by its name */
+    const char *name;
+    _Px_maker *make;  /* the copy, but for parts that may refer to it */
+    _Px_filler *fill; /* these; NULL: there are none */
+    bool is_number;
+} _Px_kind;
+
+/* Neither a context's own nor in its reach. */
+static inline bool
+_Px_IsMains(const void *object)
+{
+    return px_owner_word(object) == 0;
+}
+
+extern PyObject *_Px_CopyPart(_Px_crossing *to, PyObject *object);
+extern PyObject *_Px_Remember(_Px_crossing *to, PyObject *object,
+                              PyObject *copy);
+extern int _Px_PutLate(_Px_crossing *to, PyObject *container, PyObject *items);
+
+/* ---- pxcopy.c ------------------------------------------------------------ */
+
+/* How to copy instances of @type, which is main's; NULL: that cannot be done. */
+extern const _Px_kind *_Px_KindOf(PyTypeObject *type);
+
+/* dict[key] = value, whatever kind of dict, without methods of its class. */
+extern int _Px_SetItem(PyObject *dict, PyObject *key, PyObject *value);
+
+/* ---- pxclass.c ----------------------------------------------------------- */
+
+/* The nearest base whose instances are made by C code; @type itself maybe. */
+extern PyTypeObject *_Px_BaseInC(PyTypeObject *type);
+
+/* Whether slots, dict and weak references are all that @type adds to it. */
+extern bool _Px_AddsOnlySlots(PyTypeObject *type, PyTypeObject *base);
+
+/* Copy what is in slots and in the dict. */
+extern int _Px_CopyAttributes(_Px_crossing *to, PyObject *copy,
+                              PyObject *object);
+
+/* Main's member of the same value as this one of an enum, if any; a new one. */
+extern PyObject *_Px_FindMember(PyObject *object);
+extern int _Px_AddMember(PyObject *copy);
+
+extern _Px_maker _Px_MakeFunction;
+extern _Px_filler _Px_FillFunction;
+
+/* ---- pxexcept.c ---------------------------------------------------------- */
+
+extern PyObject *_Px_CopyException(_Px_crossing *to, PyObject *exception);
 
 /* ---- pxguard.c ----------------------------------------------------------- */
 
@@ -227,6 +296,7 @@ typedef struct px_task {
     PyObject *outcome; /* the context's: result or exception */
     PyObject *calls; /* the context's: a list of (func, args, kwds), or NULL */
     PyObject *kept;  /* main's: what main answered to it */
+    PyObject *late;  /* main's: what its outcome lacks, for _Px_FillLate() */
     int status;      /* below 0: no context could be made for it */
     bool failed;
     bool interrupted;

@@ -169,14 +169,15 @@ static PyObject *
 take_outcome(px_task *task)
 {
     PyObject *mine = NULL;
+    task->late = NULL;
     if (!task->outcome) {
         say_why_it_never_ran(task);
     }
     else if (task->failed) {
-        mine = _Px_PromoteException(task->outcome);
+        mine = _Px_PromoteException(task->outcome, &task->late);
     }
     else if (task->notify) {
-        mine = _Px_Promote(task->outcome);
+        mine = _Px_Promote(task->outcome, &task->late);
     }
     else {
         mine = Py_NewRef(Py_None);
@@ -235,9 +236,20 @@ deliver_outcome(px_task *task)
     return notify(task, error, result);
 }
 
+/* What needs Python code to be complete. */
+static void
+complete_outcome(px_task *task)
+{
+    if (_Px_FillLate(task->late) < 0) {
+        task->failed = true;
+        Py_SETREF(task->outcome, PyErr_GetRaisedException());
+    }
+}
+
 static void
 deliver(px_task *task)
 {
+    complete_outcome(task);
     if (_Px_MakeCalls(task->calls) < 0 || deliver_outcome(task) < 0) {
         PyErr_WriteUnraisable(task->notify);
     }
