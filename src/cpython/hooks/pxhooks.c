@@ -46,9 +46,12 @@ static size_t strays
 /* A young context frees nothing. One that has grown counts: references go down
  * as well as up from here on, and cycles are collected. Legal at any instant
  * (H3): what was counted too high so far is just not freed. */
-static void
-begin_counting(struct _Px_cx *cx)
+void
+_Px_BeginCounting(struct _Px_cx *cx)
 {
+    if (cx->count_from == (char *)UINTPTR_MAX) {
+        return; /* it does, or must not any more */
+    }
     cx->count_from = (char *)UINTPTR_MAX;
     cx->notice_at = cx->limit;
     cx->gc.enabled = 1;
@@ -82,7 +85,7 @@ notice_growth(struct _Px_cx *cx, size_t bytes)
         return true;
     }
     if (next > cx->count_from) {
-        begin_counting(cx);
+        _Px_BeginCounting(cx);
     }
     return !is_over_limit(cx, bytes);
 }
@@ -142,6 +145,9 @@ _Px_Free(void *block)
         free(block);
     }
     else if (_Px_OWN(block)) {
+        if (cx->newest) {
+            _Px_ForgetOwner(cx, block);
+        }
         (void)px_heap_free(cx->heap, block);
     }
     else if (block) {

@@ -129,6 +129,10 @@ extern __thread struct _Px_here _Px_here
 #define _Px_GUARD_IMPORT(spec) (_Px_IN() ? _Px_RaiseImport(spec) : 0)
 #define _Px_IMPORT_FOR_C(more) (_Px_IN() ? _Px_ImportForC(more) : (void)0)
 
+/* A context makes an object that may own something outside of its memory. */
+#define _Px_MADE(op) (_Px_IN() ? _Px_Made(op) : (void)0)
+
+extern void _Px_Made(PyObject *object);
 extern void _Px_Born(PyObject *object);
 extern int _Px_Keep(PyObject *object);
 PyAPI_FUNC(int) _Px_IsExported(const void *object);
@@ -189,6 +193,7 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_RAW_COUNT(p) Py_REFCNT(p)
 #define _Px_SOME_STOPPED() 0
 #define _Px_BORN(op) ((void)0)
+#define _Px_MADE(op) ((void)0)
 #define _Px_KEEPS(op) 0
 #define _Px_EXPORTED(op) 0
 #define _Px_Count(op) 0

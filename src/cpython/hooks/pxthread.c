@@ -187,6 +187,9 @@ _Px_Enter(px_worker *worker, px_context *context)
     cx->stack = (uintptr_t)__builtin_frame_address(0);
     cx->line_bytes = 0;
     cx->exports = NULL;
+    cx->owners = NULL;
+    cx->newest = NULL;
+    cx->harmless = NULL;
     cx->common = false;
     _Px_OwnNothing(cx, worker->tstate->interp);
     memset(&cx->freelists, 0, sizeof cx->freelists);
@@ -236,6 +239,8 @@ _Px_Abandon(px_worker *worker)
     drop_data_stack(worker->tstate);
     cx->common = false;
     cx->exports = NULL;
+    cx->owners = NULL; /* with descriptors and all */
+    cx->newest = NULL;
     cx->count_from = (char *)UINTPTR_MAX;
     memset(&cx->freelists, 0, sizeof cx->freelists);
     prepare_collector(cx);

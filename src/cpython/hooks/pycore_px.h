@@ -9,6 +9,7 @@
  *      pxcopy.c     copies of values and containers
  *      pxexcept.c   copies of exceptions
  *      pxcross.c    objects that leave a context
+ *      pxend.c      files and finalizers that a callback leaves behind
  *      pxguard.c    main's memory is read-only while contexts run
  *      pxfault.c    what becomes of a write to it
  *      pxgate.c     callbacks: into the world, out of it, to a halt
@@ -60,6 +61,11 @@ struct _Px_cx {
     int line_fd; /* ... to here */
     bool common; /* between _Px_CommonBegin() and _Px_CommonEnd() */
 
+    /* pxend.c: what owns something outside of its memory */
+    struct _Py_hashtable_t *owners; /* by their blocks; NULL: none as yet */
+    struct _Px_owner *newest;
+    PyTypeObject *harmless; /* a class whose objects do not */
+
     /* pxown.c: what it has of its own, and what it still has of main's */
     struct _Px_names *names; /* attributes of main's modules */
     PyObject *modules;       /* sys.modules; NULL: main's */
@@ -87,6 +93,9 @@ typedef struct _Px_export {
     struct _Px_export *next;
     const void *object;
 } _Px_export;
+
+/* Count references down from here on, and collect cycles. */
+extern void _Px_BeginCounting(struct _Px_cx *cx);
 
 /* A context ends: write what it has printed. */
 extern void _Px_FlushLine(struct _Px_cx *cx);
@@ -200,6 +209,9 @@ _Px_IsMains(const void *object)
     return px_owner_word(object) == 0;
 }
 
+/* The error that @object, or what refers to it, must stay. */
+extern PyObject *_Px_Refuse(PyObject *object);
+
 extern PyObject *_Px_CopyPart(_Px_crossing *to, PyObject *object);
 extern PyObject *_Px_Remember(_Px_crossing *to, PyObject *object,
                               PyObject *copy);
@@ -235,6 +247,19 @@ extern _Px_filler _Px_FillFunction;
 /* ---- pxexcept.c ---------------------------------------------------------- */
 
 extern PyObject *_Px_CopyException(_Px_crossing *to, PyObject *exception);
+
+/* ---- pxend.c ------------------------------------------------------------- */
+
+/* Main, before there are contexts. */
+extern void _Px_FindImage(void);
+
+/* A context: if there are owners, a block is freed. */
+extern void _Px_ForgetOwner(struct _Px_cx *cx, void *block);
+
+/* A context, its callback over: finalize what is left but for what leaves with
+ * the outcome and the calls. An exception if the outcome cannot; else NULL. */
+extern PyObject *_Px_EndOwners(struct _Px_cx *cx, PyObject *outcome,
+                               PyObject *calls, bool failed);
 
 /* ---- pxguard.c ----------------------------------------------------------- */
 

@@ -77,6 +77,13 @@ refuse(PyObject *object)
                         type->tp_name);
 }
 
+PyObject *
+_Px_Refuse(PyObject *object)
+{
+    (void)refuse(object);
+    return PyErr_GetRaisedException();
+}
+
 static PyObject *
 copy_object(_Px_crossing *to, PyObject *object)
 {

@@ -89,10 +89,25 @@ perform(px_task *task)
     }
 }
 
+/* What main does not ask for does not leave. */
+static void
+end_owners(px_task *task)
+{
+    px_worker *worker = _Px_CrewWorker();
+    PyObject *leaves = task->failed || task->notify ? task->outcome : Py_None;
+    PyObject *instead =
+        _Px_EndOwners(&worker->cx, leaves, worker->calls, task->failed);
+    if (instead) {
+        task->failed = true;
+        task->outcome = instead;
+    }
+}
+
 static void
 perform_task(void *task)
 {
     perform(task);
+    end_owners(task);
 }
 
 /* Whoever the guard has ended fails like whoever raises. */
