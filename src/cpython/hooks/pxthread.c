@@ -165,6 +165,7 @@ at(char *first, size_t bytes)
 static void
 set_limits(struct _Px_cx *cx, char *first)
 {
+    cx->first = first;
     cx->count_from = at(first, _Px_YoungBytes);
     cx->limit = at(first, _Px_MaxBytes);
     cx->notice_at = Py_MIN(cx->count_from, cx->limit);
@@ -204,9 +205,23 @@ _Px_Enter(px_worker *worker, px_context *context)
                                  .freelists = &cx->freelists};
 }
 
+/* gc tells of its generations; there are no others. */
+px_use
+_Px_Use(const struct _Px_cx *cx)
+{
+    px_use use = {
+        .bytes = (size_t)(((px_cursor *)(void *)cx->heap)->next - cx->first),
+        .counting = _Px_here.drop_span != 0};
+    for (size_t i = 0; i < NUM_GENERATIONS; i++) {
+        use.collections += (size_t)cx->gc.generation_stats[i].collections;
+    }
+    return use;
+}
+
 void
 _Px_Leave(px_worker *worker)
 {
+    worker->use = _Px_Use(&worker->cx);
     _Px_FlushLine(&worker->cx);
     forget(worker->tstate);
     _Px_here = (struct _Px_here){.lo = 0,

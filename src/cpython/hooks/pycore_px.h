@@ -49,6 +49,7 @@ struct _Px_cx {
     px_context *context;
     px_heap *heap;
     uintptr_t stack; /* its thread's: what is above that is not the context's */
+    char *first;     /* where its heap began */
     char *notice_at; /* when the heap has grown to here, ... */
     char *count_from;            /* ... here counting begins, ... */
     char *limit;                 /* ... and here its memory is over */
@@ -109,6 +110,7 @@ extern void _Px_LimboBeginSlice(uint64_t slice);
 extern void _Px_LimboDrop(uint64_t until);
 
 extern size_t _Px_LimboCount(void);
+extern size_t _Px_LimboBytes(void); /* without what they refer to */
 extern bool _Px_LimboFull(void); /* callbacks in flight should end */
 
 /* ---- pxown.c ------------------------------------------------------------- */
@@ -131,11 +133,19 @@ typedef enum px_place {
     PX_SERVED
 } px_place;
 
+/* What a callback has used, when it is over. */
+typedef struct px_use {
+    size_t bytes;
+    size_t collections;
+    bool counting; /* at its end */
+} px_use;
+
 /* A worker: the thread state that it uses, and where that began. */
 typedef struct px_worker {
     PyThreadState *tstate; /* made by main, attached by the worker */
     bool attached;
     struct _Px_cx cx;
+    px_use use; /* of the last callback */
     PyObject *calls;  /* the context's: what this callback wants main to call */
     PyObject *ask;    /* the same, and it waits for the answer */
     PyObject *answer; /* main's: result, or exception if it failed */
@@ -151,6 +161,9 @@ extern int _Px_WorkerInit(px_worker *worker, PyInterpreterState *interp);
 
 /* pystate.c */
 extern void _PyThreadState_AttachParallel(PyThreadState *tstate);
+
+/* The worker, in a context: what it has used so far. */
+extern px_use _Px_Use(const struct _Px_cx *cx);
 
 /* What a context allocates before it counts references down. Main, while the
  * world is closed. */
@@ -243,6 +256,8 @@ extern int _Px_AddMember(PyObject *copy);
 
 extern _Px_maker _Px_MakeFunction;
 extern _Px_filler _Px_FillFunction;
+extern _Px_maker _Px_MakePlain, _Px_MakeMethod, _Px_MakeCell;
+extern _Px_filler _Px_FillCell;
 
 /* ---- pxexcept.c ---------------------------------------------------------- */
 
@@ -329,6 +344,13 @@ typedef struct px_task {
     struct px_task *next;
 } px_task;
 
+/* Of callbacks that are over. */
+typedef struct px_totals {
+    uint64_t callbacks, failed, counting;
+    uint64_t bytes, collections;
+    size_t largest; /* bytes of one */
+} px_totals;
+
 /* The world, which pxgate.c and pxworld.c share: see there. */
 struct _Px_world {
     pthread_mutex_t mutex;
@@ -344,6 +366,7 @@ struct _Px_world {
     size_t active;
     size_t over_count;
     px_task *over;
+    px_totals total;
     size_t enough;     /* so many over ring the bell */
     unsigned harvests; /* under way; the GIL may change hands meanwhile */
     px_worker *workers;
@@ -390,6 +413,16 @@ extern void _Px_WorldAsk(px_worker *worker);
  * NULL; it has its answer. */
 extern px_worker *_Px_WorldNextAsking(void);
 extern void _Px_WorldAnswered(px_worker *worker);
+
+/* Any thread: how things are. */
+typedef struct px_census {
+    unsigned workers, running, stopped, blocked, asking;
+    size_t active, over;
+    uint64_t slices;
+    px_totals total;
+} px_census;
+
+extern px_census _Px_WorldCensus(void);
 
 /* Callbacks in flight; the slice in which the oldest of them began. */
 extern unsigned _Px_WorldInFlight(void);

@@ -69,6 +69,13 @@ _Px_AddsOnlySlots(PyTypeObject *type, PyTypeObject *base)
            base->tp_basicsize + words * (Py_ssize_t)sizeof(PyObject *);
 }
 
+PyObject *
+_Px_MakePlain(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
+              PyObject *Py_UNUSED(object))
+{
+    return type->tp_alloc(type, 0);
+}
+
 /* ---- attributes ---------------------------------------------------------- */
 
 static int
@@ -296,4 +303,32 @@ _Px_FillFunction(_Px_crossing *to, PyObject *copy, PyObject *object)
         return -1;
     }
     return copy_field(to, &mine->func_closure, from->func_closure);
+}
+
+PyObject *
+_Px_MakeMethod(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
+               PyObject *object)
+{
+    PyObject *func = _Px_CopyPart(to, PyMethod_GET_FUNCTION(object));
+    PyObject *self = func ? _Px_CopyPart(to, PyMethod_GET_SELF(object)) : NULL;
+    PyObject *copy = self ? PyMethod_New(func, self) : NULL;
+    Py_XDECREF(func);
+    Py_XDECREF(self);
+    return copy;
+}
+
+PyObject *
+_Px_MakeCell(_Px_crossing *Py_UNUSED(to), PyTypeObject *Py_UNUSED(type),
+             PyObject *Py_UNUSED(object))
+{
+    return PyCell_New(NULL);
+}
+
+int
+_Px_FillCell(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyObject *content = PyCell_GET(object);
+    PyObject *mine = content ? _Px_CopyPart(to, content) : NULL;
+    PyCell_SET(copy, mine);
+    return content && !mine ? -1 : 0;
 }

@@ -539,49 +539,13 @@ make_partial(_Px_crossing *to, PyTypeObject *type, PyObject *object)
     return copy;
 }
 
-/* ---- of the interpreter -------------------------------------------------- */
-
-static PyObject *
-make_plain(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
-           PyObject *Py_UNUSED(object))
-{
-    return type->tp_alloc(type, 0);
-}
-
-static PyObject *
-make_method(_Px_crossing *to, PyTypeObject *Py_UNUSED(type), PyObject *object)
-{
-    PyObject *func = _Px_CopyPart(to, PyMethod_GET_FUNCTION(object));
-    PyObject *self = func ? _Px_CopyPart(to, PyMethod_GET_SELF(object)) : NULL;
-    PyObject *copy = self ? PyMethod_New(func, self) : NULL;
-    Py_XDECREF(func);
-    Py_XDECREF(self);
-    return copy;
-}
-
-static PyObject *
-make_cell(_Px_crossing *Py_UNUSED(to), PyTypeObject *Py_UNUSED(type),
-          PyObject *Py_UNUSED(object))
-{
-    return PyCell_New(NULL);
-}
-
-static int
-fill_cell(_Px_crossing *to, PyObject *copy, PyObject *object)
-{
-    PyObject *content = PyCell_GET(object);
-    PyObject *mine = content ? _Px_CopyPart(to, content) : NULL;
-    PyCell_SET(copy, mine);
-    return content && !mine ? -1 : 0;
-}
-
 /* ---- the kinds ----------------------------------------------------------- */
 
 /* Those by name are of extension modules. */
 static const _Px_kind kinds[] = {
     {&PyLong_Type, NULL, make_int, NULL, true},
     {&PyUnicode_Type, NULL, make_str, NULL, false},
-    {&PyBaseObject_Type, NULL, make_plain, NULL, false},
+    {&PyBaseObject_Type, NULL, _Px_MakePlain, NULL, false},
     {&PyFloat_Type, NULL, make_float, NULL, true},
     {&PyTuple_Type, NULL, make_tuple, fill_tuple, false},
     {&PyList_Type, NULL, make_list, fill_list, false},
@@ -595,15 +559,15 @@ static const _Px_kind kinds[] = {
     {&PyRange_Type, NULL, make_by_arguments, NULL, false},
     {&PySlice_Type, NULL, make_by_arguments, NULL, false},
     {&PyFunction_Type, NULL, _Px_MakeFunction, _Px_FillFunction, false},
-    {&PyCell_Type, NULL, make_cell, fill_cell, false},
-    {&PyMethod_Type, NULL, make_method, NULL, false},
+    {&PyCell_Type, NULL, _Px_MakeCell, _Px_FillCell, false},
+    {&PyMethod_Type, NULL, _Px_MakeMethod, NULL, false},
     {&_PyNamespace_Type, NULL, make_empty, NULL, false},
     {NULL, "datetime.datetime", make_by_arguments, NULL, false},
     {NULL, "datetime.date", make_by_arguments, NULL, false},
     {NULL, "datetime.time", make_by_arguments, NULL, false},
     {NULL, "datetime.timedelta", make_by_arguments, NULL, false},
     {NULL, "datetime.timezone", make_timezone, NULL, false},
-    {NULL, "datetime.tzinfo", make_plain, NULL, false},
+    {NULL, "datetime.tzinfo", _Px_MakePlain, NULL, false},
     {NULL, "decimal.Decimal", make_by_arguments, NULL, false},
     {NULL, "collections.deque", make_deque, fill_deque, false},
     {NULL, "collections.defaultdict", make_empty, fill_defaultdict, false},
