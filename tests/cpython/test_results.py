@@ -279,6 +279,9 @@ class Copies(unittest.TestCase):
             self.same(make)
         got = in_context(lambda: os.stat(os.devnull))
         self.assertEqual(got.st_mtime_ns, os.stat(os.devnull).st_mtime_ns)
+        for make in (lambda: datetime.datetime(2020, 1, 2, 3, fold=1),
+                     lambda: datetime.time(1, fold=1)):
+            self.assertEqual(in_context(make).fold, 1)
         got = in_context(Zone)
         got.minutes = 5
         self.assertEqual(datetime.datetime(2020, 1, 1, tzinfo=got).utcoffset(),

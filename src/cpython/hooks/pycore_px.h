@@ -235,6 +235,10 @@ extern int _Px_PutLate(_Px_crossing *to, PyObject *container, PyObject *items);
 /* How to copy instances of @type, which is main's; NULL: that cannot be done. */
 extern const _Px_kind *_Px_KindOf(PyTypeObject *type);
 
+/* Copies of @items; -1 if one fails, where the rest stays as it is: NULL. */
+extern int _Px_FillItems(_Px_crossing *to, PyObject **to_items,
+                         PyObject **items, Py_ssize_t count);
+
 /* dict[key] = value, whatever kind of dict, without methods of its class. */
 extern int _Px_SetItem(PyObject *dict, PyObject *key, PyObject *value);
 
@@ -258,6 +262,11 @@ extern _Px_maker _Px_MakeFunction;
 extern _Px_filler _Px_FillFunction;
 extern _Px_maker _Px_MakePlain, _Px_MakeMethod, _Px_MakeCell;
 extern _Px_filler _Px_FillCell;
+
+/* Such as time.struct_time: a tuple with some more fields behind its items. */
+extern bool _Px_IsStruct(PyTypeObject *type);
+extern _Px_maker _Px_MakeStruct;
+extern _Px_filler _Px_FillStruct;
 
 /* ---- pxexcept.c ---------------------------------------------------------- */
 

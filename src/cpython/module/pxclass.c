@@ -332,3 +332,31 @@ _Px_FillCell(_Px_crossing *to, PyObject *copy, PyObject *object)
     PyCell_SET(copy, mine);
     return content && !mine ? -1 : 0;
 }
+
+/* ---- struct sequences ---------------------------------------------------- */
+
+bool
+_Px_IsStruct(PyTypeObject *type)
+{
+    return type->tp_base == &PyTuple_Type &&
+           PyDict_ContainsString(type->tp_dict, "n_sequence_fields") == 1;
+}
+
+PyObject *
+_Px_MakeStruct(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
+               PyObject *Py_UNUSED(object))
+{
+    return PyStructSequence_New(type);
+}
+
+int
+_Px_FillStruct(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyObject *fields =
+        PyObject_GetAttrString((PyObject *)Py_TYPE(object), "n_fields");
+    Py_ssize_t count = fields ? PyLong_AsSsize_t(fields) : -1;
+    Py_XDECREF(fields);
+    return count < 0 ? -1
+                     : _Px_FillItems(to, ((PyTupleObject *)copy)->ob_item,
+                                     ((PyTupleObject *)object)->ob_item, count);
+}

@@ -89,19 +89,35 @@ copy_items(_Px_crossing *to, PyObject *items)
     return mine;
 }
 
-/* __reduce__() is C code here: (type, arguments of its constructor, ...). */
+/* Takes over (type, arguments of its constructor, ...), made by C code. */
+static PyObject *
+follow_recipe(_Px_crossing *to, PyTypeObject *type, PyObject *recipe)
+{
+    PyObject *arguments = NULL;
+    if (recipe) {
+        arguments = copy_items(to, Py_NewRef(PyTuple_GET_ITEM(recipe, 1)));
+    }
+    Py_XDECREF(recipe);
+    return construct(type, arguments);
+}
+
 static PyObject *
 make_by_arguments(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
     PyObject *reduce = attribute_in_c(object, "__reduce__");
     PyObject *recipe = reduce ? PyObject_CallNoArgs(reduce) : NULL;
-    PyObject *arguments = NULL;
-    if (recipe) {
-        arguments = copy_items(to, Py_NewRef(PyTuple_GET_ITEM(recipe, 1)));
-    }
     Py_XDECREF(reduce);
-    Py_XDECREF(recipe);
-    return construct(type, arguments);
+    return follow_recipe(to, type, recipe);
+}
+
+/* Only from protocol 4 on they tell of `fold`. */
+static PyObject *
+make_time(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *reduce = attribute_in_c(object, "__reduce_ex__");
+    PyObject *recipe = reduce ? PyObject_CallFunction(reduce, "i", 4) : NULL;
+    Py_XDECREF(reduce);
+    return follow_recipe(to, type, recipe);
 }
 
 /* ---- numbers and text ---------------------------------------------------- */
@@ -157,9 +173,9 @@ make_bytearray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
 /* ---- sequences ----------------------------------------------------------- */
 
 /* Whatever is not there yet is NULL. */
-static int
-fill_items(_Px_crossing *to, PyObject **to_items, PyObject **items,
-           Py_ssize_t count)
+int
+_Px_FillItems(_Px_crossing *to, PyObject **to_items, PyObject **items,
+              Py_ssize_t count)
 {
     for (Py_ssize_t i = 0; i < count; i++) {
         to_items[i] = _Px_CopyPart(to, items[i]);
@@ -181,9 +197,9 @@ make_tuple(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 static int
 fill_tuple(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
-    return fill_items(to, ((PyTupleObject *)copy)->ob_item,
-                      ((PyTupleObject *)object)->ob_item,
-                      PyTuple_GET_SIZE(object));
+    return _Px_FillItems(to, ((PyTupleObject *)copy)->ob_item,
+                         ((PyTupleObject *)object)->ob_item,
+                         PyTuple_GET_SIZE(object));
 }
 
 static PyObject *
@@ -199,41 +215,14 @@ fill_list(_Px_crossing *to, PyObject *copy, PyObject *object)
     Py_ssize_t count = PyList_GET_SIZE(object);
     PyObject *items =
         PyList_CheckExact(copy) ? Py_NewRef(copy) : PyList_New(count);
-    int status = items ? fill_items(to, ((PyListObject *)items)->ob_item,
-                                    ((PyListObject *)object)->ob_item, count)
+    int status = items ? _Px_FillItems(to, ((PyListObject *)items)->ob_item,
+                                       ((PyListObject *)object)->ob_item, count)
                        : -1;
     if (!status && items != copy) {
         status = PyList_SetSlice(copy, 0, 0, items);
     }
     Py_XDECREF(items);
     return status;
-}
-
-/* Such as time.struct_time: a tuple with some more fields behind its items. */
-static bool
-is_struct_sequence(PyTypeObject *type)
-{
-    return type->tp_base == &PyTuple_Type &&
-           PyDict_ContainsString(type->tp_dict, "n_sequence_fields") == 1;
-}
-
-static PyObject *
-make_struct(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
-            PyObject *Py_UNUSED(object))
-{
-    return PyStructSequence_New(type);
-}
-
-static int
-fill_struct(_Px_crossing *to, PyObject *copy, PyObject *object)
-{
-    PyObject *fields =
-        PyObject_GetAttrString((PyObject *)Py_TYPE(object), "n_fields");
-    Py_ssize_t count = fields ? PyLong_AsSsize_t(fields) : -1;
-    Py_XDECREF(fields);
-    return count < 0 ? -1
-                     : fill_items(to, ((PyTupleObject *)copy)->ob_item,
-                                  ((PyTupleObject *)object)->ob_item, count);
 }
 
 /* ---- dicts and sets ------------------------------------------------------ */
@@ -562,9 +551,9 @@ static const _Px_kind kinds[] = {
     {&PyCell_Type, NULL, _Px_MakeCell, _Px_FillCell, false},
     {&PyMethod_Type, NULL, _Px_MakeMethod, NULL, false},
     {&_PyNamespace_Type, NULL, make_empty, NULL, false},
-    {NULL, "datetime.datetime", make_by_arguments, NULL, false},
+    {NULL, "datetime.datetime", make_time, NULL, false},
     {NULL, "datetime.date", make_by_arguments, NULL, false},
-    {NULL, "datetime.time", make_by_arguments, NULL, false},
+    {NULL, "datetime.time", make_time, NULL, false},
     {NULL, "datetime.timedelta", make_by_arguments, NULL, false},
     {NULL, "datetime.timezone", make_timezone, NULL, false},
     {NULL, "datetime.tzinfo", _Px_MakePlain, NULL, false},
@@ -575,7 +564,7 @@ static const _Px_kind kinds[] = {
     {NULL, "array.array", make_array, NULL, false},
 };
 
-static const _Px_kind struct_kind = {NULL, NULL, make_struct, fill_struct,
+static const _Px_kind struct_kind = {NULL, NULL, _Px_MakeStruct, _Px_FillStruct,
                                      false};
 
 static const _Px_kind *
@@ -588,7 +577,7 @@ kind_in_c(PyTypeObject *base)
             return kind;
         }
     }
-    return is_struct_sequence(base) ? &struct_kind : NULL;
+    return _Px_IsStruct(base) ? &struct_kind : NULL;
 }
 
 const _Px_kind *

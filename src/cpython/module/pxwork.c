@@ -256,8 +256,12 @@ static void
 complete_outcome(px_task *task)
 {
     if (_Px_FillLate(task->late) < 0) {
+        bool interrupted = PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
         task->failed = true;
         Py_SETREF(task->outcome, PyErr_GetRaisedException());
+        if (interrupted) {
+            (void)_Px_KeepError(Py_NewRef(task->outcome), true);
+        }
     }
 }
 
