@@ -27,7 +27,7 @@
  * nobody would know when the last reference is gone; and each reference to main
  * that a walk did not see would be a use after free, where a copy that misses
  * one is refused. Nor pickling, which runs Python code of the classes on the way
- * out and in, and costs ten times as much.
+ * out and in, and takes four times as long.
  *
  * Thread rule: the main side with the GIL, contexts at rest.
  */
