@@ -197,10 +197,8 @@ class Futures(Case):
         self.assertEqual(names[-1], "divide")
 
     def test_what_cannot_leave(self):
-        class Local:
-            pass
         with self.assertRaises(parallel.PersistenceError):
-            self.executor.submit(Local).result(10)
+            self.executor.submit(lambda: iter([])).result(10)
 
     def test_as_completed_and_wait(self):
         work = {self.executor.submit(divide, i): i for i in range(100)}
@@ -312,7 +310,7 @@ class Calls(Case):
         self.executor.submit(lambda: call(1, 0)).result(10)
         with self.assertRaises(ZeroDivisionError):
             parallel.run()
-        self.executor.submit(lambda: call(lambda: 1)).result(10)
+        self.executor.submit(lambda: call(iter([]))).result(10)
         with self.assertRaises(parallel.PersistenceError):
             parallel.run()
 

@@ -46,22 +46,17 @@ static size_t strays
 /* A young context frees nothing. One that has grown counts: references go down
  * as well as up from here on, and cycles are collected. Legal at any instant
  * (H3): what was counted too high so far is just not freed. */
-static void
-begin_counting(struct _Px_cx *cx)
-{
-    cx->count_from = (char *)UINTPTR_MAX;
-    cx->notice_at = cx->limit;
-    cx->gc.enabled = 1;
-    _Px_here.drop_span = _Px_here.span;
-}
-
 void
 _Px_CountLifetimes(void)
 {
     struct _Px_cx *cx = _Px_here.cx;
-    if (cx->count_from != (char *)UINTPTR_MAX) { /* neither does, nor never */
-        begin_counting(cx);
+    if (cx->count_from == (char *)UINTPTR_MAX) {
+        return; /* it does, or never is to */
     }
+    cx->count_from = (char *)UINTPTR_MAX;
+    cx->notice_at = cx->limit;
+    cx->gc.enabled = 1;
+    _Px_here.drop_span = _Px_here.span;
 }
 
 /* A generator's code is in a handler of its own, for StopIteration, and each
@@ -106,7 +101,7 @@ notice_growth(struct _Px_cx *cx, size_t bytes)
         return true;
     }
     if (next > cx->count_from) {
-        begin_counting(cx);
+        _Px_CountLifetimes();
     }
     return !is_over_limit(cx, bytes);
 }
@@ -166,6 +161,9 @@ _Px_Free(void *block)
         free(block);
     }
     else if (_Px_OWN(block)) {
+        if (cx->newest) {
+            _Px_ForgetOwner(cx, block);
+        }
         (void)px_heap_free(cx->heap, block);
     }
     else if (block) {

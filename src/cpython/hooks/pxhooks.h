@@ -142,6 +142,13 @@ extern __thread struct _Px_here _Px_here
 #define _Px_GUARD_IMPORT(spec) (_Px_IN() ? _Px_RaiseImport(spec) : 0)
 #define _Px_IMPORT_FOR_C(more) (_Px_IN() ? _Px_ImportForC(more) : (void)0)
 
+/* A context frees a block: whether this is one that does. */
+#define _Px_FREED(block) (_Px_IN() ? _Px_Free(block), 1 : 0)
+
+/* A context makes an object that may own something outside of its memory. */
+#define _Px_MADE(op) (_Px_IN() ? _Px_Made(op) : (void)0)
+
+extern void _Px_Made(PyObject *object);
 extern void _Px_Born(PyObject *object);
 extern int _Px_Keep(PyObject *object);
 PyAPI_FUNC(int) _Px_Found(PyObject *object);
@@ -211,6 +218,7 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_RAW_COUNT(p) Py_REFCNT(p)
 #define _Px_SOME_STOPPED() 0
 #define _Px_BORN(op) ((void)0)
+#define _Px_MADE(op) ((void)0)
 #define _Px_KEEPS(op) 0
 #define _Px_EXPORTED(op) 0
 
@@ -228,7 +236,7 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_Malloc(bytes) NULL
 #define _Px_Calloc(count, bytes) NULL
 #define _Px_Realloc(block, bytes) NULL
-#define _Px_Free(block) ((void)0)
+#define _Px_FREED(block) 0
 #define _Px_CommonBegin() ((void)0)
 #define _Px_CommonEnd(tuple) ((void)0)
 #define _Px_Intern(interned, string) (string)

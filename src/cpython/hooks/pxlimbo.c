@@ -41,6 +41,7 @@
  */
 #include "pycore_px.h"
 
+#include "pycore_long.h"
 #include "pycore_object.h"
 
 #include <sys/mman.h>
@@ -311,6 +312,27 @@ size_t
 _Px_LimboCount(void)
 {
     return limbo.count;
+}
+
+static size_t
+bytes_of(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    Py_ssize_t items = type->tp_itemsize == 0 ? 0
+                       : PyLong_Check(object)
+                           ? _PyLong_DigitCount((PyLongObject *)object)
+                           : Py_SIZE(object);
+    return (size_t)(type->tp_basicsize + items * type->tp_itemsize);
+}
+
+size_t
+_Px_LimboBytes(void)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < limbo.count; i++) {
+        bytes += bytes_of(limbo.entries[limbo.first + i].object);
+    }
+    return bytes;
 }
 
 bool

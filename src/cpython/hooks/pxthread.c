@@ -175,6 +175,7 @@ at(char *first, size_t bytes)
 static void
 set_limits(struct _Px_cx *cx, char *first, px_memory memory)
 {
+    cx->first = first;
     cx->count_from =
         at(first, memory == PX_MEMORY_ARENA ? SIZE_MAX : _Px_YoungBytes);
     cx->limit = at(first, _Px_MaxBytes);
@@ -260,6 +261,9 @@ _Px_Enter(px_worker *worker, px_context *context, px_memory memory)
     cx->stack = (uintptr_t)__builtin_frame_address(0);
     cx->line_bytes = 0;
     cx->exports = NULL;
+    cx->owners = NULL;
+    cx->newest = NULL;
+    cx->harmless = NULL;
     cx->common = false;
     _Px_OwnNothing(cx, worker->tstate->interp);
     memset(&cx->freelists, 0, sizeof cx->freelists);
@@ -277,9 +281,23 @@ _Px_Enter(px_worker *worker, px_context *context, px_memory memory)
     }
 }
 
+/* gc tells of its generations; there are no others. */
+px_use
+_Px_Use(const struct _Px_cx *cx)
+{
+    px_use use = {
+        .bytes = (size_t)(((px_cursor *)(void *)cx->heap)->next - cx->first),
+        .counting = _Px_here.drop_span != 0};
+    for (size_t i = 0; i < NUM_GENERATIONS; i++) {
+        use.collections += (size_t)cx->gc.generation_stats[i].collections;
+    }
+    return use;
+}
+
 void
 _Px_Leave(px_worker *worker)
 {
+    worker->use = _Px_Use(&worker->cx);
     _Px_FlushLine(&worker->cx);
     if (worker->cx.moved) {
         (void)_Px_GoToMainsPlace(); /* or else when the next one begins */
@@ -315,6 +333,8 @@ _Px_Abandon(px_worker *worker)
     drop_data_stack(worker->tstate);
     cx->common = false;
     cx->exports = NULL;
+    cx->owners = NULL; /* with descriptors and all */
+    cx->newest = NULL;
     cx->count_from = (char *)UINTPTR_MAX;
     memset(&cx->freelists, 0, sizeof cx->freelists);
     prepare_collector(cx, worker->tstate->interp);

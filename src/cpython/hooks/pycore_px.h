@@ -5,7 +5,11 @@
  *      pxlimbo.c    what main drops and stopped callbacks may use
  *      pxown.c      what a context has of its own where main has one for all
  *      pxthread.c   a worker's thread state: into a context and out of it
- *      pxcross.c    objects that leave a context: copies, exceptions
+ *      pxclass.c    copies of instances and functions
+ *      pxcopy.c     copies of values and containers
+ *      pxexcept.c   copies of exceptions
+ *      pxcross.c    objects that leave a context
+ *      pxend.c      files and finalizers that a callback leaves behind
  *      pxguard.c    main's memory is read-only while contexts run
  *      pxfault.c    what becomes of a write to it
  *      pxgate.c     callbacks: into the world, out of it, to a halt
@@ -45,6 +49,7 @@ struct _Px_cx {
     px_context *context;
     px_heap *heap;
     uintptr_t stack; /* its thread's: what is above that is not the context's */
+    char *first;     /* where its heap began */
     char *notice_at; /* when the heap has grown to here, ... */
     char *count_from;            /* ... here counting begins, ... */
     char *limit;                 /* ... and here its memory is over */
@@ -56,6 +61,11 @@ struct _Px_cx {
     size_t line_bytes;
     int line_fd; /* ... to here */
     bool common; /* between _Px_CommonBegin() and _Px_CommonEnd() */
+
+    /* pxend.c: what owns something outside of its memory */
+    struct _Py_hashtable_t *owners; /* by their blocks; NULL: none as yet */
+    struct _Px_owner *newest;
+    PyTypeObject *harmless; /* a class whose objects do not */
 
     /* pxown.c: what it has of its own, and what it still has of main's */
     struct _Px_names *names; /* attributes of main's modules */
@@ -109,6 +119,7 @@ extern void _Px_LimboBeginSlice(uint64_t slice);
 extern void _Px_LimboDrop(uint64_t until);
 
 extern size_t _Px_LimboCount(void);
+extern size_t _Px_LimboBytes(void); /* without what they refer to */
 extern bool _Px_LimboFull(void); /* callbacks in flight should end */
 
 /* ---- pxown.c ------------------------------------------------------------- */
@@ -136,11 +147,19 @@ typedef enum px_place {
     PX_SERVED
 } px_place;
 
+/* What a callback has used, when it is over. */
+typedef struct px_use {
+    size_t bytes;
+    size_t collections;
+    bool counting; /* at its end */
+} px_use;
+
 /* A worker: the thread state that it uses, and where that began. */
 typedef struct px_worker {
     PyThreadState *tstate; /* made by main, attached by the worker */
     bool attached;
     struct _Px_cx cx;
+    px_use use; /* of the last callback */
     PyObject *calls;  /* the context's: what this callback wants main to call */
     PyObject *ask;    /* the same, and it waits for the answer */
     PyObject *answer; /* main's: result, or exception if it failed */
@@ -156,6 +175,9 @@ extern int _Px_WorkerInit(px_worker *worker, PyInterpreterState *interp);
 
 /* pystate.c */
 extern void _PyThreadState_AttachParallel(PyThreadState *tstate);
+
+/* The worker, in a context: what it has used so far. */
+extern px_use _Px_Use(const struct _Px_cx *cx);
 
 /* What a context allocates before it counts references down. Main, while the
  * world is closed. */
@@ -181,11 +203,104 @@ extern int _Px_GoToMainsPlace(void);
 /* ---- pxcross.c ----------------------------------------------------------- */
 
 /* Main, while contexts stand still: an object of main's that equals @object,
- * which may be a context's. What cannot be copied is a PersistenceError. */
-extern PyObject *_Px_Promote(PyObject *object);
+ * which may be a context's. What cannot be copied is a PersistenceError. The copy
+ * is complete after _Px_FillLate(*late), which is due if *late is not NULL. */
+extern PyObject *_Px_Promote(PyObject *object, PyObject **late);
 
 /* The same for an exception; never fails but for memory. */
-extern PyObject *_Px_PromoteException(PyObject *exception);
+extern PyObject *_Px_PromoteException(PyObject *exception, PyObject **late);
+
+/* Main, when all copies are made: runs Python code. Takes @late over. */
+extern int _Px_FillLate(PyObject *late);
+
+/* One object that leaves a context, with all that it refers to. */
+typedef struct _Px_crossing {
+    struct _Py_hashtable_t *memo; /* a context's object -> its copy, counted */
+    PyObject *late;               /* containers and what they contain, or NULL */
+} _Px_crossing;
+
+/* A copy of @object's own class @type, which is the kind's or made of it. */
+typedef PyObject *_Px_maker(_Px_crossing *to, PyTypeObject *type,
+                            PyObject *object);
+typedef int _Px_filler(_Px_crossing *to, PyObject *copy, PyObject *object);
+
+typedef struct _Px_kind {
+    PyTypeObject *type; /* NULL: it is known by its name */
+    const char *name;
+    _Px_maker *make;  /* the copy, but for parts that may refer to it */
+    _Px_filler *fill; /* these; NULL: there are none */
+    bool is_number;
+} _Px_kind;
+
+/* Neither a context's own nor in its reach. */
+static inline bool
+_Px_IsMains(const void *object)
+{
+    return px_owner_word(object) == 0;
+}
+
+/* The error that @object, or what refers to it, must stay. */
+extern PyObject *_Px_Refuse(PyObject *object);
+
+extern PyObject *_Px_CopyPart(_Px_crossing *to, PyObject *object);
+extern PyObject *_Px_Remember(_Px_crossing *to, PyObject *object,
+                              PyObject *copy);
+extern int _Px_PutLate(_Px_crossing *to, PyObject *container, PyObject *items);
+
+/* ---- pxcopy.c ------------------------------------------------------------ */
+
+/* How to copy instances of @type, which is main's; NULL: that cannot be done. */
+extern const _Px_kind *_Px_KindOf(PyTypeObject *type);
+
+/* Copies of @items; -1 if one fails, where the rest stays as it is: NULL. */
+extern int _Px_FillItems(_Px_crossing *to, PyObject **to_items,
+                         PyObject **items, Py_ssize_t count);
+
+/* dict[key] = value, whatever kind of dict, without methods of its class. */
+extern int _Px_SetItem(PyObject *dict, PyObject *key, PyObject *value);
+
+/* ---- pxclass.c ----------------------------------------------------------- */
+
+/* The nearest base whose instances are made by C code; @type itself maybe. */
+extern PyTypeObject *_Px_BaseInC(PyTypeObject *type);
+
+/* Whether slots, dict and weak references are all that @type adds to it. */
+extern bool _Px_AddsOnlySlots(PyTypeObject *type, PyTypeObject *base);
+
+/* Copy what is in slots and in the dict. */
+extern int _Px_CopyAttributes(_Px_crossing *to, PyObject *copy,
+                              PyObject *object);
+
+/* Main's member of the same value as this one of an enum, if any; a new one. */
+extern PyObject *_Px_FindMember(PyObject *object);
+extern int _Px_AddMember(PyObject *copy);
+
+extern _Px_maker _Px_MakeFunction;
+extern _Px_filler _Px_FillFunction;
+extern _Px_maker _Px_MakePlain, _Px_MakeMethod, _Px_MakeCell;
+extern _Px_filler _Px_FillCell;
+
+/* Such as time.struct_time: a tuple with some more fields behind its items. */
+extern bool _Px_IsStruct(PyTypeObject *type);
+extern _Px_maker _Px_MakeStruct;
+extern _Px_filler _Px_FillStruct;
+
+/* ---- pxexcept.c ---------------------------------------------------------- */
+
+extern PyObject *_Px_CopyException(_Px_crossing *to, PyObject *exception);
+
+/* ---- pxend.c ------------------------------------------------------------- */
+
+/* Main, before there are contexts. */
+extern void _Px_FindImage(void);
+
+/* A context: if there are owners, a block is freed. */
+extern void _Px_ForgetOwner(struct _Px_cx *cx, void *block);
+
+/* A context, its callback over: finalize what is left but for what leaves with
+ * the outcome and the calls. An exception if the outcome cannot; else NULL. */
+extern PyObject *_Px_EndOwners(struct _Px_cx *cx, PyObject *outcome,
+                               PyObject *calls, bool failed);
 
 /* ---- pxguard.c ----------------------------------------------------------- */
 
@@ -247,6 +362,7 @@ typedef struct px_task {
     PyObject *outcome; /* the context's: result or exception */
     PyObject *calls; /* the context's: a list of (func, args, kwds), or NULL */
     PyObject *kept;  /* main's: what main answered to it */
+    PyObject *late;  /* main's: what its outcome lacks, for _Px_FillLate() */
     px_memory memory;
     int status; /* below 0: no context could be made for it */
     bool failed;
@@ -254,6 +370,13 @@ typedef struct px_task {
     px_context *context; /* retained until harvest */
     struct px_task *next;
 } px_task;
+
+/* Of callbacks that are over. */
+typedef struct px_totals {
+    uint64_t callbacks, failed, counting;
+    uint64_t bytes, collections;
+    size_t largest; /* bytes of one */
+} px_totals;
 
 /* The world, which pxgate.c and pxworld.c share: see there. */
 struct _Px_world {
@@ -270,6 +393,7 @@ struct _Px_world {
     size_t active;
     size_t over_count;
     px_task *over;
+    px_totals total;
     size_t enough;     /* so many over ring the bell */
     unsigned harvests; /* under way; the GIL may change hands meanwhile */
     px_worker *workers;
@@ -316,6 +440,16 @@ extern void _Px_WorldAsk(px_worker *worker);
  * NULL; it has its answer. */
 extern px_worker *_Px_WorldNextAsking(void);
 extern void _Px_WorldAnswered(px_worker *worker);
+
+/* Any thread: how things are. */
+typedef struct px_census {
+    unsigned workers, running, stopped, blocked, asking;
+    size_t active, over;
+    uint64_t slices;
+    px_totals total;
+} px_census;
+
+extern px_census _Px_WorldCensus(void);
 
 /* Callbacks in flight; the slice in which the oldest of them began. */
 extern unsigned _Px_WorldInFlight(void);

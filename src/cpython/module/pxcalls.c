@@ -41,8 +41,11 @@ _Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds)
     }
     _Px_WorldAsk(worker);
     if (worker->failed) {
-        /* raising changes an exception, so it takes one of our own */
-        PyErr_SetRaisedException(_Px_PromoteException(worker->answer));
+        /* Raising changes an exception, so it takes one of our own. What main
+         * has made is not copied, so nothing is late. */
+        PyObject *late;
+        PyErr_SetRaisedException(_Px_PromoteException(worker->answer, &late));
+        assert(!late);
         return NULL;
     }
     return Py_NewRef(worker->answer);
@@ -50,18 +53,21 @@ _Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds)
 
 /* ---- calls for later ----------------------------------------------------- */
 
-/* With a failure in the place of each that cannot be copied. */
+/* With a failure in the place of each that cannot be copied, and followed by
+ * what each lacks as yet. */
 PyObject *
 _Px_TakeCalls(PyObject *calls)
 {
     Py_ssize_t count = calls ? PyList_GET_SIZE(calls) : 0;
-    PyObject *mine = count ? PyList_New(count) : NULL;
+    PyObject *mine = count ? PyList_New(2 * count) : NULL;
     for (Py_ssize_t i = 0; mine && i < count; i++) {
-        PyObject *call = _Px_Promote(PyList_GET_ITEM(calls, i));
+        PyObject *late;
+        PyObject *call = _Px_Promote(PyList_GET_ITEM(calls, i), &late);
         if (!call) {
             call = PyErr_GetRaisedException();
         }
-        PyList_SET_ITEM(mine, i, call);
+        PyList_SET_ITEM(mine, 2 * i, call);
+        PyList_SET_ITEM(mine, 2 * i + 1, late ? late : Py_NewRef(Py_None));
     }
     PyErr_Clear();
     return mine;
@@ -69,10 +75,13 @@ _Px_TakeCalls(PyObject *calls)
 
 /* One call for a context. What it returns goes nowhere. */
 static int
-make_call(PyObject *call)
+make_call(PyObject *call, PyObject *late)
 {
     if (!PyTuple_CheckExact(call)) { /* it could not be copied */
         return _Px_KeepError(Py_NewRef(call), false);
+    }
+    if (late != Py_None && _Px_FillLate(Py_NewRef(late)) < 0) {
+        return _Px_KeepError(PyErr_GetRaisedException(), false);
     }
     PyObject *func = PyTuple_GET_ITEM(call, 0);
     PyObject *kwds = PyTuple_GET_ITEM(call, 2);
@@ -95,8 +104,9 @@ _Px_MakeCalls(PyObject *calls)
 {
     int status = 0;
     Py_ssize_t count = calls ? PyList_GET_SIZE(calls) : 0;
-    for (Py_ssize_t i = 0; i < count && status == 0; i++) {
-        status = make_call(PyList_GET_ITEM(calls, i));
+    for (Py_ssize_t i = 0; i < count && status == 0; i += 2) {
+        status =
+            make_call(PyList_GET_ITEM(calls, i), PyList_GET_ITEM(calls, i + 1));
     }
     return status;
 }
@@ -107,8 +117,10 @@ _Px_MakeCalls(PyObject *calls)
 static PyObject *
 call_for(PyObject *ask)
 {
-    PyObject *mine = _Px_Promote(ask);
-    if (!mine) {
+    PyObject *late;
+    PyObject *mine = _Px_Promote(ask, &late);
+    if (!mine || _Px_FillLate(late) < 0) {
+        Py_XDECREF(mine);
         return NULL;
     }
     PyObject *kwds = PyTuple_GET_ITEM(mine, 2);

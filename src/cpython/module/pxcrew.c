@@ -259,6 +259,7 @@ _Px_CrewStart(void (*settle)(void))
     }
     crew.settle = settle;
     compute_tables();
+    _Px_FindImage();
     if (start_keeper() < 0) {
         crew.rt = NULL;
         return -1;

@@ -113,10 +113,26 @@ _Px_WorldEnter(px_worker *worker)
     return entered;
 }
 
+/* A task that never began has no outcome. */
+static void
+add_up(const px_use *use, const px_task *task)
+{
+    if (!task->outcome) {
+        return;
+    }
+    _Px_world.total.callbacks++;
+    _Px_world.total.failed += task->failed;
+    _Px_world.total.counting += use->counting;
+    _Px_world.total.bytes += use->bytes;
+    _Px_world.total.collections += use->collections;
+    _Px_world.total.largest = Py_MAX(_Px_world.total.largest, use->bytes);
+}
+
 void
 _Px_WorldLeave(px_worker *worker, px_task *task)
 {
     _Px_WorldLock();
+    add_up(&worker->use, task);
     task->interrupted = worker->interrupted;
     task->next = _Px_world.over;
     _Px_world.over = task;
@@ -285,4 +301,21 @@ _Px_WorldInFlight(void)
     unsigned count = _Px_world.inside + _Px_world.stopped;
     _Px_WorldUnlock();
     return count;
+}
+
+px_census
+_Px_WorldCensus(void)
+{
+    _Px_WorldLock();
+    px_census now = {.workers = _Px_world.worker_count,
+                     .running = _Px_world.inside,
+                     .stopped = _Px_world.stopped,
+                     .blocked = _Px_world.blocked,
+                     .asking = _Px_world.asking,
+                     .active = _Px_world.active,
+                     .over = _Px_world.over_count,
+                     .slices = _Px_world.slice,
+                     .total = _Px_world.total};
+    _Px_WorldUnlock();
+    return now;
 }

@@ -225,22 +225,83 @@ px_thread_seq_id(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return PyLong_FromLong((long)px_worker_id());
 }
 
-PyDoc_STRVAR(memory_stats_doc,
-             "memory_stats()\n--\n\n"
-             "In a context: the bytes that its heap uses and has committed.");
+PyDoc_STRVAR(
+    context_stats_doc,
+    "context_stats()\n--\n\n"
+    "Numbers of contexts and callbacks, as a dict:\n\n"
+    "workers    threads that run callbacks; 0 before anything was submitted\n"
+    "active     callbacks that were submitted and not harvested\n"
+    "over       of these, waiting for main to take their results\n"
+    "in_flight  of these, begun and not over: running and stopped\n"
+    "running    of these, on a worker now\n"
+    "stopped    of these, stopped in mid-flight\n"
+    "blocked    of these, in a call that may block, or served by main\n"
+    "asking     of these, waiting for main to call something\n"
+    "callbacks  callbacks that are over, since the process began\n"
+    "failed     of these, ended by an exception\n"
+    "slices     times that main ran between two times of the contexts");
+
+static PyObject *
+px_context_stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    px_census now = _Px_WorldCensus();
+    return Py_BuildValue(
+        "{sI sn sn sI sI sI sI sI sK sK sK}", "workers", now.workers, "active",
+        (Py_ssize_t)now.active, "over", (Py_ssize_t)now.over, "in_flight",
+        now.running + now.stopped, "running", now.running, "stopped",
+        now.stopped, "blocked", now.blocked, "asking", now.asking, "callbacks",
+        (unsigned long long)now.total.callbacks, "failed",
+        (unsigned long long)now.total.failed, "slices",
+        (unsigned long long)now.slices);
+}
+
+PyDoc_STRVAR(
+    memory_stats_doc,
+    "memory_stats()\n--\n\n"
+    "Memory of contexts, as a dict. In a context, of this one:\n\n"
+    "used_bytes        that its objects take, and what it has not freed\n"
+    "peak_bytes        the most that it has used\n"
+    "committed_bytes   that it has of the system\n"
+    "large_page_bytes  of these, on large pages\n"
+    "counting          1 if it counts references and collects cycles; 0 while\n"
+    "                  it is young and frees nothing\n"
+    "collections       runs of its cycle collector\n\n"
+    "On the main side, of all callbacks that are over:\n\n"
+    "used_bytes, collections  the sum\n"
+    "peak_bytes        the most that one has used\n"
+    "counting          how many counted references at their end\n"
+    "limbo_objects     objects that main has dropped and that stay, since\n"
+    "                  callbacks stopped in mid-flight may use them\n"
+    "limbo_bytes       that these take, without what they refer to");
+
+static PyObject *
+memory_of_context(struct _Px_cx *cx)
+{
+    px_heap_stats stats = {.size = sizeof stats};
+    px_use use = _Px_Use(cx);
+    (void)px_heap_get_stats(cx->heap, &stats);
+    return Py_BuildValue(
+        "{sn sn sn sn si sn}", "used_bytes", (Py_ssize_t)stats.used_bytes,
+        "peak_bytes", (Py_ssize_t)stats.peak_used_bytes, "committed_bytes",
+        (Py_ssize_t)stats.committed_bytes, "large_page_bytes",
+        (Py_ssize_t)stats.large_page_bytes, "counting", use.counting,
+        "collections", (Py_ssize_t)use.collections);
+}
 
 static PyObject *
 px_memory_stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    px_heap_stats stats = {.size = sizeof stats};
-    if (!_Px_IN()) {
-        PyErr_SetString(_Px_ParallelError, "not in a context");
-        return NULL;
+    if (_Px_IN()) {
+        return memory_of_context(_Px_here.cx);
     }
-    (void)px_heap_get_stats(_Px_here.cx->heap, &stats);
-    return Py_BuildValue("{s:n,s:n}", "used_bytes",
-                         (Py_ssize_t)stats.used_bytes, "committed_bytes",
-                         (Py_ssize_t)stats.committed_bytes);
+    px_census now = _Px_WorldCensus();
+    return Py_BuildValue("{sK sK sn sK sn sn}", "used_bytes",
+                         (unsigned long long)now.total.bytes, "collections",
+                         (unsigned long long)now.total.collections,
+                         "peak_bytes", (Py_ssize_t)now.total.largest,
+                         "counting", (unsigned long long)now.total.counting,
+                         "limbo_objects", (Py_ssize_t)_Px_LimboCount(),
+                         "limbo_bytes", (Py_ssize_t)_Px_LimboBytes());
 }
 
 PyDoc_STRVAR(set_young_bytes_doc,
@@ -435,6 +496,7 @@ static PyMethodDef methods[] = {
      PyDoc_STR("environ_here(data, change): the data of os.environ here.")},
     {"thread_seq_id", px_thread_seq_id, METH_NOARGS,
      PyDoc_STR("The number of this worker, from 1; 0 on the main side.")},
+    {"context_stats", px_context_stats, METH_NOARGS, context_stats_doc},
     {"memory_stats", px_memory_stats, METH_NOARGS, memory_stats_doc},
     {"find_strays", px_find_strays, METH_NOARGS, find_strays_doc},
     {"set_young_bytes", px_set_young_bytes, METH_O, set_young_bytes_doc},

@@ -92,10 +92,25 @@ perform(px_task *task)
     }
 }
 
+/* What main does not ask for does not leave. */
+static void
+end_owners(px_task *task)
+{
+    px_worker *worker = _Px_CrewWorker();
+    PyObject *leaves = task->failed || task->notify ? task->outcome : Py_None;
+    PyObject *instead =
+        _Px_EndOwners(&worker->cx, leaves, worker->calls, task->failed);
+    if (instead) {
+        task->failed = true;
+        task->outcome = instead;
+    }
+}
+
 static void
 perform_task(void *task)
 {
     perform(task);
+    end_owners(task);
 }
 
 /* Whoever the guard has ended fails like whoever raises. */
@@ -172,14 +187,15 @@ static PyObject *
 take_outcome(px_task *task)
 {
     PyObject *mine = NULL;
+    task->late = NULL;
     if (!task->outcome) {
         say_why_it_never_ran(task);
     }
     else if (task->failed) {
-        mine = _Px_PromoteException(task->outcome);
+        mine = _Px_PromoteException(task->outcome, &task->late);
     }
     else if (task->notify) {
-        mine = _Px_Promote(task->outcome);
+        mine = _Px_Promote(task->outcome, &task->late);
     }
     else {
         mine = Py_NewRef(Py_None);
@@ -238,9 +254,24 @@ deliver_outcome(px_task *task)
     return notify(task, error, result);
 }
 
+/* What needs Python code to be complete. */
+static void
+complete_outcome(px_task *task)
+{
+    if (_Px_FillLate(task->late) < 0) {
+        bool interrupted = PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+        task->failed = true;
+        Py_SETREF(task->outcome, PyErr_GetRaisedException());
+        if (interrupted) {
+            (void)_Px_KeepError(Py_NewRef(task->outcome), true);
+        }
+    }
+}
+
 static void
 deliver(px_task *task)
 {
+    complete_outcome(task);
     if (_Px_MakeCalls(task->calls) < 0 || deliver_outcome(task) < 0) {
         PyErr_WriteUnraisable(task->notify);
     }

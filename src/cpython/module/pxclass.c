@@ -1,0 +1,362 @@
+/*
+ * Copies of what Python code has made a class or a function of.
+ *
+ *      class P(Base):            an instance of P, made by object's C code:
+ *          __slots__ = "s",      [ head | Base's slots | s | values of names ]
+ *
+ * An instance is what the nearest base in C makes, and slots and a dict beside.
+ * Its copy is made by the same C code and then given these, whatever __init__,
+ * __setattr__ or __reduce__ of the class say: the copy is the same object
+ * elsewhere, not a new one. __del__ is for the copy to run. But members of an
+ * enum are compared by identity: there is one for each value.
+ *
+ *   I1  What a class adds to its base is accounted for to the byte, or instances
+ *       are refused: nothing that lies in them is left behind.
+ *
+ * A function made in a context of main's code, such as a closure, is made anew
+ * of that code with copies of what it has bound.
+ *
+ * Thread rule: as pxcross.c.
+ */
+#include "pycore_px.h"
+
+#include "pycore_dict.h"
+#include "pycore_object.h"
+
+/* ---- classes ------------------------------------------------------------- */
+
+/* All classes that a class statement makes have this one in common. */
+static bool
+is_made_by_python(const PyTypeObject *type)
+{
+    return type->tp_flags & Py_TPFLAGS_HEAPTYPE &&
+           type->tp_dealloc == ((PyTypeObject *)_Px_ParallelError)->tp_dealloc;
+}
+
+PyTypeObject *
+_Px_BaseInC(PyTypeObject *type)
+{
+    while (is_made_by_python(type)) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+static Py_ssize_t
+slot_count(PyTypeObject *type)
+{
+    Py_ssize_t count = 0;
+    PyMemberDef *member = PyObject_GetItemData((PyObject *)type);
+    for (Py_ssize_t i = 0; i < Py_SIZE(type); i++) {
+        count += member[i].type == Py_T_OBJECT_EX;
+    }
+    return count;
+}
+
+/* I1 */
+bool
+_Px_AddsOnlySlots(PyTypeObject *type, PyTypeObject *base)
+{
+    Py_ssize_t words = 0;
+    for (PyTypeObject *at = type; at != base; at = at->tp_base) {
+        words += slot_count(at);
+    }
+    words += !(type->tp_flags & Py_TPFLAGS_MANAGED_DICT) &&
+             type->tp_dictoffset != base->tp_dictoffset;
+    words += !(type->tp_flags & Py_TPFLAGS_MANAGED_WEAKREF) &&
+             type->tp_weaklistoffset != base->tp_weaklistoffset;
+    return type->tp_basicsize ==
+           base->tp_basicsize + words * (Py_ssize_t)sizeof(PyObject *);
+}
+
+PyObject *
+_Px_MakePlain(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
+              PyObject *Py_UNUSED(object))
+{
+    return type->tp_alloc(type, 0);
+}
+
+/* ---- attributes ---------------------------------------------------------- */
+
+static int
+copy_slots_of(_Px_crossing *to, PyTypeObject *type, PyObject *copy,
+              PyObject *object)
+{
+    PyMemberDef *member = PyObject_GetItemData((PyObject *)type);
+    for (Py_ssize_t i = 0; i < Py_SIZE(type); i++) {
+        PyObject *part = *(PyObject **)((char *)object + member[i].offset);
+        if (member[i].type != Py_T_OBJECT_EX || !part) {
+            continue;
+        }
+        PyObject **slot = (PyObject **)((char *)copy + member[i].offset);
+        *slot = _Px_CopyPart(to, part);
+        if (!*slot) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+copy_slots(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    int status = 0;
+    for (PyTypeObject *type = Py_TYPE(object);
+         !status && is_made_by_python(type); type = type->tp_base) {
+        status = copy_slots_of(to, type, copy, object);
+    }
+    return status;
+}
+
+/* The name is the class's, in most cases, and main's thereby. */
+static int
+copy_value(_Px_crossing *to, PyObject *copy, PyObject *name, PyObject *part)
+{
+    PyObject *new_name = _Px_CopyPart(to, name);
+    PyObject *value = new_name ? _Px_CopyPart(to, part) : NULL;
+    if (value) {
+        PyUnicode_InternInPlace(&new_name);
+    }
+    int status =
+        value ? _PyObject_StoreInstanceAttribute(copy, new_name, value) : -1;
+    Py_XDECREF(new_name);
+    Py_XDECREF(value);
+    return status;
+}
+
+/* In the order in which they were set. */
+static int
+copy_values(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyDictValues *values = _PyObject_InlineValues(object);
+    PyDictKeysObject *keys =
+        ((PyHeapTypeObject *)Py_TYPE(object))->ht_cached_keys;
+    const uint8_t *order = get_insertion_order_array(values);
+    int status = 0;
+    for (int i = 0; !status && i < values->size; i++) {
+        status = copy_value(to, copy, DK_UNICODE_ENTRIES(keys)[order[i]].me_key,
+                            values->values[order[i]]);
+    }
+    return status;
+}
+
+static PyObject *
+dict_of(PyObject *object)
+{
+    if (Py_TYPE(object)->tp_flags & Py_TPFLAGS_MANAGED_DICT) {
+        return (PyObject *)_PyObject_GetManagedDict(object);
+    }
+    PyObject **at = _PyObject_ComputedDictPointer(object);
+    return at ? *at : NULL;
+}
+
+/* The dict of one instance whose class did not know the names as yet. */
+static bool
+is_its_own(PyObject *dict)
+{
+    PyObject *name;
+    Py_ssize_t at = 0;
+    bool own = PyDict_CheckExact(dict) && dict->ob_refcnt == 1;
+    while (own && PyDict_Next(dict, &at, &name, NULL)) {
+        own = PyUnicode_CheckExact(name);
+    }
+    return own;
+}
+
+static int
+copy_named_values(_Px_crossing *to, PyObject *copy, PyObject *dict)
+{
+    PyObject *name, *value;
+    Py_ssize_t at = 0;
+    int status = 0;
+    while (!status && PyDict_Next(dict, &at, &name, &value)) {
+        status = copy_value(to, copy, name, value);
+    }
+    return status;
+}
+
+/* It may be referred to from elsewhere, too. */
+static int
+give_dict(_Px_crossing *to, PyObject *copy, PyObject *dict)
+{
+    PyObject *mine = _Px_CopyPart(to, dict);
+    int status = !mine ? -1
+                 : Py_TYPE(copy)->tp_flags & Py_TPFLAGS_MANAGED_DICT
+                     ? _PyObject_SetManagedDict(copy, mine)
+                     : PyObject_GenericSetDict(copy, mine, NULL);
+    Py_XDECREF(mine);
+    return status;
+}
+
+int
+_Px_CopyAttributes(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject *dict = dict_of(object);
+    bool in_place = type->tp_flags & Py_TPFLAGS_INLINE_VALUES;
+    if (copy_slots(to, copy, object) < 0) {
+        return -1;
+    }
+    if (in_place && dict && is_its_own(dict)) {
+        return copy_named_values(to, copy, dict);
+    }
+    if (dict) {
+        return give_dict(to, copy, dict);
+    }
+    return in_place ? copy_values(to, copy, object) : 0;
+}
+
+/* ---- members of enums ---------------------------------------------------- */
+
+/* Main's table of members by value, if @type is an enum. */
+static PyObject *
+members_of(PyTypeObject *type)
+{
+    PyObject *name = NULL, *members = NULL;
+    if (!PyType_CheckExact(type)) { /* made by another class, as enums are */
+        name = PyUnicode_InternFromString("_value2member_map_");
+        members = name ? PyDict_GetItemWithError(type->tp_dict, name) : NULL;
+        Py_XDECREF(name);
+    }
+    return members && PyDict_CheckExact(members) ? members : NULL;
+}
+
+/* The number of a combination of flags that main did not have as yet. */
+static PyObject *
+value_of(PyObject *member)
+{
+    PyObject *name = PyUnicode_InternFromString("_value_");
+    PyObject *value = name ? PyObject_GenericGetAttr(member, name) : NULL;
+    Py_XDECREF(name);
+    if (value && !PyLong_CheckExact(value)) {
+        Py_CLEAR(value);
+    }
+    PyErr_Clear();
+    return value;
+}
+
+PyObject *
+_Px_FindMember(PyObject *object)
+{
+    PyObject *members = members_of(Py_TYPE(object));
+    PyObject *value = members ? value_of(object) : NULL;
+    PyObject *known = value ? PyDict_GetItemWithError(members, value) : NULL;
+    Py_XDECREF(value);
+    return Py_XNewRef(known);
+}
+
+int
+_Px_AddMember(PyObject *copy)
+{
+    PyObject *members = members_of(Py_TYPE(copy));
+    PyObject *value = members ? value_of(copy) : NULL;
+    int status = value ? PyDict_SetItem(members, value, copy) : 0;
+    Py_XDECREF(value);
+    return status;
+}
+
+/* ---- functions ----------------------------------------------------------- */
+
+/* Its code and its globals stay what they are, and must be main's for that. */
+PyObject *
+_Px_MakeFunction(_Px_crossing *Py_UNUSED(to), PyTypeObject *Py_UNUSED(type),
+                 PyObject *object)
+{
+    PyFunctionObject *from = (PyFunctionObject *)object;
+    if (!_Px_IsMains(from->func_code) || !_Px_IsMains(from->func_globals)) {
+        return PyErr_Format(_Px_PersistenceError,
+                            "the function %U() cannot leave its context, since "
+                            "its code was made there",
+                            from->func_qualname);
+    }
+    PyFunctionObject *copy =
+        (PyFunctionObject *)PyFunction_New(from->func_code, from->func_globals);
+    return (PyObject *)copy;
+}
+
+static int
+copy_field(_Px_crossing *to, PyObject **field, PyObject *part)
+{
+    PyObject *mine = part ? _Px_CopyPart(to, part) : NULL;
+    if (part && !mine) {
+        return -1;
+    }
+    Py_XSETREF(*field, mine);
+    return 0;
+}
+
+int
+_Px_FillFunction(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyFunctionObject *mine = (PyFunctionObject *)copy;
+    PyFunctionObject *from = (PyFunctionObject *)object;
+    if (copy_field(to, &mine->func_name, from->func_name) < 0 ||
+        copy_field(to, &mine->func_qualname, from->func_qualname) < 0 ||
+        copy_field(to, &mine->func_doc, from->func_doc) < 0 ||
+        copy_field(to, &mine->func_module, from->func_module) < 0 ||
+        copy_field(to, &mine->func_typeparams, from->func_typeparams) < 0) {
+        return -1;
+    }
+    if (copy_field(to, &mine->func_defaults, from->func_defaults) < 0 ||
+        copy_field(to, &mine->func_kwdefaults, from->func_kwdefaults) < 0 ||
+        copy_field(to, &mine->func_annotations, from->func_annotations) < 0) {
+        return -1;
+    }
+    return copy_field(to, &mine->func_closure, from->func_closure);
+}
+
+PyObject *
+_Px_MakeMethod(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
+               PyObject *object)
+{
+    PyObject *func = _Px_CopyPart(to, PyMethod_GET_FUNCTION(object));
+    PyObject *self = func ? _Px_CopyPart(to, PyMethod_GET_SELF(object)) : NULL;
+    PyObject *copy = self ? PyMethod_New(func, self) : NULL;
+    Py_XDECREF(func);
+    Py_XDECREF(self);
+    return copy;
+}
+
+PyObject *
+_Px_MakeCell(_Px_crossing *Py_UNUSED(to), PyTypeObject *Py_UNUSED(type),
+             PyObject *Py_UNUSED(object))
+{
+    return PyCell_New(NULL);
+}
+
+int
+_Px_FillCell(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyObject *content = PyCell_GET(object);
+    PyObject *mine = content ? _Px_CopyPart(to, content) : NULL;
+    PyCell_SET(copy, mine);
+    return content && !mine ? -1 : 0;
+}
+
+/* ---- struct sequences ---------------------------------------------------- */
+
+bool
+_Px_IsStruct(PyTypeObject *type)
+{
+    return type->tp_base == &PyTuple_Type &&
+           PyDict_ContainsString(type->tp_dict, "n_sequence_fields") == 1;
+}
+
+PyObject *
+_Px_MakeStruct(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
+               PyObject *Py_UNUSED(object))
+{
+    return PyStructSequence_New(type);
+}
+
+int
+_Px_FillStruct(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyObject *fields =
+        PyObject_GetAttrString((PyObject *)Py_TYPE(object), "n_fields");
+    Py_ssize_t count = fields ? PyLong_AsSsize_t(fields) : -1;
+    Py_XDECREF(fields);
+    return count < 0 ? -1
+                     : _Px_FillItems(to, ((PyTupleObject *)copy)->ob_item,
+                                     ((PyTupleObject *)object)->ob_item, count);
+}

@@ -1,0 +1,590 @@
+/*
+ * Copies of values and containers, of the interpreter and of its library.
+ *
+ * Each kind of object has a *maker*, which makes the copy, and most a *filler*,
+ * which puts in what may refer back to it. Both work for classes derived from
+ * the kind, too: the copy is made by the kind's C code for that class, and what
+ * the class adds comes later (pxclass.c).
+ *
+ *      numbers, text     made whole
+ *      containers        made empty; filled, or put off (L1)
+ *      by arguments      made by the C constructor from what the C code gives
+ *                        to pickle: ranges, dates, decimals
+ *      of the library    deque, OrderedDict, partial, array, ...
+ *
+ *   L1  A key or a member is hashed and compared on the way only if its type is
+ *       known to do that in C, down to the last item of a tuple; else the whole
+ *       container is filled late, since the order of a dict matters.
+ *   L2  What is asked of an object is asked of the kind's C type, not of the
+ *       object's class, which may have a method of that name.
+ *
+ * Thread rule: as pxcross.c.
+ */
+#include "pycore_px.h"
+
+#include "pycore_hashtable.h"
+#include "pycore_long.h"
+#include "pycore_namespace.h"
+#include "pycore_setobject.h"
+#include "pycore_unicodeobject.h"
+
+/* ---- by the C constructor ------------------------------------------------ */
+
+/* What the kind in C makes for @type of @arguments, which it takes over. */
+static PyObject *
+construct(PyTypeObject *type, PyObject *arguments)
+{
+    PyTypeObject *base = _Px_BaseInC(type);
+    PyObject *copy = arguments ? base->tp_new(type, arguments, NULL) : NULL;
+    Py_XDECREF(arguments);
+    return copy;
+}
+
+static PyObject *
+construct_empty(PyTypeObject *type)
+{
+    return construct(type, PyTuple_New(0));
+}
+
+/* An instance of @type that is worth @value, which it takes over. */
+static PyObject *
+construct_like(PyTypeObject *type, PyObject *value)
+{
+    if (!value || Py_IS_TYPE(value, type)) {
+        return value;
+    }
+    PyObject *arguments = PyTuple_Pack(1, value);
+    Py_DECREF(value);
+    return construct(type, arguments);
+}
+
+/* L2 */
+static PyObject *
+attribute_in_c(PyObject *object, const char *name)
+{
+    PyTypeObject *base = _Px_BaseInC(Py_TYPE(object));
+    PyObject *found = PyObject_GetAttrString((PyObject *)base, name);
+    descrgetfunc get = found ? Py_TYPE(found)->tp_descr_get : NULL;
+    PyObject *value = get ? get(found, object, (PyObject *)base) : NULL;
+    Py_XDECREF(found);
+    return value;
+}
+
+/* Copies of the items of a tuple, which it takes over. */
+static PyObject *
+copy_items(_Px_crossing *to, PyObject *items)
+{
+    Py_ssize_t count = items ? PyTuple_GET_SIZE(items) : 0;
+    PyObject *mine = items ? PyTuple_New(count) : NULL;
+    for (Py_ssize_t i = 0; mine && i < count; i++) {
+        PyObject *item = _Px_CopyPart(to, PyTuple_GET_ITEM(items, i));
+        if (!item) {
+            Py_CLEAR(mine);
+        }
+        else {
+            PyTuple_SET_ITEM(mine, i, item);
+        }
+    }
+    Py_XDECREF(items);
+    return mine;
+}
+
+/* Takes over (type, arguments of its constructor, ...), made by C code. */
+static PyObject *
+follow_recipe(_Px_crossing *to, PyTypeObject *type, PyObject *recipe)
+{
+    PyObject *arguments = NULL;
+    if (recipe) {
+        arguments = copy_items(to, Py_NewRef(PyTuple_GET_ITEM(recipe, 1)));
+    }
+    Py_XDECREF(recipe);
+    return construct(type, arguments);
+}
+
+static PyObject *
+make_by_arguments(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *reduce = attribute_in_c(object, "__reduce__");
+    PyObject *recipe = reduce ? PyObject_CallNoArgs(reduce) : NULL;
+    Py_XDECREF(reduce);
+    return follow_recipe(to, type, recipe);
+}
+
+/* Only from protocol 4 on they tell of `fold`. */
+static PyObject *
+make_time(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *reduce = attribute_in_c(object, "__reduce_ex__");
+    PyObject *recipe = reduce ? PyObject_CallFunction(reduce, "i", 4) : NULL;
+    Py_XDECREF(reduce);
+    return follow_recipe(to, type, recipe);
+}
+
+/* ---- numbers and text ---------------------------------------------------- */
+
+static PyObject *
+make_int(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    return construct_like(type, _PyLong_Copy((PyLongObject *)object));
+}
+
+static PyObject *
+make_float(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    return construct_like(type, PyFloat_FromDouble(PyFloat_AS_DOUBLE(object)));
+}
+
+static PyObject *
+make_complex(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    return construct_like(
+        type, PyComplex_FromCComplex(((PyComplexObject *)object)->cval));
+}
+
+static PyObject *
+make_str(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    return construct_like(type, _PyUnicode_Copy(object));
+}
+
+static PyObject *
+make_bytes(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    return construct_like(type,
+                          PyBytes_FromStringAndSize(PyBytes_AS_STRING(object),
+                                                    PyBytes_GET_SIZE(object)));
+}
+
+static PyObject *
+make_bytearray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
+               PyObject *object)
+{
+    PyObject *copy = construct_empty(type);
+    if (copy && PyByteArray_Resize(copy, PyByteArray_GET_SIZE(object)) < 0) {
+        Py_CLEAR(copy);
+    }
+    if (copy) {
+        memcpy(PyByteArray_AS_STRING(copy), PyByteArray_AS_STRING(object),
+               (size_t)PyByteArray_GET_SIZE(object));
+    }
+    return copy;
+}
+
+/* ---- sequences ----------------------------------------------------------- */
+
+/* Whatever is not there yet is NULL. */
+int
+_Px_FillItems(_Px_crossing *to, PyObject **to_items, PyObject **items,
+              Py_ssize_t count)
+{
+    for (Py_ssize_t i = 0; i < count; i++) {
+        to_items[i] = _Px_CopyPart(to, items[i]);
+        if (!to_items[i]) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *
+make_tuple(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(object);
+    return type == &PyTuple_Type ? PyTuple_New(count)
+                                 : type->tp_alloc(type, count);
+}
+
+static int
+fill_tuple(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    return _Px_FillItems(to, ((PyTupleObject *)copy)->ob_item,
+                         ((PyTupleObject *)object)->ob_item,
+                         PyTuple_GET_SIZE(object));
+}
+
+static PyObject *
+make_list(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    return type == &PyList_Type ? PyList_New(PyList_GET_SIZE(object))
+                                : construct_empty(type);
+}
+
+static int
+fill_list(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    Py_ssize_t count = PyList_GET_SIZE(object);
+    PyObject *items =
+        PyList_CheckExact(copy) ? Py_NewRef(copy) : PyList_New(count);
+    int status = items ? _Px_FillItems(to, ((PyListObject *)items)->ob_item,
+                                       ((PyListObject *)object)->ob_item, count)
+                       : -1;
+    if (!status && items != copy) {
+        status = PyList_SetSlice(copy, 0, 0, items);
+    }
+    Py_XDECREF(items);
+    return status;
+}
+
+/* ---- dicts and sets ------------------------------------------------------ */
+
+/* L1 */
+static bool
+is_hashed_in_c(PyObject *key)
+{
+    PyTypeObject *type = Py_TYPE(key);
+    if (type == &PyUnicode_Type || type == &PyLong_Type ||
+        type == &PyFloat_Type || type == &PyBytes_Type ||
+        type == &PyBool_Type || type == &PyComplex_Type || key == Py_None) {
+        return true;
+    }
+    Py_ssize_t i = 0;
+    if (type == &PyTuple_Type) {
+        while (i < PyTuple_GET_SIZE(key) &&
+               is_hashed_in_c(PyTuple_GET_ITEM(key, i))) {
+            i++;
+        }
+    }
+    return type == &PyTuple_Type && i == PyTuple_GET_SIZE(key);
+}
+
+static bool
+keys_are_hashed_in_c(PyObject *dict)
+{
+    PyObject *key;
+    Py_ssize_t at = 0;
+    bool all = true;
+    while (all && PyDict_Next(dict, &at, &key, NULL)) {
+        all = is_hashed_in_c(key);
+    }
+    return all;
+}
+
+static bool
+members_are_hashed_in_c(PyObject *set)
+{
+    PyObject *key;
+    Py_ssize_t at = 0;
+    Py_hash_t hash;
+    bool all = true;
+    while (all && _PySet_NextEntry(set, &at, &key, &hash)) {
+        all = is_hashed_in_c(key);
+    }
+    return all;
+}
+
+int
+_Px_SetItem(PyObject *dict, PyObject *key, PyObject *value)
+{
+    return PyODict_Check(dict) ? PyODict_SetItem(dict, key, value)
+                               : PyDict_SetItem(dict, key, value);
+}
+
+/* Where the copy of an item goes: @late, if that is a list, or the dict. */
+static int
+put_item(_Px_crossing *to, PyObject *copy, PyObject *late, PyObject *key,
+         PyObject *value)
+{
+    PyObject *new_key = _Px_CopyPart(to, key);
+    PyObject *new_value = new_key ? _Px_CopyPart(to, value) : NULL;
+    int status = new_value ? 0 : -1;
+    if (!status && late) {
+        status = PyList_Append(late, new_key) < 0
+                     ? -1
+                     : PyList_Append(late, new_value);
+    }
+    else if (!status) {
+        status = _Px_SetItem(copy, new_key, new_value);
+    }
+    Py_XDECREF(new_key);
+    Py_XDECREF(new_value);
+    return status;
+}
+
+/* @late goes on, or goes. */
+static int
+end_late(_Px_crossing *to, PyObject *copy, PyObject *late, int status)
+{
+    if (!status && late) {
+        return _Px_PutLate(to, copy, late);
+    }
+    Py_XDECREF(late);
+    return status;
+}
+
+static PyObject *
+make_empty(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
+           PyObject *Py_UNUSED(object))
+{
+    return construct_empty(type);
+}
+
+static int
+fill_dict(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyObject *key, *value;
+    PyObject *late = keys_are_hashed_in_c(object) ? NULL : PyList_New(0);
+    Py_ssize_t at = 0;
+    int status = PyErr_Occurred() ? -1 : 0;
+    while (!status && PyDict_Next(object, &at, &key, &value)) {
+        status = put_item(to, copy, late, key, value);
+    }
+    return end_late(to, copy, late, status);
+}
+
+/* The values by the addresses of their keys, which no code has to compare. */
+static _Py_hashtable_t *
+values_by_key(PyObject *dict)
+{
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    _Py_hashtable_t *table =
+        _Py_hashtable_new(_Py_hashtable_hash_ptr, _Py_hashtable_compare_direct);
+    while (table && PyDict_Next(dict, &at, &key, &value)) {
+        if (_Py_hashtable_set(table, key, value) < 0) {
+            _Py_hashtable_destroy(table);
+            table = NULL;
+        }
+    }
+    if (!table) {
+        PyErr_NoMemory();
+    }
+    return table;
+}
+
+/* Its own order is not that of the dict that it is. */
+static int
+fill_ordered(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyObject *late = keys_are_hashed_in_c(object) ? NULL : PyList_New(0);
+    PyObject *key, *keys = PyODict_Type.tp_iter(object);
+    _Py_hashtable_t *values = keys ? values_by_key(object) : NULL;
+    int status = values && !PyErr_Occurred() ? 0 : -1;
+    while (!status && (key = Py_TYPE(keys)->tp_iternext(keys))) {
+        PyObject *value = _Py_hashtable_get(values, key);
+        status = put_item(to, copy, late, key, value);
+        Py_DECREF(key);
+    }
+    if (values) {
+        _Py_hashtable_destroy(values);
+    }
+    Py_XDECREF(keys);
+    return end_late(to, copy, late, PyErr_Occurred() ? -1 : status);
+}
+
+static int
+fill_defaultdict(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyObject *factory = attribute_in_c(object, "default_factory");
+    PyObject *mine = factory ? _Px_CopyPart(to, factory) : NULL;
+    PyObject *arguments = mine ? PyTuple_Pack(1, mine) : NULL;
+    int status =
+        arguments ? _Px_BaseInC(Py_TYPE(copy))->tp_init(copy, arguments, NULL)
+                  : -1;
+    Py_XDECREF(factory);
+    Py_XDECREF(mine);
+    Py_XDECREF(arguments);
+    return status < 0 ? -1 : fill_dict(to, copy, object);
+}
+
+static PyObject *
+copy_members(_Px_crossing *to, PyObject *set)
+{
+    PyObject *key, *members = PyList_New(0);
+    Py_ssize_t at = 0;
+    Py_hash_t hash;
+    while (members && _PySet_NextEntry(set, &at, &key, &hash)) {
+        PyObject *mine = _Px_CopyPart(to, key);
+        if (!mine || PyList_Append(members, mine) < 0) {
+            Py_CLEAR(members);
+        }
+        Py_XDECREF(mine);
+    }
+    return members;
+}
+
+/* A frozen set that needs no Python code for its members is made whole. */
+static PyObject *
+make_set(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    return PyFrozenSet_Check(object) && members_are_hashed_in_c(object)
+               ? construct_like(type, copy_members(to, object))
+               : construct_empty(type);
+}
+
+static int
+add_members(PyObject *set, PyObject *members)
+{
+    int status = 0;
+    for (Py_ssize_t i = 0; !status && i < PyList_GET_SIZE(members); i++) {
+        status = PySet_Add(set, PyList_GET_ITEM(members, i));
+    }
+    Py_DECREF(members);
+    return status;
+}
+
+static int
+fill_set(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    bool in_c = members_are_hashed_in_c(object);
+    if (in_c && PyFrozenSet_Check(object)) {
+        return 0;
+    }
+    PyObject *members = copy_members(to, object);
+    if (!members) {
+        return -1;
+    }
+    return in_c ? add_members(copy, members) : _Px_PutLate(to, copy, members);
+}
+
+/* ---- of the library ------------------------------------------------------ */
+
+static PyObject *
+make_deque(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    PyObject *copy = construct_empty(type);
+    PyObject *bound = attribute_in_c(object, "maxlen");
+    PyObject *arguments = bound ? Py_BuildValue("(()N)", bound) : NULL;
+    if (copy &&
+        (!arguments || _Px_BaseInC(type)->tp_init(copy, arguments, NULL) < 0)) {
+        Py_CLEAR(copy);
+    }
+    Py_XDECREF(arguments);
+    return copy;
+}
+
+/* append(copy of item); takes @item over. */
+static int
+append_copy(_Px_crossing *to, PyObject *append, PyObject *item)
+{
+    PyObject *mine = _Px_CopyPart(to, item);
+    PyObject *none = mine ? PyObject_CallOneArg(append, mine) : NULL;
+    Py_DECREF(item);
+    Py_XDECREF(mine);
+    Py_XDECREF(none);
+    return none ? 0 : -1;
+}
+
+static int
+fill_deque(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyObject *append = attribute_in_c(copy, "append");
+    PyObject *items = _Px_BaseInC(Py_TYPE(object))->tp_iter(object);
+    PyObject *item;
+    int status = append && items ? 0 : -1;
+    while (!status && (item = Py_TYPE(items)->tp_iternext(items))) {
+        status = append_copy(to, append, item);
+    }
+    Py_XDECREF(append);
+    Py_XDECREF(items);
+    return PyErr_Occurred() ? -1 : status;
+}
+
+static PyObject *
+make_array(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    PyObject *code = attribute_in_c(object, "typecode");
+    PyObject *bytes = PyBytes_FromObject(object);
+    PyObject *arguments = code && bytes ? PyTuple_Pack(2, code, bytes) : NULL;
+    Py_XDECREF(code);
+    Py_XDECREF(bytes);
+    return construct(type, arguments);
+}
+
+static PyObject *
+make_timezone(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *ask = attribute_in_c(object, "__getinitargs__");
+    PyObject *arguments = ask ? PyObject_CallNoArgs(ask) : NULL;
+    Py_XDECREF(ask);
+    return construct(type, copy_items(to, arguments));
+}
+
+/* The copy of what an object in C has by this name. */
+static PyObject *
+copy_attribute(_Px_crossing *to, PyObject *object, const char *name)
+{
+    PyObject *part = attribute_in_c(object, name);
+    PyObject *mine = part ? _Px_CopyPart(to, part) : NULL;
+    Py_XDECREF(part);
+    return mine;
+}
+
+/* partial(func, *args, **keywords) */
+static PyObject *
+make_partial(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *func = copy_attribute(to, object, "func");
+    PyObject *args = func ? copy_attribute(to, object, "args") : NULL;
+    PyObject *keywords = args ? copy_attribute(to, object, "keywords") : NULL;
+    PyObject *first = keywords ? PyTuple_Pack(1, func) : NULL;
+    PyObject *all = first ? PySequence_Concat(first, args) : NULL;
+    PyObject *copy =
+        all ? _Px_BaseInC(type)->tp_new(type, all, keywords) : NULL;
+    Py_XDECREF(func);
+    Py_XDECREF(args);
+    Py_XDECREF(keywords);
+    Py_XDECREF(first);
+    Py_XDECREF(all);
+    return copy;
+}
+
+/* ---- the kinds ----------------------------------------------------------- */
+
+/* Those by name are of extension modules. */
+static const _Px_kind kinds[] = {
+    {&PyLong_Type, NULL, make_int, NULL, true},
+    {&PyUnicode_Type, NULL, make_str, NULL, false},
+    {&PyBaseObject_Type, NULL, _Px_MakePlain, NULL, false},
+    {&PyFloat_Type, NULL, make_float, NULL, true},
+    {&PyTuple_Type, NULL, make_tuple, fill_tuple, false},
+    {&PyList_Type, NULL, make_list, fill_list, false},
+    {&PyDict_Type, NULL, make_empty, fill_dict, false},
+    {&PyBytes_Type, NULL, make_bytes, NULL, false},
+    {&PySet_Type, NULL, make_set, fill_set, false},
+    {&PyFrozenSet_Type, NULL, make_set, fill_set, false},
+    {&PyComplex_Type, NULL, make_complex, NULL, true},
+    {&PyByteArray_Type, NULL, make_bytearray, NULL, false},
+    {&PyODict_Type, NULL, make_empty, fill_ordered, false},
+    {&PyRange_Type, NULL, make_by_arguments, NULL, false},
+    {&PySlice_Type, NULL, make_by_arguments, NULL, false},
+    {&PyFunction_Type, NULL, _Px_MakeFunction, _Px_FillFunction, false},
+    {&PyCell_Type, NULL, _Px_MakeCell, _Px_FillCell, false},
+    {&PyMethod_Type, NULL, _Px_MakeMethod, NULL, false},
+    {&_PyNamespace_Type, NULL, make_empty, NULL, false},
+    {NULL, "datetime.datetime", make_time, NULL, false},
+    {NULL, "datetime.date", make_by_arguments, NULL, false},
+    {NULL, "datetime.time", make_time, NULL, false},
+    {NULL, "datetime.timedelta", make_by_arguments, NULL, false},
+    {NULL, "datetime.timezone", make_timezone, NULL, false},
+    {NULL, "datetime.tzinfo", _Px_MakePlain, NULL, false},
+    {NULL, "decimal.Decimal", make_by_arguments, NULL, false},
+    {NULL, "collections.deque", make_deque, fill_deque, false},
+    {NULL, "collections.defaultdict", make_empty, fill_defaultdict, false},
+    {NULL, "functools.partial", make_partial, NULL, false},
+    {NULL, "array.array", make_array, NULL, false},
+};
+
+static const _Px_kind struct_kind = {NULL, NULL, _Px_MakeStruct, _Px_FillStruct,
+                                     false};
+
+static const _Px_kind *
+kind_in_c(PyTypeObject *base)
+{
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(kinds); i++) {
+        const _Px_kind *kind = &kinds[i];
+        if (kind->type ? kind->type == base
+                       : strcmp(kind->name, base->tp_name) == 0) {
+            return kind;
+        }
+    }
+    return _Px_IsStruct(base) ? &struct_kind : NULL;
+}
+
+const _Px_kind *
+_Px_KindOf(PyTypeObject *type)
+{
+    PyTypeObject *base = _Px_BaseInC(type);
+    const _Px_kind *kind = kind_in_c(base);
+    return kind && (type == base || _Px_AddsOnlySlots(type, base)) ? kind
+                                                                   : NULL;
+}

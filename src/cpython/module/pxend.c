@@ -1,0 +1,399 @@
+/*
+ * What a context owns outside of its memory, and what becomes of it at the end.
+ *
+ * Memory goes in one sweep and asks nobody. But a file has a descriptor, a
+ * digest memory of OpenSSL's, and an instance of a class with __del__ something
+ * to say. Whoever makes such an object in a context has it noted:
+ *
+ *      cx->owners    block ----> [object] the newest
+ *                                   |
+ *                    block ----> [object] ... the oldest
+ *
+ * From then on the context counts references, so that what is dropped goes at
+ * once, as elsewhere, and leaves the list. What is left when the callback is
+ * over is dealt with from the newest to the oldest:
+ *
+ *      finalize    __del__, and what closes files and sockets, with the
+ *                  ResourceWarning of those that nobody has closed
+ *      dealloc     of classes in C that cannot be asked in a finer way
+ *
+ * but for what leaves with the outcome: its copy on the main side will be. What
+ * weakref.finalize() was told is called first.
+ *
+ *   E1  Each object on the list is alive: freeing its block takes it off.
+ *   E2  Python code runs before the first object is deallocated, not after.
+ *   E3  What the outcome reaches is not deallocated: main is going to look at it.
+ *
+ * A class in C counts as an owner if it has a finalizer, or if it is not part of
+ * the interpreter and not known to own nothing but memory.
+ *
+ * Rejected: noting them in the modules that open files and sockets. There are
+ * dozens of them, and those of others would be forgotten.
+ *
+ * Thread rule: a worker in a context, about that context.
+ */
+#include "pycore_px.h"
+
+#include "pycore_hashtable.h"
+#include "pycore_object.h"
+#include "pycore_pystate.h"
+
+#include <link.h>
+
+struct _Px_owner {
+    struct _Px_owner *newer, *older;
+    PyObject *object;
+};
+
+/* Finalizers may make new owners, whose finalizers may make new ones. */
+enum { ROUNDS = 10 };
+
+/* ---- which classes ------------------------------------------------------- */
+
+/* Extension modules, and parts of them, whose objects own nothing but memory of
+ * the context's. */
+static const char *const harmless[] = {
+    "array.",       "datetime.", "decimal.",      "_asyncio.",  "_bz2.",
+    "_csv.",        "_json.",    "_ctypes.CArg",  "_lzma.",     "_pickle.",
+    "_queue.",      "_random.",  "_elementtree.", "_struct.",   "pyexpat.",
+    "zlib.",        "zoneinfo.", "unicodedata.",  "xml.etree.", "_io.Bytes",
+    "_io.StringIO",
+};
+
+static uintptr_t image, image_bytes; /* the interpreter's code and data */
+
+/* Main, before there are contexts. */
+static int
+find_image(struct dl_phdr_info *info, size_t Py_UNUSED(bytes),
+           void *Py_UNUSED(unused))
+{
+    uintptr_t here = (uintptr_t)&find_image;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        uintptr_t first = info->dlpi_addr + part->p_vaddr;
+        if (part->p_type == PT_LOAD && here - first < part->p_memsz) {
+            image = first;
+            image_bytes = part->p_memsz;
+        }
+    }
+    return image_bytes != 0;
+}
+
+void
+_Px_FindImage(void)
+{
+    (void)dl_iterate_phdr(find_image, NULL);
+}
+
+static bool
+is_harmless(const PyTypeObject *type)
+{
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(harmless); i++) {
+        if (strncmp(type->tp_name, harmless[i], strlen(harmless[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The last of them is remembered: who makes dates makes many. */
+static bool
+owns_something(PyTypeObject *type)
+{
+    bool in_image = (uintptr_t)type->tp_dealloc - image < image_bytes;
+    if ((in_image && !type->tp_finalize) || type == _Px_here.cx->harmless) {
+        return false;
+    }
+    bool owns = !is_harmless(type);
+    if (!owns) {
+        _Px_here.cx->harmless = type;
+    }
+    return owns;
+}
+
+/* ---- the list ------------------------------------------------------------ */
+
+static void *
+block_of(PyObject *object)
+{
+    return (char *)object - _PyType_PreHeaderSize(Py_TYPE(object));
+}
+
+static bool
+have_table(struct _Px_cx *cx)
+{
+    if (!cx->owners) {
+        cx->owners = _Py_hashtable_new(_Py_hashtable_hash_ptr,
+                                       _Py_hashtable_compare_direct);
+    }
+    return cx->owners;
+}
+
+static void
+unlink_owner(struct _Px_cx *cx, struct _Px_owner *owner)
+{
+    if (owner->newer) {
+        owner->newer->older = owner->older;
+    }
+    else {
+        cx->newest = owner->older;
+    }
+    if (owner->older) {
+        owner->older->newer = owner->newer;
+    }
+}
+
+/* Without memory for that it is not noted. */
+static void
+note_owner(struct _Px_cx *cx, PyObject *object)
+{
+    struct _Px_owner *owner = have_table(cx) ? _Px_Malloc(sizeof *owner) : NULL;
+    if (!owner || _Py_hashtable_set(cx->owners, block_of(object), owner) < 0) {
+        return;
+    }
+    *owner = (struct _Px_owner){.older = cx->newest, .object = object};
+    if (cx->newest) {
+        cx->newest->newer = owner;
+    }
+    cx->newest = owner;
+    _Px_CountLifetimes();
+}
+
+void
+_Px_Made(PyObject *object)
+{
+    if (_Px_OWN(object) && owns_something(Py_TYPE(object))) {
+        note_owner(_Px_here.cx, object);
+    }
+}
+
+/* E1 */
+void
+_Px_ForgetOwner(struct _Px_cx *cx, void *block)
+{
+    struct _Px_owner *owner = _Py_hashtable_get(cx->owners, block);
+    if (owner) {
+        (void)_Py_hashtable_steal(cx->owners, block);
+        unlink_owner(cx, owner);
+        _Px_Free(owner);
+    }
+}
+
+/* ---- what leaves --------------------------------------------------------- */
+
+/* Objects of the context's that somebody can reach; those from `next` on are yet
+ * to be looked into. */
+typedef struct walk {
+    _Py_hashtable_t *seen;
+    PyObject **found;
+    size_t next, count, room;
+} walk;
+
+static bool
+make_room(walk *to)
+{
+    size_t room = to->room ? 2 * to->room : 64;
+    PyObject **found = PyMem_Realloc(to->found, room * sizeof *found);
+    if (found) {
+        to->found = found;
+        to->room = room;
+    }
+    return found;
+}
+
+/* The traceback of an exception leaves without the variables of its frames. */
+static int
+visit(PyObject *object, void *arg)
+{
+    walk *to = arg;
+    if (!object || !_Px_OWN(object) || PyFrame_Check(object) ||
+        _Py_hashtable_get(to->seen, object)) {
+        return 0;
+    }
+    if ((to->count == to->room && !make_room(to)) ||
+        _Py_hashtable_set(to->seen, object, object) < 0) {
+        return -1;
+    }
+    to->found[to->count++] = object;
+    return 0;
+}
+
+static int
+look_into(walk *to, PyObject *object)
+{
+    traverseproc traverse = Py_TYPE(object)->tp_traverse;
+    return PyObject_IS_GC(object) && traverse ? traverse(object, visit, to) : 0;
+}
+
+/* -1: out of memory. */
+static int
+find_all(walk *to, PyObject *outcome, PyObject *calls)
+{
+    to->seen =
+        _Py_hashtable_new(_Py_hashtable_hash_ptr, _Py_hashtable_compare_direct);
+    int status = to->seen ? visit(outcome, to) : -1;
+    if (status == 0) {
+        status = visit(calls, to);
+    }
+    while (status == 0 && to->next < to->count) {
+        status = look_into(to, to->found[to->next++]);
+    }
+    return status;
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+static bool
+leaves(const walk *to, PyObject *object)
+{
+    return _Py_hashtable_get(to->seen, object);
+}
+
+static bool
+can_leave(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    return _Px_IsMains(type) && _Px_KindOf(type);
+}
+
+/* An owner that cannot leave, although it is part of the result. */
+static PyObject *
+find_captive(const walk *to, const struct _Px_cx *cx)
+{
+    struct _Px_owner *owner = cx->newest;
+    while (owner && (!leaves(to, owner->object) || can_leave(owner->object))) {
+        owner = owner->older;
+    }
+    return owner ? owner->object : NULL;
+}
+
+/* It may have been freed since, and another made in its place. */
+static bool
+is_on_list(const struct _Px_cx *cx, PyObject *object)
+{
+    return cx->newest && _Py_hashtable_get(cx->owners, block_of(object));
+}
+
+/* Those that are there now and do not leave, from the newest on. @stay: nor those
+ * that cannot, although the outcome refers to them. NULL: no memory. */
+static PyObject **
+list_owners(const struct _Px_cx *cx, const walk *to, bool stay, size_t *count)
+{
+    size_t room = cx->owners->nentries, used = 0;
+    PyObject **list = PyMem_Calloc(room + 1, sizeof *list);
+    for (struct _Px_owner *at = cx->newest; list && at; at = at->older) {
+        if (!leaves(to, at->object) || (!stay && !can_leave(at->object))) {
+            list[used++] = at->object;
+        }
+    }
+    *count = used;
+    return list;
+}
+
+/* True: finalizers have made new owners. */
+static bool
+finalize_all(struct _Px_cx *cx, const walk *to)
+{
+    size_t count;
+    struct _Px_owner *newest = cx->newest;
+    PyObject **list = list_owners(cx, to, false, &count);
+    for (size_t i = 0; list && i < count; i++) {
+        if (is_on_list(cx, list[i])) {
+            Py_INCREF(list[i]); /* it may drop the last one itself */
+            PyObject_CallFinalizer(list[i]);
+            Py_DECREF(list[i]);
+        }
+    }
+    PyMem_Free(list);
+    return cx->newest && cx->newest != newest;
+}
+
+/* E2, E3 */
+static void
+deallocate_all(struct _Px_cx *cx, const walk *to)
+{
+    size_t count;
+    PyObject **list = list_owners(cx, to, true, &count);
+    for (size_t i = 0; list && i < count; i++) {
+        PyTypeObject *type = Py_TYPE(list[i]);
+        bool in_image = (uintptr_t)type->tp_dealloc - image < image_bytes;
+        if (is_on_list(cx, list[i]) && !in_image) {
+            list[i]->ob_refcnt = 0;
+            type->tp_dealloc(list[i]);
+        }
+    }
+    PyMem_Free(list);
+}
+
+/* ---- weakref.finalize() -------------------------------------------------- */
+
+/* The module keeps its finalizers in a dict of the thread's, here the context's
+ * (see the patch), by the class. NULL: there are none. */
+static PyObject *
+finalizers_of_weakref(void)
+{
+    PyObject *local = _PyThreadState_GET()->dict;
+    PyObject *name = local ? PyUnicode_FromString("weakref") : NULL;
+    PyObject *module = name ? PyImport_GetModule(name) : NULL;
+    PyObject *class =
+        module ? PyObject_GetAttrString(module, "finalize") : NULL;
+    PyObject *table = class ? PyDict_GetItemWithError(local, class) : NULL;
+    Py_XDECREF(name);
+    Py_XDECREF(module);
+    Py_XDECREF(class);
+    PyErr_Clear();
+    return table ? PyDict_Keys(table) : NULL;
+}
+
+/* As at the end of a process: those of objects that live on, too. */
+static void
+call_finalizers_of_weakref(void)
+{
+    PyObject *finalizers = finalizers_of_weakref();
+    for (Py_ssize_t i = finalizers ? PyList_GET_SIZE(finalizers) : 0; i > 0;) {
+        PyObject *finalizer = PyList_GET_ITEM(finalizers, --i);
+        PyObject *result = PyObject_CallNoArgs(finalizer);
+        if (!result) {
+            PyErr_WriteUnraisable(finalizer);
+        }
+        Py_XDECREF(result);
+    }
+    Py_XDECREF(finalizers);
+}
+
+/* ---- from outside -------------------------------------------------------- */
+
+/* What is to be an outcome instead, or NULL. */
+static PyObject *
+end_owners(struct _Px_cx *cx, walk *to, PyObject *outcome, PyObject *calls,
+           bool failed)
+{
+    if (find_all(to, outcome, calls) < 0) {
+        return NULL;
+    }
+    PyObject *instead = NULL;
+    PyObject *captive = failed ? NULL : find_captive(to, cx);
+    if (captive) {
+        instead = _Px_Refuse(captive);
+        _Py_hashtable_clear(to->seen);
+        (void)visit(instead, to);
+    }
+    for (int i = 0; i < ROUNDS && finalize_all(cx, to); i++) {
+    }
+    deallocate_all(cx, to);
+    return instead;
+}
+
+PyObject *
+_Px_EndOwners(struct _Px_cx *cx, PyObject *outcome, PyObject *calls,
+              bool failed)
+{
+    walk to = {0};
+    call_finalizers_of_weakref();
+    if (!cx->newest) {
+        return NULL;
+    }
+    PyObject *instead = end_owners(cx, &to, outcome, calls, failed);
+    cx->newest = NULL; /* the rest is memory */
+    return instead;
+}

@@ -1,0 +1,272 @@
+/*
+ * Exceptions that leave a context, whatever their class, as well as can be.
+ *
+ * Their base class of C code makes the copy from the copied arguments, so that
+ * the fields of its layout (errno, start, value) are set as well; the traceback
+ * is made anew from the code objects and the line numbers of the old one. What
+ * cannot be copied is described; a class of the context's becomes its nearest
+ * base that is main's.
+ *
+ * Thread rule: as pxcross.c.
+ */
+#include "pycore_px.h"
+
+#include "frameobject.h"
+#include "pycore_frame.h"
+#include "pycore_hashtable.h"
+#include "pycore_pyerrors.h"
+
+enum { MOST_ARGUMENTS = 16 }; /* more of them are left behind */
+
+/* What to have instead of a part that cannot be copied; never NULL but without
+ * memory. The text is made without running code of the context's. */
+static PyObject *
+copy_or_describe(_Px_crossing *to, PyObject *part)
+{
+    PyObject *copy = _Px_CopyPart(to, part);
+    if (!copy && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear();
+        copy = PyUnicode_FromFormat("<%s object of a context>",
+                                    Py_TYPE(part)->tp_name);
+    }
+    return copy;
+}
+
+/* What the class in C was called with: args, and the file names that OSError
+ * has taken out of them (with a place for winerror between). */
+static Py_ssize_t
+arguments_of(PyBaseExceptionObject *from, PyObject *parts[MOST_ARGUMENTS])
+{
+    Py_ssize_t count = from->args ? PyTuple_GET_SIZE(from->args) : 0;
+    PyOSErrorObject *os = (PyOSErrorObject *)from;
+    count = count < MOST_ARGUMENTS ? count : MOST_ARGUMENTS;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        parts[i] = PyTuple_GET_ITEM(from->args, i);
+    }
+    if (count == 2 && PyObject_TypeCheck(from, (PyTypeObject *)PyExc_OSError) &&
+        os->filename) {
+        parts[count++] = os->filename;
+        if (os->filename2) {
+            parts[count++] = Py_None;
+            parts[count++] = os->filename2;
+        }
+    }
+    return count;
+}
+
+static PyObject *
+copy_arguments(_Px_crossing *to, PyBaseExceptionObject *from)
+{
+    PyObject *parts[MOST_ARGUMENTS];
+    Py_ssize_t count = arguments_of(from, parts);
+    PyObject *copy = PyTuple_New(count);
+    for (Py_ssize_t i = 0; copy && i < count; i++) {
+        PyObject *part = copy_or_describe(to, parts[i]);
+        if (!part) {
+            Py_CLEAR(copy);
+        }
+        else {
+            PyTuple_SET_ITEM(copy, i, part);
+        }
+    }
+    return copy;
+}
+
+/* The class itself, or its nearest base that is main's. */
+static PyTypeObject *
+class_outside(PyTypeObject *type)
+{
+    while (!_Px_IsMains(type)) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+/* The base whose C code knows the layout. */
+static PyTypeObject *
+base_in_c(PyTypeObject *type)
+{
+    while (type->tp_flags & Py_TPFLAGS_HEAPTYPE) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+static PyObject *
+make_exception(PyTypeObject *type, PyObject *arguments)
+{
+    PyTypeObject *base = base_in_c(type);
+    PyObject *copy = base->tp_new(type, arguments, NULL);
+    if (!copy) { /* such as a group whose parts are none any more */
+        PyErr_Clear();
+        copy =
+            ((PyTypeObject *)PyExc_RuntimeError)
+                ->tp_new((PyTypeObject *)PyExc_RuntimeError, arguments, NULL);
+    }
+    else if (base->tp_init(copy, arguments, NULL) < 0) {
+        PyErr_Clear(); /* the fields stay unset, the arguments are there */
+    }
+    return copy;
+}
+
+/* A frame to show in a traceback: main's code as it is, a context's by name. */
+static PyObject *
+copy_frame(PyFrameObject *frame)
+{
+    PyCodeObject *code =
+        frame->f_frame ? _PyFrame_GetCode(frame->f_frame) : NULL;
+    PyObject *globals = PyDict_New();
+    PyCodeObject *shown = NULL;
+    PyFrameObject *copy = NULL;
+    if (globals && code && _Px_IsMains(code)) {
+        shown = (PyCodeObject *)Py_NewRef(code);
+    }
+    else if (globals && code) {
+        const char *file = PyUnicode_AsUTF8(code->co_filename);
+        const char *name = PyUnicode_AsUTF8(code->co_name);
+        shown = PyCode_NewEmpty(file ? file : "?", name ? name : "?",
+                                code->co_firstlineno);
+    }
+    if (shown) {
+        copy = PyFrame_New(PyThreadState_Get(), shown, globals, NULL);
+    }
+    Py_XDECREF(shown);
+    Py_XDECREF(globals);
+    return (PyObject *)copy;
+}
+
+static int
+line_of(PyTracebackObject *at)
+{
+    if (at->tb_lineno >= 0) {
+        return at->tb_lineno;
+    }
+    return PyCode_Addr2Line(_PyFrame_GetCode(at->tb_frame->f_frame),
+                            at->tb_lasti);
+}
+
+/* Code that stands for a context's has no positions in it. */
+static int
+position_of(PyTracebackObject *at)
+{
+    return _Px_IsMains(_PyFrame_GetCode(at->tb_frame->f_frame)) ? at->tb_lasti
+                                                                : -1;
+}
+
+/* Recursion keeps the order; its depth is that of the context's stack. */
+static PyObject *
+copy_traceback(PyTracebackObject *at)
+{
+    if (!at || !PyTraceBack_Check(at)) {
+        return Py_NewRef(Py_None);
+    }
+    PyObject *next = copy_traceback(at->tb_next);
+    PyObject *frame = next ? copy_frame(at->tb_frame) : NULL;
+    PyObject *copy = NULL;
+    if (frame) {
+        copy = PyObject_CallFunction((PyObject *)&PyTraceBack_Type, "OOii",
+                                     next, frame, position_of(at), line_of(at));
+    }
+    Py_XDECREF(frame);
+    Py_XDECREF(next);
+    return copy;
+}
+
+/* Its own class stays behind: say which it was. */
+static int
+note_class(PyObject *copy, PyTypeObject *type)
+{
+    PyObject *note = PyUnicode_FromFormat(
+        "raised as %s, a class made in a context", type->tp_name);
+    PyObject *done =
+        note ? PyObject_CallMethod(copy, "add_note", "O", note) : NULL;
+    Py_XDECREF(note);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+static int
+copy_attribute(_Px_crossing *to, PyObject *dict, PyObject *name,
+               PyObject *value)
+{
+    PyObject *new_name = _Px_CopyPart(to, name);
+    PyObject *new_value = new_name ? copy_or_describe(to, value) : NULL;
+    int status = new_value ? PyDict_SetItem(dict, new_name, new_value) : -1;
+    Py_XDECREF(new_name);
+    Py_XDECREF(new_value);
+    return status;
+}
+
+static int
+copy_attributes(_Px_crossing *to, PyObject *copy, PyObject *attributes)
+{
+    PyObject *name, *value;
+    PyObject *dict = attributes ? PyObject_GenericGetDict(copy, NULL) : NULL;
+    Py_ssize_t at = 0;
+    int status = attributes && !dict ? -1 : 0;
+    while (!status && dict && PyDict_Next(attributes, &at, &name, &value)) {
+        status = copy_attribute(to, dict, name, value);
+    }
+    Py_XDECREF(dict);
+    return status;
+}
+
+static int
+copy_chain(_Px_crossing *to, PyBaseExceptionObject *copy,
+           PyBaseExceptionObject *from)
+{
+    PyObject *cause = NULL, *context = NULL;
+    if (from->cause && !(cause = _Px_CopyException(to, from->cause))) {
+        return -1;
+    }
+    PyException_SetCause((PyObject *)copy, cause);
+    if (from->context && !(context = _Px_CopyException(to, from->context))) {
+        return -1;
+    }
+    PyException_SetContext((PyObject *)copy, context);
+    copy->suppress_context = from->suppress_context;
+    return 0;
+}
+
+static int
+furnish(_Px_crossing *to, PyObject *copy, PyBaseExceptionObject *from)
+{
+    PyObject *traceback = copy_traceback((PyTracebackObject *)from->traceback);
+    int status = traceback ? PyException_SetTraceback(copy, traceback) : -1;
+    Py_XDECREF(traceback);
+    if (!status) {
+        status = copy_chain(to, (PyBaseExceptionObject *)copy, from);
+    }
+    if (!status) {
+        status = copy_attributes(to, copy, from->dict);
+    }
+    if (!status && !_Px_IsMains(Py_TYPE(from))) {
+        status = note_class(copy, Py_TYPE(from));
+    }
+    return status;
+}
+
+PyObject *
+_Px_CopyException(_Px_crossing *to, PyObject *exception)
+{
+    PyBaseExceptionObject *from = (PyBaseExceptionObject *)exception;
+    if (_Px_IsMains(exception) && !_Px_IN()) {
+        return Py_NewRef(exception);
+    }
+    PyObject *known = _Py_hashtable_get(to->memo, exception);
+    if (known) {
+        return Py_NewRef(known);
+    }
+    PyObject *arguments = copy_arguments(to, from);
+    PyObject *copy = NULL;
+    if (arguments) {
+        copy = _Px_Remember(
+            to, exception,
+            make_exception(class_outside(Py_TYPE(from)), arguments));
+    }
+    Py_XDECREF(arguments);
+    if (copy && furnish(to, copy, from) < 0) {
+        Py_CLEAR(copy);
+    }
+    return copy;
+}

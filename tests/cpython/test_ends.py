@@ -1,0 +1,313 @@
+"""The end of a callback: files are closed, finalizers run, in their order.
+
+Run by the patched interpreter: python tests/cpython/test_ends.py
+"""
+import gc
+import hashlib
+import mmap
+import os
+import resource
+import select
+import shutil
+import socket
+import sqlite3
+import sys
+import tempfile
+import unittest
+import warnings
+import weakref
+
+import _parallel
+import parallel
+from test_contexts import in_context
+
+SOURCE = __file__
+
+
+def descriptors():
+    return sorted(os.listdir("/proc/self/fd"), key=int)
+
+
+class Tell:
+    """Says where and when it is finalized, in a pipe."""
+
+    def __init__(self, to, text):
+        self.to, self.text = to, text
+
+    def __del__(self):
+        place = "context" if parallel.is_parallel_thread() else "main"
+        os.write(self.to, f"{self.text} {place}\n".encode())
+
+
+class EndsTest(unittest.TestCase):
+    def setUp(self):
+        self.ends = os.pipe()
+        in_context(lambda: 1)  # the workers' own descriptors
+        self.before = descriptors()
+
+    def tearDown(self):
+        self.assertEqual(descriptors(), self.before)
+        self.assertEqual(_parallel.find_strays(), [])
+        for end in self.ends:
+            os.close(end)
+
+    def told(self):
+        os.write(self.ends[1], b"end\n")
+        text = b""
+        while not text.endswith(b"end\n"):
+            text += os.read(self.ends[0], 4096)
+        return text.decode().split("\n")[:-2]
+
+
+class Files(EndsTest):
+    def left_open(self, make):
+        """What make() makes is in a cycle when its callback ends."""
+        def body():
+            kept = [make()]
+            kept.append(kept)
+            return len(descriptors())
+        self.assertGreater(in_context(body), len(self.before))
+        self.assertEqual(descriptors(), self.before)
+
+    def test_each_kind(self):
+        self.left_open(lambda: open(SOURCE))
+        self.left_open(lambda: open(SOURCE, "rb"))
+        self.left_open(lambda: open(SOURCE, "rb", 0))
+        self.left_open(socket.socket)
+        self.left_open(socket.socketpair)
+        self.left_open(lambda: os.scandir("."))
+        self.left_open(select.epoll)
+        self.left_open(lambda: tempfile.TemporaryFile())
+
+        def map_file():
+            with open(SOURCE, "rb") as file:
+                return mmap.mmap(file.fileno(), 10, prot=mmap.PROT_READ)
+        self.left_open(map_file)
+
+    def test_a_database(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "x")
+
+            def make():
+                base = sqlite3.connect(path)
+                base.execute("create table if not exists t(a)")
+                return base
+            self.left_open(make)
+
+    def test_closed_at_once_when_dropped(self):
+        """The context counts references from the first file on."""
+        def body():
+            counts = []
+            for _ in range(3):
+                open(SOURCE)
+                counts.append(len(descriptors()))
+            return counts
+        self.assertEqual(len(set(in_context(body))), 1)
+        self.assertEqual(in_context(body)[0], len(self.before))
+
+    def test_buffered_text_is_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "x")
+
+            def body():
+                file = open(path, "w")
+                loop = [file]
+                loop.append(loop)
+                file.write("text")
+            in_context(body)
+            with open(path) as file:
+                self.assertEqual(file.read(), "text")
+
+    def test_warning(self):
+        def body():
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                open(SOURCE)
+            return [(one.category, str(one.message)) for one in caught]
+        (category, text), = in_context(body)
+        self.assertIs(category, ResourceWarning)
+        self.assertIn("unclosed file", text)
+
+    def test_when_it_raises(self):
+        def body():
+            file = open(SOURCE)
+            raise ValueError(file)
+        with self.assertRaisesRegex(ValueError, "TextIOWrapper object of a"):
+            in_context(body)
+        self.assertEqual(descriptors(), self.before)
+
+    def test_a_file_cannot_leave(self):
+        for make in (lambda: open(SOURCE), select.epoll, socket.socket):
+            with self.assertRaisesRegex(parallel.PersistenceError, "cannot leave"):
+                in_context(lambda: {"x": [make()]})
+            self.assertEqual(descriptors(), self.before)
+
+    def test_results_that_nobody_takes(self):
+        parallel.submit_work(lambda: open(SOURCE))
+        parallel.run()
+        self.assertEqual(descriptors(), self.before)
+
+    def test_many(self):
+        def body():
+            kept = [open(SOURCE) for _ in range(100)]
+            kept.append(kept)
+        for _ in range(50):
+            in_context(body)
+
+    def test_memory_of_digests(self):
+        """It is malloc's, which knows nothing of contexts."""
+        def body():
+            kept = [hashlib.sha256(b"x") for _ in range(1000)]
+            kept.append(kept)
+        for _ in range(100):
+            in_context(body)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(400):
+            in_context(body)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self.assertLess(after - before, 40 << 10)
+
+
+class Finalizers(EndsTest):
+    def test_from_the_newest_on(self):
+        def body(to):
+            loop = [Tell(to, n) for n in range(3)]
+            loop.append(loop)
+            return 1
+        self.assertEqual(in_context(body, self.ends[1]), 1)
+        self.assertEqual(self.told(), ["2 context", "1 context", "0 context"])
+
+    def test_at_once_when_dropped(self):
+        def body(to):
+            Tell(to, "dropped")
+            loop = [Tell(to, "left")]
+            loop.append(loop)
+            os.write(to, b"over\n")
+        in_context(body, self.ends[1])
+        self.assertEqual(self.told(), ["dropped context", "over", "left context"])
+
+    def test_what_leaves_is_not_finalized(self):
+        def body(to):
+            stays, leaves = Tell(to, "stays"), Tell(to, "leaves")
+            stays.loop = stays
+            leaves.within = [{"k": Tell(to, "deep")}]
+            return [leaves]
+        got = in_context(body, self.ends[1])
+        self.assertEqual(self.told(), ["stays context"])
+        del got
+        self.assertEqual(self.told(), ["leaves main", "deep main"])
+
+    def test_variables_of_an_exception(self):
+        def body(to):
+            tell = Tell(to, "variable")
+            tell.loop = tell
+            raise ValueError(Tell(to, "argument"))
+        error = None
+        try:
+            in_context(body, self.ends[1])
+        except ValueError as caught:
+            error = caught
+        self.assertEqual(self.told(), ["variable context"])
+        del error
+        gc.collect()
+        self.assertEqual(self.told(), ["argument main"])
+
+    def test_arguments_of_calls(self):
+        seen = []
+        put = parallel.call_from_main_thread(seen.append)
+
+        def body(to):
+            put(Tell(to, "argument"))
+        in_context(body, self.ends[1])
+        self.assertEqual(self.told(), [])
+        seen.clear()
+        self.assertEqual(self.told(), ["argument main"])
+
+    def test_an_object_that_finalizes_others(self):
+        class Closes:
+            def __init__(self, tell):
+                self.tell = tell
+
+            def __del__(self):
+                self.tell = None
+
+        def body(to):
+            closes = Closes(Tell(to, "held"))
+            closes.loop = closes
+        in_context(body, self.ends[1])
+        self.assertEqual(self.told(), ["held context"])
+
+    def test_one_that_makes_more(self):
+        class Again:
+            def __init__(self, to, left):
+                self.to, self.left, self.loop = to, left, self
+
+            def __del__(self):
+                os.write(self.to, f"{self.left}\n".encode())
+                if self.left:
+                    Again(self.to, self.left - 1)
+
+        class Forever:
+            def __init__(self):
+                self.loop = self
+
+            def __del__(self):
+                Forever()
+        in_context(lambda to: Again(to, 3) and None, self.ends[1])
+        self.assertEqual(self.told(), ["3", "2", "1", "0"])
+        in_context(lambda: Forever() and None)
+
+    def test_one_that_raises(self):
+        class Raises:
+            def __init__(self):
+                self.loop = self
+
+            def __del__(self):
+                raise ValueError("in a finalizer")
+
+        def body():
+            seen = []
+            sys.unraisablehook = lambda error: None
+            Raises()
+            return 7
+        self.assertEqual(in_context(body), 7)
+
+    def test_of_weakref(self):
+        def body(to):
+            class Thing:
+                pass
+            thing = Thing()
+            for n in range(2):
+                weakref.finalize(thing, os.write, to, f"final {n}\n".encode())
+            off = weakref.finalize(thing, os.write, to, b"never\n")
+            off.detach()
+        in_context(body, self.ends[1])
+        self.assertEqual(self.told(), ["final 1", "final 0"])
+
+    def test_a_temporary_folder(self):
+        path = in_context(lambda: tempfile.mkdtemp())
+        self.assertTrue(os.path.isdir(path))
+        shutil.rmtree(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            path = in_context(lambda: tempfile.TemporaryDirectory().name)
+        self.assertFalse(os.path.exists(path))
+        path = in_context(lambda: tempfile.NamedTemporaryFile().name)
+        self.assertFalse(os.path.exists(path))
+
+    def test_many(self):
+        def body():
+            class Ends:
+                ended = []
+
+                def __del__(self):
+                    self.ended.append(1)
+            kept = [Ends() for _ in range(20_000)]
+            del kept[::2]
+            return len(Ends.ended)
+        self.assertEqual(in_context(body), 10_000)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore", ResourceWarning)
+    unittest.main(warnings="ignore")
