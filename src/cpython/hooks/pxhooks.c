@@ -319,9 +319,6 @@ static const char *const main_events[] = {
 int
 _Px_AuditContext(const char *event)
 {
-    if (_Px_here.cx->imports_for_c > 0 && strcmp(event, "import") == 0) {
-        return _Px_RaiseForbidden("a first import by code in C");
-    }
     if (_Px_here.cx->environ && strcmp(event, "os.system") == 0) {
         return _Px_RaiseForbidden("os.system() with an environment of its own");
     }

@@ -26,8 +26,8 @@
  *
  *   O1  A name that may be a context's own is never read by specialised code,
  *       which knows nothing of this list: see _Px_MayDiffer().
- *   O2  An import for C code has the module from main or raises: C code may
- *       keep what it imports in a place that outlives the context.
+ *   O2  An import for C code has the module from main: C code may keep what it
+ *       imports in a place that outlives the context.
  *   O3  Nothing here refers from main's objects to a context's.
  *
  * Rejected: own values for every attribute of every module. A program that
@@ -212,7 +212,8 @@ is_own_submodule(PyModuleObject *package, PyObject *name, PyObject *value)
     return same;
 }
 
-/* module.name = value. Nothing changes if it has that value already. */
+/* module.name = value. Nothing changes if it has that value already. The spec of
+ * a module that main has imported for this context stays main's. */
 static int
 set_module_attr(PyModuleObject *module, PyObject *name, PyObject *value)
 {
@@ -220,7 +221,9 @@ set_module_attr(PyModuleObject *module, PyObject *name, PyObject *value)
         is_own_submodule(module, name, value)) {
         return set_name(module->md_dict, name, value);
     }
-    bool same = PyDict_GetItemWithError(module->md_dict, name) == value;
+    bool same = PyDict_GetItemWithError(module->md_dict, name) == value ||
+                (_Px_here.cx->imported == (PyObject *)module &&
+                 _PyUnicode_EqualToASCIIString(name, "__spec__"));
     return same ? 0 : _Px_RaiseForeign(module);
 }
 
@@ -362,25 +365,17 @@ _Px_BeginImport(void)
     return set ? 1 : -1;
 }
 
-/* A module in C is made once for the process. Always -1. */
-int
-_Px_RaiseImport(PyObject *spec)
-{
-    PyObject *name = PyObject_GetAttrString(spec, "name");
-    if (name) {
-        PyErr_Format(_Px_ParallelError,
-                     "a context cannot import %R, which is written in C: let "
-                     "the main thread import it before",
-                     name);
-    }
-    return -1;
-}
-
 /* C code begins to import something, or has done with it (O2). */
 void
 _Px_ImportForC(int more)
 {
     _Px_here.cx->imports_for_c += more;
+}
+
+int
+_Px_ImportsForC(void)
+{
+    return _Px_here.cx->imports_for_c > 0;
 }
 
 /* ---- beginning ----------------------------------------------------------- */
@@ -393,6 +388,7 @@ _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp)
     cx->finders = NULL;
     cx->environ = NULL;
     cx->imports_for_c = 0;
+    cx->imported = NULL;
     cx->str_digits = interp->long_state.max_str_digits;
     cx->warnings = interp->warnings;
     cx->codecs = interp->codecs;

@@ -4,6 +4,8 @@
  *      pxhooks.c    memory, strings and errors of a context: what hooks call
  *      pxlimbo.c    what main drops and stopped callbacks may use
  *      pxown.c      what a context has of its own where main has one for all
+ *      pxforeign.c  extension modules that were not built for us
+ *      pxmethods.c  which methods in C are for main's objects
  *      pxthread.c   a worker's thread state: into a context and out of it
  *      pxcross.c    objects that leave a context: copies, exceptions
  *      pxguard.c    main's memory is read-only while contexts run
@@ -13,6 +15,7 @@
  *      pxcrew.c     the threads: workers, keeper, coordinator
  *      pxerrors.c   errors that run_once() is to raise
  *      pxcalls.c    what callbacks have main call
+ *      pximport.c   modules that main imports for callbacks
  *      pxwork.c     a piece of work from its submission to its harvest
  *      pxmodule.c   the module _parallel
  *
@@ -63,6 +66,7 @@ struct _Px_cx {
     PyObject *finders;       /* sys.path_importer_cache; NULL: main's */
     PyObject *environ;       /* the data of os.environ; NULL: main's */
     int imports_for_c;       /* under way */
+    PyObject *imported;      /* a module that main has, and is new to it */
     int str_digits;          /* sys.get_int_max_str_digits() */
     struct _warnings_runtime_state warnings;
     struct codecs_state codecs;
@@ -106,6 +110,20 @@ extern void _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp);
 
 /* Any thread: the dict behind os.environ, which is @data on the main side. */
 extern PyObject *_Px_EnvironHere(PyObject *data, bool change);
+
+/* ---- pxforeign.c --------------------------------------------------------- */
+
+/* The name of the module if this address is in a library that was not built for
+ * this interpreter; else NULL. */
+extern const char *_Px_ForeignName(const void *address);
+
+/* A context is about to call it: always -1. */
+extern int _Px_RaiseForeignCode(const void *address);
+
+/* ---- pxmethods.c --------------------------------------------------------- */
+
+/* Main: let contexts call this method of main's objects. -1 with TypeError. */
+extern int _Px_AllowMethod(PyTypeObject *type, PyObject *name);
 
 /* ---- pxthread.c ---------------------------------------------------------- */
 
@@ -386,6 +404,11 @@ extern int _Px_MakeCalls(PyObject *calls);
 /* With the GIL, the world closed: answer callbacks that wait. */
 extern void _Px_ServeCalls(void);
 extern bool _Px_IsServing(void); /* this thread */
+
+/* ---- pximport.c ---------------------------------------------------------- */
+
+/* Main: importer(name) is to return a module of main's. -1 with TypeError. */
+extern int _Px_SetImporter(PyObject *func);
 
 /* ---- pxwork.c ------------------------------------------------------------ */
 

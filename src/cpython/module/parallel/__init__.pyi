@@ -3,6 +3,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from .executor import Executor as Executor
+from .imports import allow_methods as allow_methods
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -1,0 +1,48 @@
+"""What the main side does when a callback imports a module written in C."""
+import importlib
+import importlib._bootstrap as _bootstrap
+import threading
+import time
+
+from _parallel import ParallelError, allow_method, set_importer
+
+PATIENCE_S = 1.0
+
+
+def _busy_elsewhere():
+    """The name of a module that another thread is importing, or None.
+
+    That thread may be waiting for the callback that asks, and we would wait for
+    that thread: for ever.
+    """
+    me = threading.get_ident()
+    for name, reference in list(_bootstrap._module_locks.items()):
+        lock = reference()
+        if lock is not None and lock.owner not in (None, me):
+            return name
+    return None
+
+
+def import_for_context(name):
+    """The module, imported on the main side."""
+    until = time.monotonic() + PATIENCE_S
+    while (busy := _busy_elsewhere()) is not None:
+        if time.monotonic() >= until:
+            raise ParallelError(
+                f"a context cannot import {name!r} while the main side is "
+                f"importing {busy!r}: let the main thread import it before")
+        time.sleep(0.001)
+    return importlib.import_module(name)
+
+
+def allow_methods(cls, *names):
+    """Let contexts call these methods of a class written in C on main's objects.
+
+    For methods, and slots like __setitem__, that do not change the object, or
+    that take care of threads themselves. Whether they do is not checked.
+    """
+    for name in names:
+        allow_method(cls, name)
+
+
+set_importer(import_for_context)
