@@ -149,7 +149,7 @@ extern __thread struct _Px_here _Px_here
     (_Px_IN() && _Px_OwnNamesOfString(dict, name)                              \
          ? _Px_OwnNamesOfString(dict, name)                                    \
          : (dict))
-#define _Px_BEGIN_IMPORT() (_Px_IN() ? _Px_BeginImport() : 0)
+#define _Px_BEGIN_IMPORT(args) (_Px_IN() ? _Px_BeginImport(args) : 0)
 #define _Px_IMPORT_FOR_C(more) (_Px_IN() ? _Px_ImportForC(more) : (void)0)
 #define _Px_IMPORTS_FOR_C() (_Px_IN() && _Px_ImportsForC())
 
@@ -186,7 +186,7 @@ extern PyObject *_Px_OwnNames(PyObject *dict, PyObject *name);
 extern PyObject *_Px_OwnNamesOfString(PyObject *dict, const char *name);
 extern PyObject *_Px_OwnRegistry(PyObject *globals, PyObject *registry);
 extern PyObject *_Px_OwnOnceRegistry(PyObject *registry);
-extern int _Px_BeginImport(void);
+extern int _Px_BeginImport(PyObject *args);
 extern PyObject *_Px_ImportByMain(PyObject *spec);
 extern PyObject *_Px_ImportForCByMain(PyObject *name);
 PyAPI_FUNC(void) _Px_ImportForC(int more);
@@ -269,7 +269,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_NAMES(dict, name) NULL
 #define _Px_DICT_OF(dict, name) (dict)
 #define _Px_DICT_OF_STRING(dict, name) (dict)
-#define _Px_BEGIN_IMPORT() 0
+#define _Px_BEGIN_IMPORT(args) 0
 #define _Px_ImportByMain(spec) NULL
 #define _Px_ImportForCByMain(name) NULL
 #define _Px_IMPORT_FOR_C(more) ((void)0)

@@ -346,10 +346,10 @@ _Px_OwnModules(PyObject *modules)
     return cx->modules && cx->imports_for_c == 0 ? cx->modules : modules;
 }
 
-/* Python code is about to import what is not in sys.modules. What is found
- * becomes the context's: module, sys.modules, finders and all. 1, or -1. */
+/* What is imported from here on becomes the context's: module, sys.modules,
+ * finders and all. */
 int
-_Px_BeginImport(void)
+_Px_OwnImports(void)
 {
     struct _Px_cx *cx = _Px_here.cx;
     PyObject *sys = _PyInterpreterState_GET()->sysdict;
@@ -357,12 +357,12 @@ _Px_BeginImport(void)
         return -1;
     }
     if (cx->finders) {
-        return 1;
+        return 0;
     }
     cx->finders = PyDict_New();
-    bool set = cx->finders &&
-               set_name_of_string(sys, "path_importer_cache", cx->finders) == 0;
-    return set ? 1 : -1;
+    return cx->finders
+               ? set_name_of_string(sys, "path_importer_cache", cx->finders)
+               : -1;
 }
 
 /* C code begins to import something, or has done with it (O2). */

@@ -108,6 +108,9 @@ extern bool _Px_LimboFull(void); /* callbacks in flight should end */
 /* A context begins: what may be its own is main's as yet. */
 extern void _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp);
 
+/* A context imports something; -1 with MemoryError. */
+extern int _Px_OwnImports(void);
+
 /* Any thread: the dict behind os.environ, which is @data on the main side. */
 extern PyObject *_Px_EnvironHere(PyObject *data, bool change);
 
@@ -407,8 +410,9 @@ extern bool _Px_IsServing(void); /* this thread */
 
 /* ---- pximport.c ---------------------------------------------------------- */
 
-/* Main: importer(name) is to return a module of main's. -1 with TypeError. */
-extern int _Px_SetImporter(PyObject *func);
+/* Main: for_c(name) returns the module, imported by main; library(name) what is
+ * new in sys.modules after that, as a dict, or None. */
+extern void _Px_SetImporters(PyObject *for_c, PyObject *library);
 
 /* ---- pxwork.c ------------------------------------------------------------ */
 

@@ -1,48 +1,65 @@
 /*
  * Imports that main makes for callbacks.
  *
- * A module in C is made once for the process, and what C code imports it may keep
- * for good: neither may become a context's own. So the callback stops, main
- * imports, and the callback goes on with main's module:
+ *      what main has not imported         is made by   and belongs to
+ *      a module in C                      main         main: there is but one
+ *      what code in C imports, and keeps  main         main
+ *      a module of the standard library   main         main, if it can just now
+ *      any other in Python                the context  the context
  *
- *      context   finds the spec, asks .............. takes it as its own import
- *      main                        importer(name) /   of a module made by main
+ * The callback stops, main imports, and the callback goes on with main's module:
  *
- * The importer is Python code (parallel/__init__.py): it knows when main cannot.
+ *      context   _imp.begin_own(name), or a spec ...... sys.modules
+ *      main                               importer(name) /
  *
- *   I1  What a context gets is main's, initialised, and from the file that the
- *       context's own finders have named.
+ * Modules of the library keep registers in C or in each other (csv, random,
+ * sqlite3); and what main has, the next callback finds there and warm.
  *
- * Thread rule: a thread that is in a context; _Px_SetImporter() main.
+ * The importers are Python code (parallel/imports.py): they know when main
+ * cannot import.
+ *
+ *   I1  A module in C that a context gets is main's, initialised, and from the
+ *       file that the context's own finders have named.
+ *   I2  A context that has removed or blocked a module of main's wants one of
+ *       its own: main is not asked.
+ *
+ * Thread rule: a thread that is in a context; _Px_SetImporters() main.
  */
 #include "pycore_px.h"
 
-static PyObject *importer; /* main's: importer(name) -> module */
+#include "pycore_import.h"
+#include "pycore_pystate.h"
 
-int
-_Px_SetImporter(PyObject *func)
+static PyObject *import_for_c, *import_library; /* main's, or NULL */
+
+void
+_Px_SetImporters(PyObject *for_c, PyObject *library)
 {
-    if (!PyCallable_Check(func)) {
-        PyErr_SetString(PyExc_TypeError, "the importer must be callable");
-        return -1;
-    }
-    Py_XSETREF(importer, Py_NewRef(func));
-    return 0;
+    Py_XSETREF(import_for_c, Py_NewRef(for_c));
+    Py_XSETREF(import_library, Py_NewRef(library));
 }
+
+static PyObject *
+ask_main(PyObject *importer, PyObject *name)
+{
+    PyObject *args = PyTuple_Pack(1, name);
+    PyObject *kwds = args ? PyDict_New() : NULL;
+    PyObject *answer = kwds ? _Px_CallNow(importer, args, kwds) : NULL;
+    Py_XDECREF(args);
+    Py_XDECREF(kwds);
+    return answer;
+}
+
+/* ---- modules in C, and imports by code in C ------------------------------ */
 
 PyObject *
 _Px_ImportForCByMain(PyObject *name)
 {
-    if (!importer) {
-        (void)_Px_RaiseForbidden("a first import by code in C");
+    if (!import_for_c) {
+        (void)_Px_RaiseForbidden("a first import of, or by, code in C");
         return NULL;
     }
-    PyObject *args = PyTuple_Pack(1, name);
-    PyObject *kwds = args ? PyDict_New() : NULL;
-    PyObject *module = kwds ? _Px_CallNow(importer, args, kwds) : NULL;
-    Py_XDECREF(args);
-    Py_XDECREF(kwds);
-    return module;
+    return ask_main(import_for_c, name);
 }
 
 static bool
@@ -75,4 +92,65 @@ _Px_ImportByMain(PyObject *spec)
     _Px_here.cx->imported = module;
     Py_XDECREF(name);
     return module;
+}
+
+/* ---- the standard library ------------------------------------------------ */
+
+static bool
+is_of_library(PyObject *name)
+{
+    PyObject *names = PySys_GetObject("stdlib_module_names");
+    Py_ssize_t length = PyUnicode_GET_LENGTH(name);
+    Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, length, 1);
+    PyObject *top = PyUnicode_Substring(name, 0, dot < 0 ? length : dot);
+    bool is = top && names && PySequence_Contains(names, top) > 0;
+    Py_XDECREF(top);
+    return is;
+}
+
+static bool
+blocks_some(PyObject *modules)
+{
+    PyObject *key, *module;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(modules, &at, &key, &module)) {
+        if (module == Py_None) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* I2 */
+static bool
+wants_main_s(PyObject *name)
+{
+    PyObject *main_s = _PyImport_GetModules(_PyInterpreterState_GET());
+    return import_library && PyUnicode_Check(name) && is_of_library(name) &&
+           !PyDict_Contains(main_s, name) && !blocks_some(_Px_here.cx->modules);
+}
+
+static int
+take_from_main(PyObject *name)
+{
+    PyObject *added = ask_main(import_library, name);
+    int status = added ? 0 : -1;
+    if (added && PyDict_Check(added)) {
+        status = PyDict_Merge(_Px_here.cx->modules, added, 0);
+    }
+    Py_XDECREF(added);
+    return status;
+}
+
+/* Python code is about to import what is not in sys.modules: what is in there
+ * after that is taken, the rest becomes the context's. 1, or -1. */
+int
+_Px_BeginImport(PyObject *args)
+{
+    PyObject *name = PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : NULL;
+    if (_Px_OwnImports() < 0 ||
+        (name && wants_main_s(name) && take_from_main(name) < 0)) {
+        return -1;
+    }
+    return 1;
 }

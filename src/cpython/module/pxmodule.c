@@ -303,12 +303,14 @@ px_stop_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 /* ---- modules and methods in C -------------------------------------------- */
 
 static PyObject *
-px_set_importer(PyObject *Py_UNUSED(module), PyObject *importer)
+px_set_importers(PyObject *Py_UNUSED(module), PyObject *args)
 {
+    PyObject *for_c, *library;
     if (_Px_MAIN_ONLY("setting who imports") < 0 ||
-        _Px_SetImporter(importer) < 0) {
+        !PyArg_ParseTuple(args, "OO:set_importers", &for_c, &library)) {
         return NULL;
     }
+    _Px_SetImporters(for_c, library);
     Py_RETURN_NONE;
 }
 
@@ -418,9 +420,10 @@ static PyMethodDef methods[] = {
     {"set_guard", px_set_guard, METH_O, set_guard_doc},
     {"guard_stats", px_guard_stats, METH_NOARGS, guard_stats_doc},
     {"set_memory_limit", px_set_memory_limit, METH_O, set_memory_limit_doc},
-    {"set_importer", px_set_importer, METH_O,
-     PyDoc_STR("What main calls with the name of a module that a context is to "
-               "have from it.")},
+    {"set_importers", px_set_importers, METH_VARARGS,
+     PyDoc_STR(
+         "set_importers(for_c, library): what main calls with the name of "
+         "a module that a context is to have from it.")},
     {"allow_method", px_allow_method, METH_VARARGS,
      PyDoc_STR("allow_method(cls, name): see parallel.allow_methods().")},
     {"_stop", px_stop_method, METH_NOARGS,

@@ -1,10 +1,11 @@
-"""What the main side does when a callback imports a module written in C."""
+"""What the main side does when a callback imports what it has not imported."""
 import importlib
 import importlib._bootstrap as _bootstrap
+import sys
 import threading
 import time
 
-from _parallel import ParallelError, allow_method, set_importer
+from _parallel import ParallelError, allow_method, set_importers
 
 PATIENCE_S = 1.0
 
@@ -23,7 +24,7 @@ def _busy_elsewhere():
     return None
 
 
-def import_for_context(name):
+def import_for_c(name):
     """The module, imported on the main side."""
     until = time.monotonic() + PATIENCE_S
     while (busy := _busy_elsewhere()) is not None:
@@ -33,6 +34,21 @@ def import_for_context(name):
                 f"importing {busy!r}: let the main thread import it before")
         time.sleep(0.001)
     return importlib.import_module(name)
+
+
+def import_library(name):
+    """What is new in sys.modules after importing it on the main side, or None.
+
+    None has the context try for itself, and see what is wrong.
+    """
+    if _busy_elsewhere() is not None:
+        return None
+    before = set(sys.modules)
+    try:
+        importlib.import_module(name)
+    except Exception:
+        return None
+    return {new: sys.modules[new] for new in sys.modules.keys() - before}
 
 
 def allow_methods(cls, *names):
@@ -45,4 +61,4 @@ def allow_methods(cls, *names):
         allow_method(cls, name)
 
 
-set_importer(import_for_context)
+set_importers(import_for_c, import_library)
