@@ -365,15 +365,23 @@ class ImportTest(Case):
                 except ImportError:
                     import netrc
                     return [parallel._parallel.owns(m) for m in (ast, netrc)]
+            def late():  # main has it, but this context has never had it
+                sys.modules
+                parallel.call_from_main_thread_and_wait(importing)("poplib")
+                import poplib
+                return parallel._parallel.owns(poplib)
+            def importing(name):
+                __import__(name)
             with parallel.Executor() as executor:
                 print(executor.submit(body).exception())
                 print(executor.submit(again).result())
                 print(executor.submit(own).result())
+                print(executor.submit(late).result())
             print("tomllib" in sys.modules, "netrc" in sys.modules)
         """
         self.assertEqual(run(code), (
             "No module named 'tomllib.nothing'\n[False, False, False]\n"
-            "[True, True]\nFalse False\n", ""))
+            "[True, True]\nFalse\nTrue False\n", ""))
 
     def test_many_at_once(self):
         code = """

@@ -155,7 +155,8 @@ have_own_modules(void)
         return 0;
     }
     PyObject *modules = PyDict_Copy(_PyImport_GetModules(interp));
-    if (!modules ||
+    cx->taken = modules ? PyDict_Copy(modules) : NULL;
+    if (!cx->taken ||
         set_name_of_string(interp->sysdict, "modules", modules) < 0) {
         return -1;
     }

@@ -63,6 +63,7 @@ struct _Px_cx {
     /* pxown.c: what it has of its own, and what it still has of main's */
     struct _Px_names *names; /* attributes of main's modules */
     PyObject *modules;       /* sys.modules; NULL: main's */
+    PyObject *taken;         /* what of main's has been in there, by name */
     PyObject *finders;       /* sys.path_importer_cache; NULL: main's */
     PyObject *environ;       /* the data of os.environ; NULL: main's */
     int imports_for_c;       /* under way */
@@ -411,7 +412,7 @@ extern bool _Px_IsServing(void); /* this thread */
 /* ---- pximport.c ---------------------------------------------------------- */
 
 /* Main: for_c(name) returns the module, imported by main; library(name) what is
- * new in sys.modules after that, as a dict, or None. */
+ * is in sys.modules after that, as a dict, or None. */
 extern void _Px_SetImporters(PyObject *for_c, PyObject *library);
 
 /* ---- pxwork.c ------------------------------------------------------------ */

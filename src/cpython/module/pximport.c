@@ -27,9 +27,6 @@
  */
 #include "pycore_px.h"
 
-#include "pycore_import.h"
-#include "pycore_pystate.h"
-
 static PyObject *import_for_c, *import_library; /* main's, or NULL */
 
 void
@@ -125,20 +122,36 @@ blocks_some(PyObject *modules)
 static bool
 wants_main_s(PyObject *name)
 {
-    PyObject *main_s = _PyImport_GetModules(_PyInterpreterState_GET());
     return import_library && PyUnicode_Check(name) && is_of_library(name) &&
-           !PyDict_Contains(main_s, name) && !blocks_some(_Px_here.cx->modules);
+           !PyDict_Contains(_Px_here.cx->taken, name) &&
+           !blocks_some(_Px_here.cx->modules);
+}
+
+/* What main has now, and the context has never had, is its as well. */
+static int
+take_new(struct _Px_cx *cx, PyObject *modules)
+{
+    PyObject *name, *module;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(modules, &at, &name, &module)) {
+        if (!PyDict_Contains(cx->taken, name) &&
+            (PyDict_SetItem(cx->taken, name, module) < 0 ||
+             !PyDict_SetDefault(cx->modules, name, module))) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 static int
 take_from_main(PyObject *name)
 {
-    PyObject *added = ask_main(import_library, name);
-    int status = added ? 0 : -1;
-    if (added && PyDict_Check(added)) {
-        status = PyDict_Merge(_Px_here.cx->modules, added, 0);
+    PyObject *modules = ask_main(import_library, name);
+    int status = modules ? 0 : -1;
+    if (modules && PyDict_Check(modules)) {
+        status = take_new(_Px_here.cx, modules);
     }
-    Py_XDECREF(added);
+    Py_XDECREF(modules);
     return status;
 }
 

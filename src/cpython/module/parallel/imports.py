@@ -1,4 +1,5 @@
 """What the main side does when a callback imports what it has not imported."""
+import contextlib
 import importlib
 import importlib._bootstrap as _bootstrap
 import sys
@@ -37,18 +38,15 @@ def import_for_c(name):
 
 
 def import_library(name):
-    """What is new in sys.modules after importing it on the main side, or None.
+    """What is in sys.modules after importing it on the main side.
 
-    None has the context try for itself, and see what is wrong.
+    None, or without it, has the context try for itself and see what is wrong.
     """
     if _busy_elsewhere() is not None:
         return None
-    before = set(sys.modules)
-    try:
+    with contextlib.suppress(Exception):
         importlib.import_module(name)
-    except Exception:
-        return None
-    return {new: sys.modules[new] for new in sys.modules.keys() - before}
+    return dict(sys.modules)
 
 
 def allow_methods(cls, *names):
