@@ -17,6 +17,6 @@ def run_in_context(func, kwargs):
 def pytest_pyfunc_call(pyfuncitem):
     names = pyfuncitem._fixtureinfo.argnames
     kwargs = {name: pyfuncitem.funcargs[name] for name in names}
-    with parallel.Executor(1) as executor:
+    with parallel.Executor() as executor:
         executor.submit(run_in_context, pyfuncitem.obj, kwargs).result()
     return True

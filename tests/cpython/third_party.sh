@@ -6,7 +6,7 @@
 #
 #   sh tests/cpython/third_party.sh [PYTHON]     by hand: needs a network
 #
-# pytest comes from pip, into a folder that is gone afterwards.
+# pytest is Debian's, too; all of it lies in a folder that is gone afterwards.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/src/cpython/tools/debian.sh"
@@ -22,13 +22,16 @@ say() {
 }
 
 fetch() {
-    debian_source --download-only --tar-only "$package"
+    debian_begin 'deb deb-src'
+    cd "$tmp"
+    private_apt source --download-only --tar-only "$package"
+    private_apt download python3-pytest python3-pluggy python3-iniconfig \
+        python3-packaging
+    for deb in python3-*.deb; do
+        dpkg-deb -x "$deb" "$tmp/pytest"
+    done
     tar -xf "$tmp/${package}"_*.orig.tar.* -C "$tmp" --one-top-level=source \
         --strip-components=1
-    "$python" -c 'import sys; print(*sys.version_info[:2], sep=".")' \
-        >"$tmp/version"
-    python3 -m pip install -q --target "$tmp/pytest" --no-compile \
-        --python-version "$(cat "$tmp/version")" --only-binary :all: pytest >&2
 }
 
 # Like setup.py would, with what sysconfig says; so setuptools is not needed.
@@ -63,7 +66,7 @@ def work(turns):
     return [str(o) for o in out]
 expected = work(1)
 counts = [sys.getrefcount(t) for t in texts + plain]
-with parallel.Executor(2) as executor:
+with parallel.Executor() as executor:
     for result in executor.map(work, [50] * 8):
         assert result == expected
 assert counts == [sys.getrefcount(t) for t in texts + plain]
@@ -74,7 +77,8 @@ EOF
 
 fetch
 build
-export PYTHONPATH="$tmp/source/src:$tmp/pytest:$root/tests/cpython"
+export PYTHONPATH="$tmp/source/src:$tmp/pytest/usr/lib/python3/dist-packages"
+PYTHONPATH=$PYTHONPATH:$root/tests/cpython
 export PYTHONDONTWRITEBYTECODE=1
 say "$package, $(basename "$tmp"/${package}_*), on the main side:"
 suite

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sourced: source packages from Debian, through the mirror that this machine uses
+# Sourced: packages and their sources from Debian, through the mirror that this machine uses
 # already. Its settings stay as they are: apt gets lists and a cache of its own,
 # in $tmp.
 
@@ -20,15 +20,15 @@ private_apt() {
         -o Acquire::Languages=none -o Acquire::http::Timeout=20 "$@" >&2
 }
 
-# debian_source PACKAGE OPTION...: it is in $tmp then.
-debian_source() {
+# debian_begin KIND: deb-src, or deb. Then private_apt knows the suite.
+debian_begin() {
     command -v apt-get >/dev/null || return 1
     mirror=$(debian_mirror)
     [ "$mirror" ] || return 1
     mkdir -p "$tmp/parts" "$tmp/lists/partial" "$tmp/cache/archives/partial"
-    printf '%s\n' 'Types: deb-src' "URIs: $mirror" 'Suites: trixie' \
+    printf '%s\n' "Types: $1" "URIs: $mirror" 'Suites: trixie' \
         'Components: main' \
         'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg' \
         >"$tmp/parts/source.sources"
-    private_apt update && (cd "$tmp" && private_apt source "$@")
+    private_apt update
 }

@@ -40,7 +40,8 @@ from_site() {
 
 from_debian() {
     package=python${version%.*}
-    debian_source --download-only "$package" &&
+    debian_begin deb-src &&
+        (cd "$tmp" && private_apt source --download-only "$package") &&
         keep "$tmp/${package}_$version.orig.tar.xz"
 }
 
