@@ -131,14 +131,18 @@ class ClosedTest(Case):
 
         def del_item():
             del tree[0]
+
+        def set_attribute():
+            tree[0].attrib["y"] = "own"
         self.refuse(lambda: tree.append(ElementTree.Element("own")), tree.clear,
                     lambda: tree.set("y", "own"), lambda: tree.insert(0, other),
                     lambda: tree.remove(tree[0]), set_item, del_item,
-                    lambda: tree.__setitem__(0, other),
+                    set_attribute, lambda: tree.__setitem__(0, other),
                     lambda: tree.__init__("own"),
                     lambda: tree.__setstate__({"tag": "own"}), state=text)
         self.agree(lambda: tree.get("x"), lambda: len(tree.findall("b")),
-                   lambda: [e.tag for e in tree.iter()], lambda: tree[0].tag, text)
+                   lambda: [e.tag for e in tree.iter()], lambda: tree[0].tag,
+                   lambda: (tree.attrib, tree[0].attrib), text)
 
     def test_memory_maps(self):
         with mmap.mmap(-1, 100) as memory:

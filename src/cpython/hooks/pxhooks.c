@@ -32,6 +32,7 @@ PyObject *_Px_ParallelError;
 PyObject *_Px_UnprotectedError;
 PyObject *_Px_PersistenceError;
 PyObject *_Px_FrozenMemoryError;
+PyObject *_Px_empty_dict;
 
 /* ---- memory -------------------------------------------------------------- */
 
@@ -250,6 +251,16 @@ _Px_ForeignUTF8(PyObject *string, Py_ssize_t *bytes)
         *bytes = encoded ? PyBytes_GET_SIZE(encoded) : -1;
     }
     return encoded ? PyBytes_AS_STRING(encoded) : NULL;
+}
+
+/* ---- dicts --------------------------------------------------------------- */
+
+/* In the place of one that main's object does not have yet: what is stored in it
+ * would be lost, so it must not be the context's. */
+PyObject *
+_Px_EmptyDict(void)
+{
+    return Py_NewRef(_Px_empty_dict);
 }
 
 /* ---- errors -------------------------------------------------------------- */

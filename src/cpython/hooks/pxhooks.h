@@ -195,7 +195,8 @@ extern int _Px_MayDiffer(PyObject *dict, PyObject *name); /* or not */
 PyAPI_FUNC(int)
     _Px_SetForeignAttr(PyObject *object, PyObject *name, PyObject *value);
 PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
-extern void _Px_GilTaken(void);  /* in a context or not */
+PyAPI_FUNC(PyObject *) _Px_EmptyDict(void); /* main's: it stays empty */
+extern void _Px_GilTaken(void);             /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 /* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */
 extern int _Px_GuardBegin(const char *mode);
@@ -262,6 +263,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_HandlePending(tstate) 0
 #define _Px_AuditContext(event) 0
 #define _Px_PrintTo(file, text) NULL
+#define _Px_EmptyDict() NULL
 #define _Px_WARNINGS(main_state) (main_state)
 #define _Px_CODECS(main_state, change) (main_state)
 #define _Px_STR_DIGITS(main_limit) (main_limit)

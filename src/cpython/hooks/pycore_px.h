@@ -80,6 +80,7 @@ extern PyObject *_Px_ParallelError;
 extern PyObject *_Px_UnprotectedError;
 extern PyObject *_Px_PersistenceError;
 extern PyObject *_Px_FrozenMemoryError;
+extern PyObject *_Px_empty_dict; /* likewise */
 
 /* Static data of ours that contexts may write: the guard lets them. */
 #define _Px_STATE __attribute__((section("px_data")))

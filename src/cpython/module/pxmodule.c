@@ -478,7 +478,8 @@ PyMODINIT_FUNC
 PyInit__parallel(void)
 {
     PyObject *module = PyModule_Create(&module_def);
-    if (module && add_exceptions(module) < 0) {
+    _Px_empty_dict = PyDict_New();
+    if (module && (!_Px_empty_dict || add_exceptions(module) < 0)) {
         Py_CLEAR(module);
     }
     return module;
