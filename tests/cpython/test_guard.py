@@ -23,8 +23,11 @@ import parallel
 victim = bytes(5000)
 HEAD = bytes.__basicsize__ - 1
 
+memset = ctypes.PyDLL(None).memset  # unlike ctypes.memset it blocks nobody
+memset.argtypes = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
+
 def strike(address, value=1):
-    ctypes.memset(address, value, 1)
+    memset(address, value, 1)
 
 def outcome(func, *args):
     seen = []
@@ -76,6 +79,15 @@ class Stops(GuardTest):
                 assert victim == bytes(5000)
                 assert outcome(sum, range(100))[1] == 4950
                 assert parallel.guard_stats()["frozen"] == 1
+            """)
+
+    def test_a_write_in_a_call_that_may_block(self):
+        for mode in "auto", "full":
+            self.check(mode, """
+                error, _ = outcome(ctypes.memset, id(victim) + HEAD, 1, 1)
+                assert type(error) is parallel.FrozenMemoryError, error
+                assert victim == bytes(5000)
+                assert outcome(sum, range(100))[1] == 4950
             """)
 
     def test_large_blocks_are_covered(self):
@@ -185,6 +197,8 @@ class LeavesInPeace(GuardTest):
                 while parallel.guard_stats()["threads_in_calls"] < 2:
                     time.sleep(0.001)
                 before = parallel.guard_stats()["heap_protected"]
+                assert outcome(len, "abc") == (None, 3)
+                print(parallel.guard_stats()["heap_protected"] - before)
                 def write(ends_of_others):
                     os.write(ends_of_others[0], b"abcd")
                     os.write(ends_of_others[1], b"efgh")
@@ -194,7 +208,6 @@ class LeavesInPeace(GuardTest):
                 for thread in threads: thread.join()
                 assert sorted(map(str, got)) == ["4", "b'abcd'"], got
                 assert bytes(buffer) == b"efgh"
-                print(parallel.guard_stats()["heap_protected"] - before)
             """)
             self.assertEqual(out, "0\n")
 

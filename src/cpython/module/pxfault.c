@@ -517,6 +517,7 @@ _Px_GuardCall(px_worker *worker, void (*func)(void *), void *arg)
 {
     if (_Px_guard && setjmp(escape.to)) {
         (void)__atomic_fetch_add(&_Px_guard->frozen, 1, __ATOMIC_RELAXED);
+        _Px_Attach(); /* it may have been in a call that blocks */
         _Px_Abandon(worker);
         raise_frozen();
         return false;
