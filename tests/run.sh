@@ -182,7 +182,11 @@ leg_cpython() {
     python=build/cpython-src/build/objects/python
     "$python" tests/cpython/test_contexts.py
     "$python" tests/cpython/test_own.py
+    "$python" tests/cpython/test_extensions.py
     "$python" tests/cpython/test_memory.py
+    "$python" tests/cpython/test_results.py
+    "$python" tests/cpython/test_ends.py
+    "$python" tests/cpython/test_stats.py
     "$python" tests/cpython/test_executor.py
     "$python" tests/cpython/test_stop.py
     PX_STOP_SECONDS=60 "$python" tests/cpython/stress_stop.py

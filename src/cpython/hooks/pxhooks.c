@@ -32,6 +32,7 @@ PyObject *_Px_ParallelError;
 PyObject *_Px_UnprotectedError;
 PyObject *_Px_PersistenceError;
 PyObject *_Px_FrozenMemoryError;
+PyObject *_Px_empty_dict;
 
 /* ---- memory -------------------------------------------------------------- */
 
@@ -275,6 +276,16 @@ _Px_ForeignUTF8(PyObject *string, Py_ssize_t *bytes)
     return encoded ? PyBytes_AS_STRING(encoded) : NULL;
 }
 
+/* ---- dicts --------------------------------------------------------------- */
+
+/* In the place of one that main's object does not have yet: what is stored in it
+ * would be lost, so it must not be the context's. */
+PyObject *
+_Px_EmptyDict(void)
+{
+    return Py_NewRef(_Px_empty_dict);
+}
+
 /* ---- errors -------------------------------------------------------------- */
 
 int
@@ -341,9 +352,6 @@ static const char *const main_events[] = {
 int
 _Px_AuditContext(const char *event)
 {
-    if (_Px_here.cx->imports_for_c > 0 && strcmp(event, "import") == 0) {
-        return _Px_RaiseForbidden("a first import by code in C");
-    }
     if (_Px_here.cx->environ && strcmp(event, "os.system") == 0) {
         return _Px_RaiseForbidden("os.system() with an environment of its own");
     }

@@ -117,6 +117,30 @@ extern __thread struct _Px_here _Px_here
 /* 0 on the main side; in a context -1 with an exception that names what. */
 #define _Px_MAIN_ONLY(what) (_Px_IN() ? _Px_RaiseForbidden(what) : 0)
 
+/* Methods and slots of classes in C that may change an object: see pxmethods.c.
+ * A method with a mark in its flags is not for the context's own objects alone,
+ * or not for contexts at all. What @def is replaced by; NULL with MemoryError.
+ * Then 0 to go on, or -1 with an exception. */
+#define _Px_METH_CLOSED 0x10000
+#define _Px_METH_FOREIGN 0x20000
+#define _Px_METH_MARKS (_Px_METH_CLOSED | _Px_METH_FOREIGN)
+#define _Px_METHOD_DEF(type, def) _Px_MethodDef(type, def)
+#define _Px_FUNCTION_DEF(def)                                                  \
+    (__builtin_expect(_Px_foreign_count, 0) ? _Px_FunctionDef(def) : (def))
+#define _Px_GUARD_METHOD(def, self)                                            \
+    (__builtin_expect((def)->ml_flags & _Px_METH_MARKS, 0) && _Px_IN()         \
+         ? _Px_GuardMethod(def, self)                                          \
+         : 0)
+#define _Px_GUARD_SLOT(slot, name, self)                                       \
+    (_Px_OWN(self) ? 0 : _Px_GuardSlot(slot, name, self))
+#define _Px_GUARD_ITEM(p, name) (_Px_OWN(p) ? 0 : _Px_GuardItem(p, name))
+
+/* Extension modules that were not built for this interpreter: see pxforeign.c.
+ * Whether the library may be loaded; whether the class may be called here. */
+#define _Px_CHECK_EXTENSION(handle, init, name, path)                          \
+    _Px_CheckExtension(handle, (void *)(init), name, path)
+#define _Px_GUARD_NEW(type) (_Px_IN() ? _Px_GuardNew(type) : 0)
+
 /* What a context has of its own in the place of what main has: see pxown.c.
  * The dict that has the value of a name in the module whose dict is given. */
 #define _Px_WARNINGS(main_state) (_Px_IN() ? _Px_OwnWarnings() : (main_state))
@@ -138,9 +162,9 @@ extern __thread struct _Px_here _Px_here
                    : _Px_SetForeignGlobal(dict, name, value))
 #define _Px_INTERNED(string) (_Px_IN() ? _Px_OwnInterned(string) : (string))
 #define _Px_MAY_SET_UMASK() (_Px_IN() ? _Px_HaveOwnPlace("os.umask") : 0)
-#define _Px_BEGIN_IMPORT(name) (_Px_IN() ? _Px_BeginImport(name) : 0)
-#define _Px_GUARD_IMPORT(spec) (_Px_IN() ? _Px_RaiseImport(spec) : 0)
+#define _Px_BEGIN_IMPORT(args) (_Px_IN() ? _Px_BeginImport(args) : 0)
 #define _Px_IMPORT_FOR_C(more) (_Px_IN() ? _Px_ImportForC(more) : (void)0)
+#define _Px_IMPORTS_FOR_C() (_Px_IN() && _Px_ImportsForC())
 
 /* A context frees a block: whether this is one that does. */
 #define _Px_FREED(block) (_Px_IN() ? _Px_Free(block), 1 : 0)
@@ -149,6 +173,11 @@ extern __thread struct _Px_here _Px_here
 #define _Px_MADE(op) (_Px_IN() ? _Px_Made(op) : (void)0)
 
 extern void _Px_Made(PyObject *object);
+extern int _Px_foreign_count;
+extern PyMethodDef *_Px_MethodDef(PyTypeObject *type, PyMethodDef *def);
+extern PyMethodDef *_Px_FunctionDef(PyMethodDef *def);
+extern int _Px_CheckExtension(void *handle, void *init, const char *name,
+                              const char *path);
 extern void _Px_Born(PyObject *object);
 extern int _Px_Keep(PyObject *object);
 PyAPI_FUNC(int) _Px_Found(PyObject *object);
@@ -180,9 +209,11 @@ extern PyObject *_Px_OwnNames(PyObject *dict, PyObject *name);
 extern PyObject *_Px_OwnNamesOfString(PyObject *dict, const char *name);
 extern PyObject *_Px_OwnRegistry(PyObject *globals, PyObject *registry);
 extern PyObject *_Px_OwnOnceRegistry(PyObject *registry);
-extern int _Px_BeginImport(PyObject *name);
-extern int _Px_RaiseImport(PyObject *spec);
+extern int _Px_BeginImport(PyObject *args);
+extern PyObject *_Px_ImportByMain(PyObject *spec);
+extern PyObject *_Px_ImportForCByMain(PyObject *name);
 PyAPI_FUNC(void) _Px_ImportForC(int more);
+extern int _Px_ImportsForC(void);
 extern int _Px_MayDiffer(PyObject *dict, PyObject *name); /* or not */
 PyAPI_FUNC(int)
     _Px_SetForeignAttr(PyObject *object, PyObject *name, PyObject *value);
@@ -193,7 +224,8 @@ extern PyObject *_Px_WithOwnSubclasses(PyTypeObject *base, PyObject *list);
 extern PyObject *_Px_OwnInterned(PyObject *string); /* steals it */
 extern int _Px_HaveOwnPlace(const char *event);
 PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
-extern void _Px_GilTaken(void);  /* in a context or not */
+PyAPI_FUNC(PyObject *) _Px_EmptyDict(void); /* main's: it stays empty */
+extern void _Px_GilTaken(void);             /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 /* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */
 extern int _Px_GuardBegin(const char *mode);
@@ -202,7 +234,19 @@ extern int _Px_GuardBegin(const char *mode);
 PyAPI_FUNC(void) _Px_Still(int more);
 PyAPI_FUNC(int) _Px_RaiseForeign(const void *object);
 extern int _Px_GuardNext(PyObject *iterator);
+extern int _Px_GuardMethod(const PyMethodDef *def, const void *self);
+extern int _Px_GuardSlot(PyObject *slot, const char *name, const void *self);
+extern int _Px_GuardItem(PyObject *object, PyObject *name);
+extern int _Px_GuardNew(const PyTypeObject *type);
 PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
+
+/* Every extension module has this, and thereby says that it was compiled with
+ * the macros of this header. Its name changes when they change. */
+#if !defined(Py_BUILD_CORE) || defined(Py_BUILD_CORE_MODULE)
+extern const char _Px_built_with_hooks_1[]
+    __attribute__((weak, visibility("default")));
+const char _Px_built_with_hooks_1[] = "";
+#endif
 
 #ifdef __cplusplus
 }
@@ -232,6 +276,14 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_FREELISTS(main_lists) (main_lists)
 #define _Px_GUARD(p) 0
 #define _Px_GUARD_NEXT(p) 0
+#define _Px_METH_MARKS 0
+#define _Px_METHOD_DEF(type, def) (def)
+#define _Px_FUNCTION_DEF(def) (def)
+#define _Px_GUARD_METHOD(def, self) 0
+#define _Px_GUARD_SLOT(slot, name, self) 0
+#define _Px_GUARD_ITEM(p, name) 0
+#define _Px_CHECK_EXTENSION(handle, init, name, path) 0
+#define _Px_GUARD_NEW(type) 0
 #define _Px_MAIN_ONLY(what) 0
 #define _Px_Malloc(bytes) NULL
 #define _Px_Calloc(count, bytes) NULL
@@ -244,6 +296,7 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_HandlePending(tstate) 0
 #define _Px_AuditContext(event) 0
 #define _Px_PrintTo(file, text) NULL
+#define _Px_EmptyDict() NULL
 #define _Px_WARNINGS(main_state) (main_state)
 #define _Px_CODECS(main_state, change) (main_state)
 #define _Px_STR_DIGITS(main_limit) (main_limit)
@@ -256,9 +309,11 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_WithOwnSubclasses(base, list) (list)
 #define _Px_INTERNED(string) (string)
 #define _Px_MAY_SET_UMASK() 0
-#define _Px_BEGIN_IMPORT() 0
-#define _Px_GUARD_IMPORT(spec) 0
+#define _Px_BEGIN_IMPORT(args) 0
+#define _Px_ImportByMain(spec) NULL
+#define _Px_ImportForCByMain(name) NULL
 #define _Px_IMPORT_FOR_C(more) ((void)0)
+#define _Px_IMPORTS_FOR_C() 0
 #define _Px_OwnRegistry(globals, registry) (registry)
 #define _Px_OwnOnceRegistry(registry) (registry)
 #define _Px_MayDiffer(dict, name) 0

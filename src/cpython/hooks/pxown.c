@@ -30,8 +30,8 @@
  *
  *   O1  A name that may be a context's own is never read by specialised code,
  *       which knows nothing of this list: see _Px_MayDiffer().
- *   O2  An import for C code has the module from main or raises: C code may
- *       keep what it imports in a place that outlives the context.
+ *   O2  An import for C code has the module from main: C code may keep what it
+ *       imports in a place that outlives the context.
  *   O3  Nothing here refers from main's objects to a context's.
  *
  * Rejected: own values for every attribute of every module. A program that
@@ -42,15 +42,12 @@
  */
 #include "pycore_px.h"
 
-#include <unistd.h>
 
 #include "pycore_import.h"
 #include "pycore_interp.h"
 #include "pycore_moduleobject.h"
 #include "pycore_pystate.h"
 #include "pycore_unicodeobject.h"
-
-enum { AWAIT_US = 500 }; /* between two looks whether main has done it */
 
 struct _Px_names {
     PyObject *of;    /* main's dict */
@@ -216,7 +213,8 @@ have_own_modules(void)
         return 0;
     }
     PyObject *modules = PyDict_Copy(_PyImport_GetModules(interp));
-    if (!modules ||
+    cx->taken = modules ? PyDict_Copy(modules) : NULL;
+    if (!cx->taken ||
         set_name_of_string(interp->sysdict, "modules", modules) < 0) {
         return -1;
     }
@@ -273,7 +271,8 @@ is_own_submodule(PyModuleObject *package, PyObject *name, PyObject *value)
     return same;
 }
 
-/* module.name = value. Nothing changes if it has that value already. */
+/* module.name = value. Nothing changes if it has that value already. The spec of
+ * a module that main has imported for this context stays main's. */
 static int
 set_module_attr(PyModuleObject *module, PyObject *name, PyObject *value)
 {
@@ -281,7 +280,9 @@ set_module_attr(PyModuleObject *module, PyObject *name, PyObject *value)
         is_own_submodule(module, name, value)) {
         return set_name(module->md_dict, name, value);
     }
-    bool same = PyDict_GetItemWithError(module->md_dict, name) == value;
+    bool same = PyDict_GetItemWithError(module->md_dict, name) == value ||
+                (_Px_here.cx->imported == (PyObject *)module &&
+                 _PyUnicode_EqualToASCIIString(name, "__spec__"));
     return same ? 0 : _Px_RaiseForeign(module);
 }
 
@@ -529,71 +530,23 @@ _Px_OwnModules(PyObject *modules)
     return cx->modules && cx->imports_for_c == 0 ? cx->modules : modules;
 }
 
-/* Let main go on for a while. -1: this callback is told to end. */
-static int
-let_main_run(void)
-{
-    _Px_Detach();
-    (void)usleep(AWAIT_US);
-    _Px_Attach();
-    return _Px_HandlePending(_PyThreadState_GET());
-}
-
-/* Wait while main is in the midst of importing @module, which may be anything.
- * -1 with an exception. */
-static int
-await_main(PyObject *module)
-{
-    PyObject *spec;
-    int status = PyObject_GetOptionalAttr(module, &_Py_ID(__spec__), &spec);
-    if (status <= 0) {
-        return status;
-    }
-    status = 0;
-    while (status == 0 && _PyModuleSpec_IsInitializing(spec) > 0) {
-        status = let_main_run();
-    }
-    Py_DECREF(spec);
-    return status;
-}
-
-/* Python code is about to import what is not in sys.modules, or only half made.
- * What is found becomes the context's: module, sys.modules, finders and all. 1,
- * or -1. */
+/* What is imported from here on becomes the context's: module, sys.modules,
+ * finders and all. */
 int
-_Px_BeginImport(PyObject *name)
+_Px_OwnImports(void)
 {
     struct _Px_cx *cx = _Px_here.cx;
     PyObject *sys = _PyInterpreterState_GET()->sysdict;
     if (have_own_modules() < 0) {
         return -1;
     }
-    PyObject *module = PyDict_GetItemWithError(cx->modules, name);
-    /* a module of ours that is half made is what imports this one */
-    if (module && _Px_FOREIGN(module) && await_main(module) < 0) {
-        return -1;
-    }
     if (cx->finders) {
-        return 1;
+        return 0;
     }
     cx->finders = PyDict_New();
-    bool set = cx->finders &&
-               set_name_of_string(sys, "path_importer_cache", cx->finders) == 0;
-    return set ? 1 : -1;
-}
-
-/* A module in C is made once for the process. Always -1. */
-int
-_Px_RaiseImport(PyObject *spec)
-{
-    PyObject *name = PyObject_GetAttrString(spec, "name");
-    if (name) {
-        PyErr_Format(_Px_ParallelError,
-                     "a context cannot import %R, which is written in C: let "
-                     "the main thread import it before",
-                     name);
-    }
-    return -1;
+    return cx->finders
+               ? set_name_of_string(sys, "path_importer_cache", cx->finders)
+               : -1;
 }
 
 /* C code begins to import something, or has done with it (O2). */
@@ -601,6 +554,12 @@ void
 _Px_ImportForC(int more)
 {
     _Px_here.cx->imports_for_c += more;
+}
+
+int
+_Px_ImportsForC(void)
+{
+    return _Px_here.cx->imports_for_c > 0;
 }
 
 /* ---- beginning ----------------------------------------------------------- */
@@ -615,6 +574,7 @@ _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp)
     cx->interned = NULL;
     cx->subclasses = NULL;
     cx->imports_for_c = 0;
+    cx->imported = NULL;
     cx->str_digits = interp->long_state.max_str_digits;
     cx->warnings = interp->warnings;
     cx->codecs = interp->codecs;

@@ -4,6 +4,8 @@
  *      pxhooks.c    memory, strings and errors of a context: what hooks call
  *      pxlimbo.c    what main drops and stopped callbacks may use
  *      pxown.c      what a context has of its own where main has one for all
+ *      pxforeign.c  extension modules that were not built for us
+ *      pxmethods.c  which methods in C are for main's objects
  *      pxthread.c   a worker's thread state: into a context and out of it
  *      pxclass.c    copies of instances and functions
  *      pxcopy.c     copies of values and containers
@@ -17,6 +19,7 @@
  *      pxcrew.c     the threads: workers, keeper, coordinator
  *      pxerrors.c   errors that run_once() is to raise
  *      pxcalls.c    what callbacks have main call
+ *      pximport.c   modules that main imports for callbacks
  *      pxwork.c     a piece of work from its submission to its harvest
  *      pxmodule.c   the module _parallel
  *
@@ -70,9 +73,11 @@ struct _Px_cx {
     /* pxown.c: what it has of its own, and what it still has of main's */
     struct _Px_names *names; /* attributes of main's modules */
     PyObject *modules;       /* sys.modules; NULL: main's */
+    PyObject *taken;         /* what of main's has been in there, by name */
     PyObject *finders;       /* sys.path_importer_cache; NULL: main's */
     PyObject *environ;       /* the data of os.environ; NULL: main's */
     int imports_for_c;       /* under way */
+    PyObject *imported;      /* a module that main has, and is new to it */
     PyObject *subclasses;    /* of main's classes; NULL: none */
     PyObject *interned;      /* {string: itself}; NULL: none */
     bool placed;    /* its thread shares directory and umask with nobody, ... */
@@ -89,6 +94,7 @@ extern PyObject *_Px_ParallelError;
 extern PyObject *_Px_UnprotectedError;
 extern PyObject *_Px_PersistenceError;
 extern PyObject *_Px_FrozenMemoryError;
+extern PyObject *_Px_empty_dict; /* likewise */
 
 /* Static data of ours that contexts may write: the guard lets them. */
 #define _Px_STATE __attribute__((section("px_data")))
@@ -120,12 +126,15 @@ extern void _Px_LimboDrop(uint64_t until);
 
 extern size_t _Px_LimboCount(void);
 extern size_t _Px_LimboBytes(void); /* without what they refer to */
-extern bool _Px_LimboFull(void); /* callbacks in flight should end */
+extern bool _Px_LimboFull(void);    /* callbacks in flight should end */
 
 /* ---- pxown.c ------------------------------------------------------------- */
 
 /* A context begins: what may be its own is main's as yet. */
 extern void _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp);
+
+/* A context imports something; -1 with MemoryError. */
+extern int _Px_OwnImports(void);
 
 /* Any thread: @object, or in a context in the place of an object of main's
  * what make() has returned there when it was first asked for. A new reference;
@@ -134,6 +143,20 @@ extern PyObject *_Px_InPlaceOf(PyObject *object, PyObject *make);
 
 /* Any thread: the dict behind os.environ, which is @data on the main side. */
 extern PyObject *_Px_EnvironHere(PyObject *data, bool change);
+
+/* ---- pxforeign.c --------------------------------------------------------- */
+
+/* The name of the module if this address is in a library that was not built for
+ * this interpreter; else NULL. */
+extern const char *_Px_ForeignName(const void *address);
+
+/* A context is about to call it: always -1. */
+extern int _Px_RaiseForeignCode(const void *address);
+
+/* ---- pxmethods.c --------------------------------------------------------- */
+
+/* Main: let contexts call this method of main's objects. -1 with TypeError. */
+extern int _Px_AllowMethod(PyTypeObject *type, PyObject *name);
 
 /* ---- pxthread.c ---------------------------------------------------------- */
 
@@ -159,7 +182,7 @@ typedef struct px_worker {
     PyThreadState *tstate; /* made by main, attached by the worker */
     bool attached;
     struct _Px_cx cx;
-    px_use use; /* of the last callback */
+    px_use use;       /* of the last callback */
     PyObject *calls;  /* the context's: what this callback wants main to call */
     PyObject *ask;    /* the same, and it waits for the answer */
     PyObject *answer; /* main's: result, or exception if it failed */
@@ -216,7 +239,7 @@ extern int _Px_FillLate(PyObject *late);
 /* One object that leaves a context, with all that it refers to. */
 typedef struct _Px_crossing {
     struct _Py_hashtable_t *memo; /* a context's object -> its copy, counted */
-    PyObject *late;               /* containers and what they contain, or NULL */
+    PyObject *late; /* containers and what they contain, or NULL */
 } _Px_crossing;
 
 /* A copy of @object's own class @type, which is the kind's or made of it. */
@@ -545,6 +568,12 @@ extern int _Px_MakeCalls(PyObject *calls);
 /* With the GIL, the world closed: answer callbacks that wait. */
 extern void _Px_ServeCalls(void);
 extern bool _Px_IsServing(void); /* this thread */
+
+/* ---- pximport.c ---------------------------------------------------------- */
+
+/* Main: for_c(name) returns the module, imported by main; library(name) what is
+ * is in sys.modules after that, as a dict, or None. */
+extern void _Px_SetImporters(PyObject *for_c, PyObject *library);
 
 /* ---- pxwork.c ------------------------------------------------------------ */
 

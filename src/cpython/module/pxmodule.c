@@ -408,6 +408,34 @@ px_stop_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+/* ---- modules and methods in C -------------------------------------------- */
+
+static PyObject *
+px_set_importers(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *for_c, *library;
+    if (_Px_MAIN_ONLY("setting who imports") < 0 ||
+        !PyArg_ParseTuple(args, "OO:set_importers", &for_c, &library)) {
+        return NULL;
+    }
+    _Px_SetImporters(for_c, library);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+px_allow_method(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyTypeObject *type;
+    PyObject *name;
+    if (_Px_MAIN_ONLY("opening methods") < 0 ||
+        !PyArg_ParseTuple(args, "O!U:allow_method", &PyType_Type, &type,
+                          &name) ||
+        _Px_AllowMethod(type, name) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 /* ---- references that main must not have ---------------------------------- */
 
 static bool
@@ -503,6 +531,12 @@ static PyMethodDef methods[] = {
     {"set_guard", px_set_guard, METH_O, set_guard_doc},
     {"guard_stats", px_guard_stats, METH_NOARGS, guard_stats_doc},
     {"set_memory_limit", px_set_memory_limit, METH_O, set_memory_limit_doc},
+    {"set_importers", px_set_importers, METH_VARARGS,
+     PyDoc_STR(
+         "set_importers(for_c, library): what main calls with the name of "
+         "a module that a context is to have from it.")},
+    {"allow_method", px_allow_method, METH_VARARGS,
+     PyDoc_STR("allow_method(cls, name): see parallel.allow_methods().")},
     {"_stop", px_stop_method, METH_NOARGS,
      PyDoc_STR("End the workers; called at exit.")},
     {NULL},
@@ -555,7 +589,8 @@ PyMODINIT_FUNC
 PyInit__parallel(void)
 {
     PyObject *module = PyModule_Create(&module_def);
-    if (module && add_exceptions(module) < 0) {
+    _Px_empty_dict = PyDict_New();
+    if (module && (!_Px_empty_dict || add_exceptions(module) < 0)) {
         Py_CLEAR(module);
     }
     return module;

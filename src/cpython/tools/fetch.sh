@@ -9,6 +9,7 @@
 #
 # A file with another checksum is never used; one of ours is removed.
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/debian.sh"
 
 version=$(base_value version)
 sha256=$(base_value sha256)
@@ -37,35 +38,9 @@ from_site() {
         keep "$tmp/site.tar.xz"
 }
 
-# The address from which this machine gets Debian's main archive.
-debian_mirror() {
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list \
-        /etc/apt/sources.list.d/*.sources 2>/dev/null |
-        awk '$1 == "URIs:" || $1 == "deb" {
-            for (i = 2; i <= NF; i++)
-                if ($i ~ /^[a-z]+:.*\/debian\/?$/) { print $i; exit }
-        }'
-}
-
-# apt with lists and cache of its own: the machine's settings stay as they are.
-private_apt() {
-    apt-get -q -o Dir::Etc::sourcelist=none \
-        -o Dir::Etc::sourceparts="$tmp/parts" -o Dir::State::lists="$tmp/lists" \
-        -o Dir::Cache="$tmp/cache" -o APT::Sandbox::User="$(id -un)" \
-        -o Acquire::Languages=none -o Acquire::http::Timeout=20 "$@" >&2
-}
-
 from_debian() {
-    command -v apt-get >/dev/null || return 1
-    mirror=$(debian_mirror)
-    [ "$mirror" ] || return 1
     package=python${version%.*}
-    mkdir -p "$tmp/parts" "$tmp/lists/partial" "$tmp/cache/archives/partial"
-    printf '%s\n' 'Types: deb-src' "URIs: $mirror" 'Suites: trixie' \
-        'Components: main' \
-        'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg' \
-        >"$tmp/parts/source.sources"
-    private_apt update &&
+    debian_begin deb-src &&
         (cd "$tmp" && private_apt source --download-only "$package") &&
         keep "$tmp/${package}_$version.orig.tar.xz"
 }

@@ -41,6 +41,7 @@ from _parallel import (
 )
 
 from .executor import Executor
+from .imports import allow_methods
 
 __all__ = [
     "Executor",
@@ -50,6 +51,7 @@ __all__ = [
     "UnprotectedError",
     "NoEventsError",
     "active_count",
+    "allow_methods",
     "call_from_main_thread",
     "call_from_main_thread_and_wait",
     "context_stats",
@@ -66,8 +68,9 @@ __all__ = [
     "thread_seq_id",
 ]
 
-# A module in C is the main side's to import. Those that are part of the
-# interpreter cost 0.1 ms each; and \N{...} in a string needs unicodedata.
+# A context has the main side import a module in C, which stops it. Those that
+# are part of the interpreter cost 0.1 ms each; \N{...} in a string needs
+# unicodedata.
 for _name in (*_sys.builtin_module_names, "unicodedata"):
     _importlib.import_module(_name)
 

@@ -1,0 +1,314 @@
+/*
+ * Which methods of classes in C a context may call on main's objects.
+ *
+ * C code changes its objects where nobody sees it. The interpreter's own classes
+ * have guards where they change; for classes of extension modules the rule is
+ * the other way round: closed, unless somebody has looked at the method.
+ *
+ *      class in C                       on an object that is not the context's
+ *      -----------------------------    --------------------------------------
+ *      of the interpreter's core        guards of its own; the table closes some
+ *      in the table                     as the table says
+ *      any other                        closed; allow_methods() opens
+ *
+ * The mark is in the method itself. When a class becomes ready, each method that
+ * is closed gets a copy of its PyMethodDef with one flag more:
+ *
+ *      descriptor, bound method --> PyMethodDef {name, C function, flags | CLOSED}
+ *
+ * Specialised instructions compare the flags with those of the one kind that they
+ * know, so they leave such a method to the general call, and that looks. Methods
+ * that are open are called exactly as in stock CPython.
+ *
+ *   M1  A method with the flag is called in a context only on the context's own.
+ *   M2  A flag that is set is cleared by main alone, while contexts stand still.
+ *   M3  Copies are never freed, like the definitions that they are copies of.
+ *
+ * Item assignment needs no method; it asks by the name of its slot.
+ *
+ * Rejected: a bit in the class, which each call of each method would ask for; a
+ * guard in each of some hundred methods, and none in those of others' modules.
+ *
+ * Thread rule: main with the GIL to make ready and to allow; any for the rest.
+ */
+#include "pycore_px.h"
+
+#include "pycore_object.h"
+#include "pycore_typeobject.h"
+
+/* ---- what is known ------------------------------------------------------- */
+
+/* Methods that only read, whatever class they are of: they are CPython's own, or
+ * protocols that say so. */
+static const char readers[] =
+    "__class_getitem__ __dir__ __format__ __getnewargs__ __getstate__ "
+    "__length_hint__ __reduce__ __reduce_ex__ __replace__ __sizeof__";
+
+#define ALL ""                            /* read, or have guards */
+#define HASH "copy digest hexdigest"      /* of algorithms */
+#define COPY "__copy__ __deepcopy__ copy" /* of compressors */
+#define FUTURE                                                                 \
+    "cancelled cancelling done get_context get_coro get_loop get_name"
+#define RAW "fileno isatty readable seekable tell writable"
+
+/* By name, which is sorted. Methods: those that are open, or after '-' those that
+ * are closed. */
+static const struct row {
+    const char *type, *methods;
+} rows[] = {
+    {"_asyncio.Future", FUTURE},
+    {"_asyncio.Task", FUTURE},
+    {"_blake2.blake2b", HASH},
+    {"_blake2.blake2s", HASH},
+    {"_contextvars.Context", "-run"},
+    {"_ctypes.PyCArrayType", ALL},
+    {"_ctypes.PyCFuncPtrType", ALL},
+    {"_ctypes.PyCPointerType", "-set_type"},
+    {"_ctypes.PyCSimpleType", ALL},
+    {"_ctypes.PyCStructType", ALL},
+    {"_ctypes.UnionType", ALL},
+    {"_hashlib.HASH", HASH},
+    {"_hashlib.HASHXOF", HASH},
+    {"_hashlib.HMAC", HASH},
+    {"_io.BufferedRWPair", "-close detach"},
+    {"_io.BufferedRandom", "-detach"},
+    {"_io.BufferedReader", "-detach"},
+    {"_io.BufferedWriter", "-detach"},
+    {"_io.BytesIO", "-close"},
+    {"_io.FileIO", RAW},
+    {"_io.IncrementalNewlineDecoder", "getstate"},
+    {"_io.StringIO", "-close"},
+    {"_io.TextIOWrapper", "-detach reconfigure seek"},
+    {"_io._BufferedIOBase", ALL},
+    {"_io._IOBase", ALL},
+    {"_io._RawIOBase", ALL},
+    {"_io._TextIOBase", ALL},
+    {"_md5.md5", HASH},
+    {"_multibytecodec.MultibyteCodec", ALL},
+    {"_multiprocessing.SemLock", ALL},
+    {"_queue.SimpleQueue", "empty qsize"},
+    {"_random.Random", "-seed setstate"},
+    {"_sha1.sha1", HASH},
+    {"_sha2.SHA224Type", HASH},
+    {"_sha2.SHA256Type", HASH},
+    {"_sha2.SHA384Type", HASH},
+    {"_sha2.SHA512Type", HASH},
+    {"_sha3.sha3_224", HASH},
+    {"_sha3.sha3_256", HASH},
+    {"_sha3.sha3_384", HASH},
+    {"_sha3.sha3_512", HASH},
+    {"_sha3.shake_128", HASH},
+    {"_sha3.shake_256", HASH},
+    {"_socket.socket", "-bind close connect connect_ex detach listen "
+                       "setblocking setsockopt settimeout shutdown"},
+    {"_ssl.Certificate", ALL},
+    {"_ssl._SSLContext", "_wrap_bio _wrap_socket cert_store_stats get_ca_certs "
+                         "get_ciphers session_stats"},
+    {"_struct.Struct", ALL},
+    {"_struct.unpack_iterator", ALL},
+    {"_thread.RLock", ALL},
+    {"_thread._ThreadHandle", "is_done"},
+    {"_thread.lock", ALL},
+    {"array.array", "-byteswap reverse"},
+    {"collections.OrderedDict", "-clear move_to_end"},
+    {"collections.defaultdict", ALL},
+    {"collections.deque", "-clear reverse rotate"},
+    {"decimal.Context",
+     "Etiny Etop __copy__ canonical compare_total compare_total_mag copy "
+     "copy_abs copy_decimal copy_negate copy_sign is_canonical is_finite "
+     "is_infinite is_nan is_normal is_qnan is_signed is_snan is_subnormal "
+     "is_zero number_class radix same_quantum to_eng_string to_sci_string"},
+    {"decimal.Decimal", ALL},
+    {"decimal.SignalDictMixin", "copy"},
+    {"frame", "-clear"},
+    {"functools._lru_cache_wrapper", "-cache_clear"},
+    {"functools.partial", ALL},
+    {"memoryview", "-__exit__ release"},
+    {"mmap.mmap", "find rfind size tell"},
+    {"pickle.PickleBuffer", "-release"},
+    {"posix.DirEntry", "__fspath__ inode is_junction"},
+    {"posix.ScandirIterator", "__enter__"},
+    {"re.Match", ALL},
+    {"re.Pattern", ALL},
+    {"select.epoll", "fileno"},
+    {"sqlite3.Row", ALL},
+    {"typing.ParamSpec", ALL},
+    {"typing.ParamSpecArgs", ALL},
+    {"typing.ParamSpecKwargs", ALL},
+    {"typing.TypeVar", ALL},
+    {"typing.TypeVarTuple", ALL},
+    {"unicodedata.UCD", ALL},
+    {"xml.etree.ElementTree.Element",
+     "__copy__ __deepcopy__ find findall findtext get items iter iterfind "
+     "itertext keys makeelement"},
+    {"zlib.Compress", COPY},
+    {"zlib.Decompress", COPY},
+    {"zoneinfo.ZoneInfo", ALL},
+};
+
+/* Slots that change an object, and may be called by these names. */
+static const char changers[] = "__call__ __delattr__ __delitem__ __init__ "
+                               "__setattr__ __setitem__";
+
+static bool
+is_one_of(const char *name, const char *words)
+{
+    size_t length = strlen(name);
+    const char *at = words;
+    while ((at = strstr(at, name))) {
+        bool begins = at == words || at[-1] == ' ';
+        if (begins && (at[length] == ' ' || at[length] == '\0')) {
+            return true;
+        }
+        at += length;
+    }
+    return false;
+}
+
+static int
+compare_row(const void *name, const void *row)
+{
+    return strcmp(name, ((const struct row *)row)->type);
+}
+
+/* Whether a context may call this method, or slot, of main's objects. */
+static bool
+is_open(const PyTypeObject *type, const char *name)
+{
+    const struct row *row = bsearch(type->tp_name, rows, Py_ARRAY_LENGTH(rows),
+                                    sizeof *rows, compare_row);
+    if (is_one_of(name, readers)) {
+        return true;
+    }
+    if (strcmp(name, "__setstate__") == 0) {
+        return false;
+    }
+    if (!row) {
+        return type->tp_flags & _Py_TPFLAGS_STATIC_BUILTIN;
+    }
+    return row->methods[0] == '-' ? !is_one_of(name, row->methods + 1)
+           : row->methods[0]      ? is_one_of(name, row->methods)
+                                  : true;
+}
+
+/* ---- marks --------------------------------------------------------------- */
+
+static PyMethodDef *
+marked(PyMethodDef *def, int mark)
+{
+    PyMethodDef *copy = PyMem_RawMalloc(sizeof *copy); /* M3 */
+    if (!copy) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    *copy = *def;
+    copy->ml_flags |= mark;
+    return copy;
+}
+
+/* A function of a module, or a method that is bound. */
+PyMethodDef *
+_Px_FunctionDef(PyMethodDef *def)
+{
+    bool known = _Px_IN() || def->ml_flags & _Px_METH_FOREIGN ||
+                 !_Px_ForeignName((void *)def->ml_meth);
+    return known ? def : marked(def, _Px_METH_FOREIGN);
+}
+
+PyMethodDef *
+_Px_MethodDef(PyTypeObject *type, PyMethodDef *def)
+{
+    if (_Px_IN()) {
+        return def; /* the class is the context's */
+    }
+    if (_Px_ForeignName((void *)def->ml_meth)) {
+        return marked(def, _Px_METH_FOREIGN);
+    }
+    return is_open(type, def->ml_name) ? def : marked(def, _Px_METH_CLOSED);
+}
+
+/* ---- looking ------------------------------------------------------------- */
+
+static int
+raise_closed(const char *name, const void *object)
+{
+    PyErr_Format(
+        _Px_UnprotectedError,
+        "a context must not call %s() of the '%.100s' object at %p, "
+        "which is not its own and may be changed by it: make one in "
+        "the context, or let the main thread do it (a method that only "
+        "reads can be opened with parallel.allow_methods())",
+        name, Py_TYPE((PyObject *)object)->tp_name, object);
+    return -1;
+}
+
+/* M1. A context is about to call a method with a mark. */
+int
+_Px_GuardMethod(const PyMethodDef *def, const void *self)
+{
+    if (def->ml_flags & _Px_METH_FOREIGN) {
+        return _Px_RaiseForeignCode((void *)def->ml_meth);
+    }
+    return _Px_OWN(self) ? 0 : raise_closed(def->ml_name, self);
+}
+
+static PyObject *allowed; /* slots that main has opened: a set, or NULL */
+
+static bool
+is_allowed(PyObject *slot)
+{
+    return allowed && PySet_Contains(allowed, slot) > 0;
+}
+
+/* A context calls a slot of an object that is not its own by its name. Those of
+ * the core's classes look themselves, but for __init__. */
+int
+_Px_GuardSlot(PyObject *slot, const char *name, const void *self)
+{
+    PyTypeObject *type = PyDescr_TYPE(slot);
+    bool begins = type != &PyBaseObject_Type && strcmp(name, "__init__") == 0;
+    bool closed = is_one_of(name, changers) && !is_open(type, name);
+    return (begins || closed) && !is_allowed(slot) ? raise_closed(name, self)
+                                                   : 0;
+}
+
+/* The same for one that is called without its name. */
+int
+_Px_GuardItem(PyObject *object, PyObject *name)
+{
+    PyObject *slot = _PyType_Lookup(Py_TYPE(object), name);
+    return slot && Py_IS_TYPE(slot, &PyWrapperDescr_Type)
+               ? _Px_GuardSlot(slot, PyUnicode_AsUTF8(name), object)
+               : 0;
+}
+
+/* ---- opening ------------------------------------------------------------- */
+
+static int
+allow_slot(PyObject *slot)
+{
+    if (!allowed && !(allowed = PySet_New(NULL))) {
+        return -1;
+    }
+    return PySet_Add(allowed, slot);
+}
+
+/* M2 */
+int
+_Px_AllowMethod(PyTypeObject *type, PyObject *name)
+{
+    PyObject *descr = PyDict_GetItemWithError(_PyType_GetDict(type), name);
+    if (descr && Py_IS_TYPE(descr, &PyMethodDescr_Type)) {
+        PyMethodDef *def = ((PyMethodDescrObject *)descr)->d_method;
+        if (def->ml_flags & _Px_METH_CLOSED) {
+            def->ml_flags &= ~_Px_METH_CLOSED;
+        }
+        return 0;
+    }
+    if (descr && Py_IS_TYPE(descr, &PyWrapperDescr_Type)) {
+        return allow_slot(descr);
+    }
+    PyErr_Format(PyExc_TypeError, "%.100s has no method %R written in C",
+                 type->tp_name, name);
+    return -1;
+}
