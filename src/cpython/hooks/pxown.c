@@ -42,7 +42,6 @@
  */
 #include "pycore_px.h"
 
-
 #include "pycore_import.h"
 #include "pycore_interp.h"
 #include "pycore_moduleobject.h"

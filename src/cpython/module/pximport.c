@@ -29,6 +29,8 @@
 
 #include "pycore_import.h"
 #include "pycore_moduleobject.h"
+#include "pycore_pystate.h"
+#include "pycore_runtime.h"
 
 #include <unistd.h>
 
