@@ -300,6 +300,15 @@ class Copies(unittest.TestCase):
         self.assertEqual([key.name for key in got], ["b", "c", "a"])
         self.assertEqual(got[Key("c")], ["c"])
 
+    def test_a_spoilt_ordered_dict(self):
+        """C code tells of a key in its error, which must not leave either."""
+        def make():
+            ordered = collections.OrderedDict({"".join("ab"): 1})
+            dict.__delitem__(ordered, "ab")
+            return ordered
+        with self.assertRaisesRegex(parallel.PersistenceError, "KeyError while"):
+            in_context(make)
+
     def test_defaultdict(self):
         def make():
             made = []
@@ -723,7 +732,7 @@ class AtRandom(unittest.TestCase):
             again = cross(range(100))
         self.assertEqual(again[0], references)
         self.assertLess(again[1] - objects, 50)
-        self.assertLess(again[2] - blocks, 500)
+        self.assertLess(again[2] - blocks, 2000)
 
 
 if __name__ == "__main__":

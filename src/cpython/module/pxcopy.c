@@ -10,13 +10,11 @@
  *      containers        made empty; filled, or put off (L1)
  *      by arguments      made by the C constructor from what the C code gives
  *                        to pickle: ranges, dates, decimals
- *      of the library    deque, OrderedDict, partial, array, ...
  *
  *   L1  A key or a member is hashed and compared on the way only if its type is
  *       known to do that in C, down to the last item of a tuple; else the whole
  *       container is filled late, since the order of a dict matters.
- *   L2  What is asked of an object is asked of the kind's C type, not of the
- *       object's class, which may have a method of that name.
+ *   L2  An object is asked by methods of the kind's C type, not of its class.
  *
  * Thread rule: as pxcross.c.
  */
@@ -30,7 +28,7 @@
 
 /* ---- by the C constructor ------------------------------------------------ */
 
-/* What the kind in C makes for @type of @arguments, which it takes over. */
+/* What the kind makes for @type of @arguments, which it takes over. */
 static PyObject *
 construct(PyTypeObject *type, PyObject *arguments)
 {
@@ -110,7 +108,7 @@ make_by_arguments(_Px_crossing *to, PyTypeObject *type, PyObject *object)
     return follow_recipe(to, type, recipe);
 }
 
-/* Only from protocol 4 on they tell of `fold`. */
+/* From protocol 4 on they tell of `fold`. */
 static PyObject *
 make_time(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
@@ -351,6 +349,19 @@ values_by_key(PyObject *dict)
     return table;
 }
 
+/* No value: methods of dict, called for it, have left a key that it lost. */
+static int
+put_ordered(_Px_crossing *to, PyObject *copy, PyObject *late, PyObject *key,
+            PyObject *value)
+{
+    if (!value) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "an OrderedDict was changed as if it were a dict");
+        return -1;
+    }
+    return put_item(to, copy, late, key, value);
+}
+
 /* Its own order is not that of the dict that it is. */
 static int
 fill_ordered(_Px_crossing *to, PyObject *copy, PyObject *object)
@@ -361,7 +372,7 @@ fill_ordered(_Px_crossing *to, PyObject *copy, PyObject *object)
     int status = values && !PyErr_Occurred() ? 0 : -1;
     while (!status && (key = Py_TYPE(keys)->tp_iternext(keys))) {
         PyObject *value = _Py_hashtable_get(values, key);
-        status = put_item(to, copy, late, key, value);
+        status = put_ordered(to, copy, late, key, value);
         Py_DECREF(key);
     }
     if (values) {
@@ -530,7 +541,6 @@ make_partial(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 
 /* ---- the kinds ----------------------------------------------------------- */
 
-/* Those by name are of extension modules. */
 static const _Px_kind kinds[] = {
     {&PyLong_Type, NULL, make_int, NULL, true},
     {&PyUnicode_Type, NULL, make_str, NULL, false},

@@ -202,6 +202,25 @@ _Px_FillLate(PyObject *late)
 
 /* ---- from outside -------------------------------------------------------- */
 
+/* C code may have told of an object of the context's in its error. */
+static void
+clean_error(void)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    PyObject *arguments = ((PyBaseExceptionObject *)error)->args;
+    bool clean = true;
+    for (Py_ssize_t i = 0; clean && i < PyTuple_GET_SIZE(arguments); i++) {
+        clean = _Px_IsMains(PyTuple_GET_ITEM(arguments, i));
+    }
+    if (clean) {
+        PyErr_SetRaisedException(error);
+        return;
+    }
+    PyErr_Format(_Px_PersistenceError, "%.100s while copying out of a context",
+                 Py_TYPE(error)->tp_name);
+    Py_DECREF(error);
+}
+
 static PyObject *
 cross(PyObject *object, PyObject **late,
       PyObject *(*copy)(_Px_crossing *, PyObject *))
@@ -216,6 +235,7 @@ cross(PyObject *object, PyObject **late,
     PyObject *result = copy(&to, object);
     _Py_hashtable_destroy(to.memo);
     if (!result) {
+        clean_error();
         Py_CLEAR(to.late);
     }
     *late = to.late;

@@ -96,12 +96,18 @@ is_harmless(const PyTypeObject *type)
     return false;
 }
 
+static bool
+is_in_image(const PyTypeObject *type)
+{
+    return (uintptr_t)type->tp_dealloc - image < image_bytes;
+}
+
 /* The last of them is remembered: who makes dates makes many. */
 static bool
 owns_something(PyTypeObject *type)
 {
-    bool in_image = (uintptr_t)type->tp_dealloc - image < image_bytes;
-    if ((in_image && !type->tp_finalize) || type == _Px_here.cx->harmless) {
+    if ((is_in_image(type) && !type->tp_finalize) ||
+        type == _Px_here.cx->harmless) {
         return false;
     }
     bool owns = !is_harmless(type);
@@ -267,23 +273,27 @@ find_captive(const walk *to, const struct _Px_cx *cx)
     return owner ? owner->object : NULL;
 }
 
-/* It may have been freed since, and another made in its place. */
-static bool
-is_on_list(const struct _Px_cx *cx, PyObject *object)
+/* The object in a block that was an owner's: it may have been freed since, and
+ * another made in its place. */
+static PyObject *
+owner_in(const struct _Px_cx *cx, void *block)
 {
-    return cx->newest && _Py_hashtable_get(cx->owners, block_of(object));
+    struct _Px_owner *owner =
+        cx->newest ? _Py_hashtable_get(cx->owners, block) : NULL;
+    return owner ? owner->object : NULL;
 }
 
-/* Those that are there now and do not leave, from the newest on. @stay: nor those
- * that cannot, although the outcome refers to them. NULL: no memory. */
-static PyObject **
+/* The blocks of those that are there now and do not leave, from the newest on.
+ * @stay: nor those that cannot, although the outcome refers to them. NULL: no
+ * memory. */
+static void **
 list_owners(const struct _Px_cx *cx, const walk *to, bool stay, size_t *count)
 {
     size_t room = cx->owners->nentries, used = 0;
-    PyObject **list = PyMem_Calloc(room + 1, sizeof *list);
+    void **list = PyMem_Calloc(room + 1, sizeof *list);
     for (struct _Px_owner *at = cx->newest; list && at; at = at->older) {
         if (!leaves(to, at->object) || (!stay && !can_leave(at->object))) {
-            list[used++] = at->object;
+            list[used++] = block_of(at->object);
         }
     }
     *count = used;
@@ -296,16 +306,35 @@ finalize_all(struct _Px_cx *cx, const walk *to)
 {
     size_t count;
     struct _Px_owner *newest = cx->newest;
-    PyObject **list = list_owners(cx, to, false, &count);
+    void **list = list_owners(cx, to, false, &count);
     for (size_t i = 0; list && i < count; i++) {
-        if (is_on_list(cx, list[i])) {
-            Py_INCREF(list[i]); /* it may drop the last one itself */
-            PyObject_CallFinalizer(list[i]);
-            Py_DECREF(list[i]);
+        PyObject *object = owner_in(cx, list[i]);
+        if (object) {
+            Py_INCREF(object); /* it may drop the last one itself */
+            PyObject_CallFinalizer(object);
+            Py_DECREF(object);
         }
     }
     PyMem_Free(list);
     return cx->newest && cx->newest != newest;
+}
+
+/* As the collector does it: first without what it refers to, some of which may
+ * refer to it, then itself, if it is still there. */
+static void
+deallocate(const struct _Px_cx *cx, PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    void *block = block_of(object);
+    Py_INCREF(object);
+    if (type->tp_clear) {
+        (void)type->tp_clear(object);
+    }
+    Py_DECREF(object);
+    if (owner_in(cx, block)) {
+        object->ob_refcnt = 0;
+        type->tp_dealloc(object);
+    }
 }
 
 /* E2, E3 */
@@ -313,13 +342,11 @@ static void
 deallocate_all(struct _Px_cx *cx, const walk *to)
 {
     size_t count;
-    PyObject **list = list_owners(cx, to, true, &count);
+    void **list = list_owners(cx, to, true, &count);
     for (size_t i = 0; list && i < count; i++) {
-        PyTypeObject *type = Py_TYPE(list[i]);
-        bool in_image = (uintptr_t)type->tp_dealloc - image < image_bytes;
-        if (is_on_list(cx, list[i]) && !in_image) {
-            list[i]->ob_refcnt = 0;
-            type->tp_dealloc(list[i]);
+        PyObject *object = owner_in(cx, list[i]);
+        if (object && !is_in_image(Py_TYPE(object))) {
+            deallocate(cx, object);
         }
     }
     PyMem_Free(list);
