@@ -177,6 +177,7 @@ set_limits(struct _Px_cx *cx, char *first)
     cx->limit = at(first, _Px_MaxBytes);
     cx->notice_at = Py_MIN(cx->count_from, cx->limit);
     cx->reserve = true;
+    cx->in_need = false;
 }
 
 /* ---- the current directory and the umask ---------------------------------- */
@@ -308,6 +309,7 @@ _Px_Abandon(px_worker *worker)
     forget(worker->tstate);
     drop_data_stack(worker->tstate);
     cx->common = false;
+    cx->in_need = false;
     cx->exports = NULL;
     cx->count_from = (char *)UINTPTR_MAX;
     memset(&cx->freelists, 0, sizeof cx->freelists);

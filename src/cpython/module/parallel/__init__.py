@@ -65,8 +65,9 @@ __all__ = [
 ]
 
 # A module in C is the main side's to import. Those that are part of the
-# interpreter cost 0.1 ms each; and \N{...} in a string needs unicodedata.
-for _name in (*_sys.builtin_module_names, "unicodedata"):
+# interpreter cost 0.1 ms each; and \N{...} in a string needs unicodedata. What
+# formats a traceback imports ast, which changes classes of such a module.
+for _name in (*_sys.builtin_module_names, "unicodedata", "ast"):
     _importlib.import_module(_name)
 
 _atexit.register(_parallel._stop)
