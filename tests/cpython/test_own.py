@@ -626,6 +626,24 @@ class CacheTest(Case):
             self.assertEqual(in_context(sys.getrefcount, each),
                              sys.getrefcount(each))
 
+    def test_total_ordering(self):
+        code = """if 1:
+            import functools, parallel
+            def body():
+                @functools.total_ordering
+                class Mine:
+                    def __init__(self, n):
+                        self.n = n
+                    def __lt__(self, other):
+                        return self.n < other.n
+                assert Mine(1) <= Mine(2) and Mine(3) > Mine(2) and Mine(1) >= Mine(0)
+                assert Mine.__gt__.__name__ == "__gt__"
+            parallel.submit_work(body)
+            parallel.run()
+            """
+        done = subprocess.run([sys.executable, "-c", code])
+        self.assertEqual(done.returncode, 0)
+
     def test_interned_strings(self):
         mine = sys.intern("px_interned" + str(len(calls)))
 
