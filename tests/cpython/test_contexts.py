@@ -456,6 +456,43 @@ class Library(unittest.TestCase):
                 self.assertEqual(in_context(body), body())
         self.assertEqual(parallel._parallel.find_strays(), [])
 
+    def test_strings_whose_hash_main_has_not_computed(self):
+        """They are as good as any others as keys."""
+        class Mine:
+            pass
+
+        def body(words, same):
+            counts = {}
+            for word in words + same:
+                counts[word] = counts.get(word, 0) + 1
+            word, other = words[0], same[0]
+            object = Mine()
+            setattr(object, word, 1)
+            plain = Mine()
+            plain.__dict__.update({word: 2})
+            known = {"a": 1}
+            known[word] = 2
+            default = {}
+            default.setdefault(word, 3)
+            default.setdefault("a", 4)
+            default.setdefault(words[1], 5)
+            return [counts, getattr(object, other), getattr(plain, other),
+                    other in {word}, known[other], default[other],
+                    default[same[1]], {word: 6}[other], dict([(word, 7)])[other],
+                    dict.fromkeys(words)[other] is None, {**{word: 8}}[other],
+                    (lambda **names: names[other])(**{word: 9}),
+                    collections.Counter(words + same)[other],
+                    collections.OrderedDict([(word, 10)])[other],
+                    type("New", (), {word: 11}).__dict__[other]]
+
+        def make(n):
+            return ["".join(["-px", str(n), str(i)]) for i in range(30)]
+        for n in range(3):
+            counts, *rest = in_context(body, make(n), make(n))
+            self.assertEqual(counts, dict.fromkeys(make(n), 2))
+            self.assertEqual(len(counts), 30)
+            self.assertEqual(rest, [1, 2, True, 2, 3, 5, 6, 7, True, 8, 9, 2, 10, 11])
+
     def test_random(self):
         random.seed(1)
         before = random.getstate()

@@ -4,6 +4,7 @@ imports: it is there in the context, and main has seen nothing of it.
 Run by the patched interpreter: python tests/cpython/test_own.py
 """
 import _sha2  # for random.seed("text"): contexts import nothing in C
+import abc
 import base64
 import codecs
 import collections.abc
@@ -605,6 +606,43 @@ class CacheTest(Case):
             return before, issubclass(Virtual, collections.abc.Mapping)
         self.assertEqual(in_context(body), (False, True))
 
+    def test_what_main_has_found_out_of_classes(self):
+        """That int is no Mapping is in a cache of main's."""
+        def body():
+            class Mine(collections.abc.Mapping):
+                pass
+            token = abc.get_cache_token()
+            Mine.register(int)
+            return (issubclass(int, collections.abc.Mapping),
+                    abc.get_cache_token() > token)
+        for _ in range(5):
+            self.assertFalse(issubclass(int, collections.abc.Mapping))
+            self.assertFalse(in_context(issubclass, int, collections.abc.Mapping))
+            self.assertEqual(in_context(body), (True, True))
+
+    def test_immortals(self):
+        for each in None, 5, "", ():
+            self.assertEqual(in_context(sys.getrefcount, each),
+                             sys.getrefcount(each))
+
+    def test_total_ordering(self):
+        code = """if 1:
+            import functools, parallel
+            def body():
+                @functools.total_ordering
+                class Mine:
+                    def __init__(self, n):
+                        self.n = n
+                    def __lt__(self, other):
+                        return self.n < other.n
+                assert Mine(1) <= Mine(2) and Mine(3) > Mine(2) and Mine(1) >= Mine(0)
+                assert Mine.__gt__.__name__ == "__gt__"
+            parallel.submit_work(body)
+            parallel.run()
+            """
+        done = subprocess.run([sys.executable, "-c", code])
+        self.assertEqual(done.returncode, 0)
+
     def test_interned_strings(self):
         mine = sys.intern("px_interned" + str(len(calls)))
 
@@ -783,6 +821,22 @@ class ImportTest(Case):
         self.assertEqual(in_context(body), (3, False))
         self.assertIn("_testmultiphase", sys.modules)
         self.setUp()
+
+    def test_formatting_a_traceback(self):
+        code = """if 1:
+            import parallel, traceback
+            def body():
+                try:
+                    bytes(10 ** 18)
+                except MemoryError:
+                    return traceback.format_exc()
+            def keep(text):
+                assert "in body" in text and "bytes(10 ** 18)" in text, text
+            parallel.submit_work(body, callback=keep)
+            parallel.run()
+            """
+        done = subprocess.run([sys.executable, "-c", code])
+        self.assertEqual(done.returncode, 0)
 
     def test_objects_of_its_classes_stay(self):
         with self.assertRaises(parallel.PersistenceError):

@@ -366,6 +366,27 @@ _Px_AuditContext(const char *event)
     return 0;
 }
 
+/* ---- MemoryError ---------------------------------------------------------- */
+
+/* Main has some in store and one for the last resort, which takes no traceback.
+ * A context makes one, and when that fails has the last resort, too. */
+PyObject *
+_Px_NewMemoryError(void)
+{
+    struct _Px_cx *cx = _Px_here.cx;
+    PyTypeObject *type = (PyTypeObject *)PyExc_MemoryError;
+    if (cx->in_need) {
+        return NULL;
+    }
+    cx->in_need = true;
+    PyObject *error = type->tp_new(type, PyTuple_New(0), NULL);
+    cx->in_need = false;
+    if (!error) {
+        PyErr_Clear();
+    }
+    return error;
+}
+
 /* ---- print() ------------------------------------------------------------- */
 
 /* Main's text files have buffers, which a context must not fill; but everybody

@@ -103,6 +103,10 @@ extern __thread struct _Px_here _Px_here
 /* Always true: an object is found by what does not count as a reference. */
 #define _Px_FOUND(op) (_Px_EXACT(op) || _Px_Found(op))
 
+/* Whether a str knows its hash. One of main's that does not is no key of a table
+ * that relies on it. */
+#define _Px_HASHED(string) (((PyASCIIObject *)(string))->hash != -1)
+
 /* The collector's state and the free lists that this thread uses. */
 #define _Px_GC(main_gc) (_Px_IN() ? _Px_here.gc : (main_gc))
 #define _Px_FREELISTS(main_lists) (_Px_IN() ? _Px_here.freelists : (main_lists))
@@ -162,6 +166,7 @@ extern __thread struct _Px_here _Px_here
                    : _Px_SetForeignGlobal(dict, name, value))
 #define _Px_INTERNED(string) (_Px_IN() ? _Px_OwnInterned(string) : (string))
 #define _Px_MAY_SET_UMASK() (_Px_IN() ? _Px_HaveOwnPlace("os.umask") : 0)
+#define _Px_NEW_MEMORY_ERROR() (_Px_IN() ? _Px_NewMemoryError() : NULL)
 #define _Px_BEGIN_IMPORT(args) (_Px_IN() ? _Px_BeginImport(args) : 0)
 #define _Px_IMPORT_FOR_C(more) (_Px_IN() ? _Px_ImportForC(more) : (void)0)
 #define _Px_IMPORTS_FOR_C() (_Px_IN() && _Px_ImportsForC())
@@ -188,6 +193,7 @@ PyAPI_FUNC(Py_ssize_t) _Px_Count(PyObject *object);
 extern int _Px_NoteExport(PyObject *object);
 extern void _Px_Detach(void); /* a call begins that may block, ... */
 extern void _Px_Attach(void); /* ... and has ended */
+extern PyObject *_Px_NewMemoryError(void); /* NULL: the last resort */
 extern void *_Px_Malloc(size_t bytes);
 extern void *_Px_Calloc(size_t count, size_t bytes);
 extern void *_Px_Realloc(void *block, size_t bytes);
@@ -272,6 +278,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_Detach() ((void)0)
 #define _Px_Attach() ((void)0)
 #define _Px_LIFETIME(matters) ((void)0)
+#define _Px_HASHED(string) 1
 #define _Px_GC(main_gc) (main_gc)
 #define _Px_FREELISTS(main_lists) (main_lists)
 #define _Px_GUARD(p) 0
@@ -309,6 +316,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_WithOwnSubclasses(base, list) (list)
 #define _Px_INTERNED(string) (string)
 #define _Px_MAY_SET_UMASK() 0
+#define _Px_NEW_MEMORY_ERROR() NULL
 #define _Px_BEGIN_IMPORT(args) 0
 #define _Px_ImportByMain(spec) NULL
 #define _Px_ImportForCByMain(name) NULL

@@ -181,6 +181,7 @@ set_limits(struct _Px_cx *cx, char *first, px_memory memory)
     cx->limit = at(first, _Px_MaxBytes);
     cx->notice_at = Py_MIN(cx->count_from, cx->limit);
     cx->reserve = true;
+    cx->in_need = false;
 }
 
 /* ---- the current directory and the umask ---------------------------------- */
@@ -332,6 +333,7 @@ _Px_Abandon(px_worker *worker)
     forget(worker->tstate);
     drop_data_stack(worker->tstate);
     cx->common = false;
+    cx->in_need = false;
     cx->exports = NULL;
     cx->owners = NULL; /* with descriptors and all */
     cx->newest = NULL;

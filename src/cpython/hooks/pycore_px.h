@@ -57,6 +57,7 @@ struct _Px_cx {
     char *count_from;            /* ... here counting begins, ... */
     char *limit;                 /* ... and here its memory is over */
     bool reserve;                /* there is some more to deal with that */
+    bool in_need;                /* and a MemoryError is being made of it */
     struct _gc_runtime_state gc; /* its own objects */
     struct _Py_object_freelists freelists;
     struct _Px_export *exports; /* main's buffers that it has looked into */

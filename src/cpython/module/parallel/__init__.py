@@ -70,8 +70,8 @@ __all__ = [
 
 # A context has the main side import a module in C, which stops it. Those that
 # are part of the interpreter cost 0.1 ms each; \N{...} in a string needs
-# unicodedata.
-for _name in (*_sys.builtin_module_names, "unicodedata"):
+# unicodedata. What formats a traceback imports ast.
+for _name in (*_sys.builtin_module_names, "unicodedata", "ast"):
     _importlib.import_module(_name)
 
 _atexit.register(_parallel._stop)
