@@ -30,6 +30,7 @@ import sys
 import sysconfig
 import tempfile
 import textwrap
+import threading
 import unicodedata
 import unittest
 import xml.etree.ElementTree as ElementTree
@@ -110,7 +111,10 @@ class ClosedTest(Case):
 
         def set_flag():
             context.flags[decimal.Inexact] = True
-        self.refuse(set_flag, state=lambda: context.flags[decimal.Inexact])
+        self.refuse(set_flag, lambda: setattr(context, "prec", 9),
+                    lambda: setattr(context, "traps", {}),
+                    state=lambda: (context.flags[decimal.Inexact], context.prec,
+                                   dict(context.traps)))
         self.agree(lambda: str(context.copy().divide(1, 3)),
                    lambda: str(decimal.Decimal(2).sqrt()), context.Etiny)
 
@@ -251,7 +255,7 @@ class OpenTest(Case):
         pattern, match = re.compile("(a)(b)?"), re.match("(a)(b)?", "a")
         number, layout = decimal.Decimal("1.5"), struct.Struct("<i")
         zone, numbers = zoneinfo.ZoneInfo("UTC"), array.array("i", [3, 1])
-        tls = ssl.create_default_context()
+        tls, local = ssl.create_default_context(), threading.local()
         self.agree(
             lambda: pattern.findall("ab a"), lambda: match.groups(),
             lambda: str(number), lambda: str(number.quantize(number)),
@@ -259,6 +263,7 @@ class OpenTest(Case):
             lambda: zone.key, numbers.tolist, lambda: numbers.index(1),
             lambda: unicodedata.ucd_3_2_0.name("a"),
             lambda: len(tls.get_ciphers()),
+            lambda: (setattr(local, "x", 1), local.x)[1],
             lambda: iter([1, 2]).__length_hint__(), lambda: layout.__sizeof__())
 
     def test_own_objects(self):

@@ -123,14 +123,14 @@ extern __thread struct _Px_here _Px_here
 
 /* Methods and slots of classes in C that may change an object: see pxmethods.c.
  * A method with a mark in its flags is not for the context's own objects alone,
- * or not for contexts at all. What @def is replaced by; NULL with MemoryError.
- * Then 0 to go on, or -1 with an exception. */
+ * or not for contexts at all. To mark: *@def is replaced if need be. All are 0 to
+ * go on, or -1 with an exception. */
 #define _Px_METH_CLOSED 0x10000
 #define _Px_METH_FOREIGN 0x20000
 #define _Px_METH_MARKS (_Px_METH_CLOSED | _Px_METH_FOREIGN)
-#define _Px_METHOD_DEF(type, def) _Px_MethodDef(type, def)
-#define _Px_FUNCTION_DEF(def)                                                  \
-    (__builtin_expect(_Px_foreign_count, 0) ? _Px_FunctionDef(def) : (def))
+#define _Px_MARK_METHOD(type, def) _Px_MarkMethod(type, def)
+#define _Px_MARK_FUNCTION(def)                                                 \
+    (__builtin_expect(_Px_foreign_count, 0) ? _Px_MarkFunction(def) : 0)
 #define _Px_GUARD_METHOD(def, self)                                            \
     (__builtin_expect((def)->ml_flags & _Px_METH_MARKS, 0) && _Px_IN()         \
          ? _Px_GuardMethod(def, self)                                          \
@@ -179,8 +179,8 @@ extern __thread struct _Px_here _Px_here
 
 extern void _Px_Made(PyObject *object);
 extern int _Px_foreign_count;
-extern PyMethodDef *_Px_MethodDef(PyTypeObject *type, PyMethodDef *def);
-extern PyMethodDef *_Px_FunctionDef(PyMethodDef *def);
+extern int _Px_MarkMethod(PyTypeObject *type, PyMethodDef **def);
+extern int _Px_MarkFunction(PyMethodDef **def);
 extern int _Px_CheckExtension(void *handle, void *init, const char *name,
                               const char *path);
 extern void _Px_Born(PyObject *object);
@@ -284,8 +284,8 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_GUARD(p) 0
 #define _Px_GUARD_NEXT(p) 0
 #define _Px_METH_MARKS 0
-#define _Px_METHOD_DEF(type, def) (def)
-#define _Px_FUNCTION_DEF(def) (def)
+#define _Px_MARK_METHOD(type, def) 0
+#define _Px_MARK_FUNCTION(def) 0
 #define _Px_GUARD_METHOD(def, self) 0
 #define _Px_GUARD_SLOT(slot, name, self) 0
 #define _Px_GUARD_ITEM(p, name) 0

@@ -108,6 +108,7 @@ static const struct row {
     {"_struct.unpack_iterator", ALL},
     {"_thread.RLock", ALL},
     {"_thread._ThreadHandle", "is_done"},
+    {"_thread._local", ALL},
     {"_thread.lock", ALL},
     {"array.array", "-byteswap reverse"},
     {"collections.OrderedDict", "-clear move_to_end"},
@@ -193,38 +194,47 @@ is_open(const PyTypeObject *type, const char *name)
 
 /* ---- marks --------------------------------------------------------------- */
 
-static PyMethodDef *
-marked(PyMethodDef *def, int mark)
+static int
+put_mark(PyMethodDef **def, int mark)
 {
     PyMethodDef *copy = PyMem_RawMalloc(sizeof *copy); /* M3 */
     if (!copy) {
         PyErr_NoMemory();
-        return NULL;
+        return -1;
     }
-    *copy = *def;
+    *copy = **def;
     copy->ml_flags |= mark;
-    return copy;
+    *def = copy;
+    return 0;
+}
+
+static bool
+is_foreign(const PyMethodDef *def)
+{
+    return _Px_ForeignName((void *)def->ml_meth);
 }
 
 /* A function of a module, or a method that is bound. */
-PyMethodDef *
-_Px_FunctionDef(PyMethodDef *def)
+int
+_Px_MarkFunction(PyMethodDef **def)
 {
-    bool known = _Px_IN() || def->ml_flags & _Px_METH_FOREIGN ||
-                 !_Px_ForeignName((void *)def->ml_meth);
-    return known ? def : marked(def, _Px_METH_FOREIGN);
+    bool mark =
+        !_Px_IN() && !((*def)->ml_flags & _Px_METH_FOREIGN) && is_foreign(*def);
+    return mark ? put_mark(def, _Px_METH_FOREIGN) : 0;
 }
 
-PyMethodDef *
-_Px_MethodDef(PyTypeObject *type, PyMethodDef *def)
+/* Main: a method of a class that becomes ready. In a context the class, and all
+ * objects of it, are the context's. */
+int
+_Px_MarkMethod(PyTypeObject *type, PyMethodDef **def)
 {
     if (_Px_IN()) {
-        return def; /* the class is the context's */
+        return 0;
     }
-    if (_Px_ForeignName((void *)def->ml_meth)) {
-        return marked(def, _Px_METH_FOREIGN);
+    if (is_foreign(*def)) {
+        return put_mark(def, _Px_METH_FOREIGN);
     }
-    return is_open(type, def->ml_name) ? def : marked(def, _Px_METH_CLOSED);
+    return is_open(type, (*def)->ml_name) ? 0 : put_mark(def, _Px_METH_CLOSED);
 }
 
 /* ---- looking ------------------------------------------------------------- */

@@ -114,13 +114,15 @@ is_of_library(PyObject *name)
     return is;
 }
 
+/* Whether a name stands for no module, and did not on the main side. */
 static bool
-blocks_some(PyObject *modules)
+blocks_some(const struct _Px_cx *cx)
 {
-    PyObject *key, *module;
+    PyObject *name, *module;
     Py_ssize_t at = 0;
-    while (PyDict_Next(modules, &at, &key, &module)) {
-        if (module == Py_None) {
+    while (PyDict_Next(cx->modules, &at, &name, &module)) {
+        if (module == Py_None &&
+            PyDict_GetItemWithError(cx->taken, name) != Py_None) {
             return true;
         }
     }
@@ -133,7 +135,7 @@ wants_main_s(PyObject *name)
 {
     return import_library && PyUnicode_Check(name) && is_of_library(name) &&
            !PyDict_Contains(_Px_here.cx->taken, name) &&
-           !blocks_some(_Px_here.cx->modules);
+           !blocks_some(_Px_here.cx);
 }
 
 /* What main has now, and the context has never had, is its as well. */

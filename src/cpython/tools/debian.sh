@@ -1,7 +1,7 @@
-#!/bin/sh
-# Sourced: packages and their sources from Debian, through the mirror that this machine uses
-# already. Its settings stay as they are: apt gets lists and a cache of its own,
-# in $tmp.
+# Sourced by fetch.sh and a test: packages and their sources from Debian, through
+# the mirror that this machine uses already. Its settings stay as they are: apt
+# gets lists and a cache of its own, in $tmp.
+# shellcheck shell=sh disable=SC2154 # who sources this sets tmp
 
 # The address from which this machine gets Debian's main archive.
 debian_mirror() {
