@@ -25,6 +25,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 import unittest
 import warnings
@@ -717,6 +718,7 @@ FILES = {
     "px_mains/sub.py": "import px_mains\nvalue = px_mains.taken\n",
     "px_mains/taken.py": "",
     "px_bad.py": "def fail():\n    1 / 0\n\nfail()\n",
+    "px_held.py": "import sys\nsys.px_hold()\nlate = 1\n",
     "px_writes.py": "import os\nos.px_new = 1\n",
 }
 
@@ -841,6 +843,33 @@ class ImportTest(Case):
     def test_objects_of_its_classes_stay(self):
         with self.assertRaises(parallel.PersistenceError):
             in_context(lambda: __import__("px_one").Class())
+
+    def test_what_main_is_importing(self):
+        here, there = os.pipe()
+
+        def by_statement():
+            os.write(there, b"x")
+            import px_held
+            return px_held.late
+
+        def by_function():
+            os.write(there, b"x")
+            return importlib.import_module("px_held").late
+
+        def hold():
+            futures.append(executor.submit(body))
+            os.read(here, 1)
+            for _ in range(20):  # contexts run meanwhile
+                time.sleep(0.001)
+        sys.px_hold = hold
+        for body in by_statement, by_function:
+            futures = []
+            with self.subTest(body.__name__), parallel.Executor() as executor:
+                importlib.import_module("px_held")
+                self.assertEqual(futures[0].result(), 1)
+            del sys.modules["px_held"]
+        del sys.px_hold
+        os.close(here), os.close(there)
 
     def test_in_many_at_once(self):
         with parallel.Executor() as executor:
