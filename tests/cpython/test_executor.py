@@ -466,6 +466,18 @@ class Ends(Case):
                     {last}
                 """)
 
+    def test_ctrl_c_in_submit(self):
+        """Nobody waits for what was not submitted."""
+        class Struck(set):
+            def add(self, future):
+                super().add(future)
+                raise KeyboardInterrupt
+        executor = parallel.Executor()
+        executor._pending = Struck()
+        with self.assertRaises(KeyboardInterrupt):
+            executor.submit(divide, 1)
+        self.assertEqual(len(executor._pending), 0)
+
     def test_submit_after_the_end(self):
         out, _ = python("""
             import atexit

@@ -51,7 +51,10 @@ class Executor(_futures.Executor):
             if future._state not in (_base.PENDING, _base.RUNNING):
                 if future._state == _base.CANCELLED:
                     future.set_running_or_notify_cancel()
-                return  # or Ctrl-C struck after it was set
+                else:  # Ctrl-C struck after it was set
+                    with future._condition:
+                        future._condition.notify_all()
+                return
             if (future._state == _base.PENDING
                     and not future.set_running_or_notify_cancel()):
                 return
@@ -60,8 +63,8 @@ class Executor(_futures.Executor):
             else:
                 future.set_result(result)
         pending = self._pending
-        pending.add(future)
-        try:
+        try:  # Ctrl-C may strike after each call
+            pending.add(future)
             _parallel.submit(_work, (future, fn, args, kwargs), None, None,
                              None, notify, self._memory)
         except BaseException:
