@@ -316,7 +316,7 @@ static void
 drop_stock(px_runtime *rt)
 {
     for (unsigned i = 0; i < rt->worker_count; i++)
-        px__stock_drop_chain(rt->workers[i].stock);
+        px__stock_drop(&rt->workers[i].stock);
     px__stock_clear(&rt->stock);
     px__work_drop_spare(rt);
 }

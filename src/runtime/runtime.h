@@ -37,7 +37,7 @@ typedef struct px__worker {
     unsigned id;    /* constant; 1 for the first */
     unsigned ticks; /* the worker's: strands run */
     px__strand *next;  /* the worker's: to be run before all others */
-    px_context *stock; /* the worker's: furnished contexts */
+    px__batch stock;   /* the worker's: furnished contexts */
     px__thread thread; /* main's */
     _Alignas(PX_CACHE_LINE) uint64_t seen_serial; /* the monitor's */
     int64_t seen_since_ns;                        /* the monitor's */
