@@ -73,13 +73,11 @@ px__stock_put(px__stock *stock, px_context *cx)
         px__stock_drop(loose);
 }
 
-/* What a new life writes to. */
+/* The line that main wrote to. */
 static void
 fetch(const px_context *cx)
 {
     px__prefetch(&cx->word);
-    px__prefetch(&cx->heap.cursor);
-    px__prefetch(&cx->base.cursor);
 }
 
 static void
