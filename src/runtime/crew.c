@@ -107,6 +107,22 @@ px__crew_notify(px_runtime *rt)
         px__crew_kick(rt);
 }
 
+/* Who blocks in the loop does not run. */
+bool
+px__crew_has_room(const px_runtime *rt)
+{
+    uint32_t crew = px__load_seqcst(&rt->crew); /* W2 */
+    unsigned resting = (crew & PX__SLEEPERS) + ((crew & PX__POLLING) != 0);
+    return rt->worker_count - resting < px__load_relaxed(&rt->useful);
+}
+
+void
+px__crew_share(px_runtime *rt)
+{
+    if (px__crew_has_room(rt))
+        px__crew_notify(rt);
+}
+
 void
 px__crew_wake_all(px_runtime *rt)
 {

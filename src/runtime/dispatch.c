@@ -279,8 +279,10 @@ serve_loop(px__worker *w, bool may_block)
     queue_all(others);
     /* This worker is going to run a callback. What waits may do so unnoticed:
      * an operation (B2), or a strand that px__strand_rest() left to it. */
-    if (!px_ilist_empty(&rt->ops) || px__strand_waiting(rt))
+    if (!px_ilist_empty(&rt->ops))
         px__crew_notify(rt);
+    else if (px__strand_waiting(rt))
+        px__crew_share(rt);
 }
 
 /* --- the worker ----------------------------------------------------------- */
@@ -396,7 +398,7 @@ share(px_runtime *rt)
 {
     if (px__queue_waiting(&rt->ready) ||
         (px__strand_waiting(rt) && !main_needs_cpu(rt)))
-        px__crew_notify(rt);
+        px__crew_share(rt);
 }
 
 void
@@ -405,6 +407,7 @@ px__worker_main(void *worker)
     px__worker *w = worker;
     bool rested = true;
     px__worker_set_self(w);
+    px__store_relaxed(&w->system_id, px__thread_system_id());
     for (;;) {
         px__strand *s = next_strand(w);
         if (s) {

@@ -145,7 +145,7 @@ px__freedom_collect(px_runtime *rt)
     uint64_t before = px__sub_seqcst(&rt->load, count << 32);
     if (px__load_over(before) >= px__load_relaxed(&rt->over_limit) &&
         px__queue_waiting(&rt->fresh))
-        px__crew_notify(rt); /* it was held back, and is no more */
+        px__crew_share(rt); /* it was held back, and is no more */
 }
 
 /* --- going out ------------------------------------------------------------ */

@@ -134,6 +134,7 @@ init_workers(px_runtime *rt)
 {
     for (unsigned i = 0; i < rt->worker_count; i++)
         rt->workers[i] = (px__worker){.rt = rt, .id = i + 1};
+    px__crowd_init(rt);
 }
 
 static size_t

@@ -35,14 +35,29 @@ typedef struct px__worker {
     bool awake;     /* from its first callback until it rests; read likewise */
     px_runtime *rt; /* constant */
     unsigned id;    /* constant; 1 for the first */
-    unsigned ticks; /* the worker's: strands run */
-    px__strand *next;  /* the worker's: to be run before all others */
-    px__batch stock;   /* the worker's: furnished contexts */
-    px__thread thread; /* main's */
+    uint64_t system_id; /* the worker's, written once; read by the monitor */
+    unsigned ticks;     /* the worker's: strands run */
+    px__strand *next;   /* the worker's: to be run before all others */
+    px__batch stock;    /* the worker's: furnished contexts */
+    px__thread thread;  /* main's */
     _Alignas(PX_CACHE_LINE) uint64_t seen_serial; /* the monitor's */
     int64_t seen_since_ns;                        /* the monitor's */
+    unsigned seen_ticks;                          /* the monitor's */
     bool seen_stalled;                            /* the monitor's */
+    unsigned long_ticks;   /* the monitor's: of callbacks that ended; crowd.c */
+    uint64_t asked_serial; /* the monitor's; crowd.c */
+    int64_t asked_waited_ns; /* the monitor's; crowd.c */
 } px__worker;
+
+/* The sample under way, and how long a crowd is taken for granted: the
+ * monitor's; see crowd.c. */
+typedef struct px__crowd {
+    int64_t since_ns;
+    unsigned ticks;
+    unsigned hold; /* samples for which a crowd is left alone */
+    unsigned calm; /* samples since anything changed */
+    unsigned patience;
+} px__crowd;
 
 /* Main's doorbell: what px_run_once() sleeps on. */
 enum {
@@ -83,10 +98,12 @@ struct px_runtime {
     _Alignas(PX_CACHE_LINE) uint32_t crew;
     uint32_t tokens; /* wake-ups not yet taken; parked on */
     uint64_t wakeups;
-    bool stopping; /* workers end */
+    unsigned useful; /* workers, see crowd.c; the monitor's, read by any */
+    bool stopping;   /* workers end */
     bool monitor_asleep;
     uint32_t monitor_word;                   /* parked on */
     uint64_t stalls;                         /* the monitor's */
+    px__crowd crowd;                         /* the monitor's */
     _Alignas(PX_CACHE_LINE) px__queue ready; /* contexts to be gone on with */
     px__queue fresh;                         /* work that has not begun */
 
@@ -142,6 +159,13 @@ void px__worker_set_self(px__worker *w);
 /* There is something to do: see that some worker will look. Any thread, after
  * it has put the thing where workers look. */
 void px__crew_notify(px_runtime *rt);
+
+/* The same for strands, which those who run come to sooner or later: no more
+ * workers are woken for them than get a CPU. Any thread, as above. */
+void px__crew_share(px_runtime *rt);
+
+/* Whether px__crew_share() would wake somebody, if somebody slept. Any. */
+bool px__crew_has_room(const px_runtime *rt);
 
 /* Interrupt the poll of the holder of the baton, if it polls. Any thread. */
 void px__crew_kick(px_runtime *rt);
@@ -240,6 +264,14 @@ void px__main_drain(px_runtime *rt);
 
 void px__monitor_main(void *runtime);
 void px__monitor_wake(px_runtime *rt);
+
+/* --- crowd.c --------------------------------------------------------------- */
+
+void px__crowd_init(px_runtime *rt);
+
+/* At each tick; and after a sleep, with which no sample goes on. The monitor. */
+void px__crowd_watch(px_runtime *rt, int64_t now_ns);
+void px__crowd_restart(px_runtime *rt);
 
 /* --- halves of the load word ---------------------------------------------- */
 
