@@ -113,7 +113,7 @@ px__crew_has_room(const px_runtime *rt)
 {
     uint32_t crew = px__load_seqcst(&rt->crew); /* W2 */
     unsigned resting = (crew & PX__SLEEPERS) + ((crew & PX__POLLING) != 0);
-    return rt->worker_count - resting < px__load_relaxed(&rt->useful);
+    return rt->worker_count - resting < px__load_relaxed(&rt->crowd.useful);
 }
 
 void

@@ -18,7 +18,7 @@
  * who runs, and the monitor wakes somebody when those awake do not get on.
  *
  * Invariants
- *   V1  1 <= useful <= worker_count; the monitor writes it, any may read it
+ *   V1  1 <= useful <= workers
  *   V2  where the system does not say how long a thread waited, all are useful
  *   V3  to look again whether one more is useful costs a sample in a crowd; so
  *       patience doubles when it was not, and is halved while all are
@@ -28,7 +28,9 @@
  * minute); CPU time against time (a thread that blocks looks like one that
  * waits); counting preemptions (a worker that is woken and waits has none).
  */
-#include "platform/clock.h"
+#include "runtime/crowd.h"
+
+#include "base/atomic.h"
 #include "runtime/runtime.h"
 
 /* Of the time of a sample, in parts: waits that make a crowd, and callbacks that
@@ -36,13 +38,6 @@
  * seen for a tick longer than it waited, at most: hence two ticks. */
 enum { SAMPLE_TICKS = 8, CROWD_PART = 4, LONG_PART = 4 };
 enum { LEAST_PATIENCE = 4, MOST_PATIENCE = 256, HOLD = 32 };
-
-/* What is known of a sample. */
-typedef struct sample {
-    int64_t spent_ns;
-    int64_t waited_ns; /* by all workers, for a CPU */
-    int64_t long_ns;   /* that callbacks took in ticks, beyond such waits */
-} sample;
 
 /* What @w has waited since it was asked last; 0 if that is not known (V2), or
  * nothing has run there since. */
@@ -62,7 +57,7 @@ ask(px__worker *w)
 
 /* A callback that was preempted took ticks because it waited. */
 static void
-ask_workers(px_runtime *rt, sample *s)
+ask_workers(px_runtime *rt, px__crowd_sample *s)
 {
     for (unsigned i = 0; i < rt->worker_count; i++) {
         px__worker *w = &rt->workers[i];
@@ -76,52 +71,50 @@ ask_workers(px_runtime *rt, sample *s)
 }
 
 static void
-make_room(px_runtime *rt, const sample *s)
+make_room(px__crowd *crowd, const px__crowd_sample *s)
 {
-    px__crowd *crowd = &rt->crowd;
     unsigned drop = 1 + (unsigned)(s->waited_ns / s->spent_ns);
     crowd->calm = 0;
-    if (rt->useful == 1)
-        return;
-    px__store_relaxed(&rt->useful, rt->useful > drop ? rt->useful - drop : 1);
+    if (crowd->useful == 1)
+        return; /* V1 */
+    px__store_relaxed(&crowd->useful,
+                      crowd->useful > drop ? crowd->useful - drop : 1);
     if (crowd->patience < MOST_PATIENCE)
-        crowd->patience *= 2;
+        crowd->patience *= 2; /* V3 */
 }
 
 static void
-try_one_more(px_runtime *rt)
+try_one_more(px__crowd *crowd)
 {
-    px__crowd *crowd = &rt->crowd;
     if (++crowd->calm < crowd->patience)
         return;
     crowd->calm = 0;
-    if (rt->useful < rt->worker_count)
-        px__store_relaxed(&rt->useful, rt->useful + 1);
+    if (crowd->useful < crowd->workers)
+        px__store_relaxed(&crowd->useful, crowd->useful + 1);
     else if (crowd->patience > LEAST_PATIENCE)
         crowd->patience /= 2; /* V3 */
 }
 
-static void
-judge(px_runtime *rt, const sample *s)
+void
+px__crowd_judge(px__crowd *crowd, const px__crowd_sample *s)
 {
-    px__crowd *crowd = &rt->crowd;
     if (s->long_ns > s->spent_ns / LONG_PART) {
-        px__store_relaxed(&rt->useful, rt->worker_count);
+        px__store_relaxed(&crowd->useful, crowd->workers);
         crowd->hold = HOLD;
     } else if (crowd->hold) {
         crowd->hold--;
     } else if (s->waited_ns > s->spent_ns / CROWD_PART) {
-        make_room(rt, s);
+        make_room(crowd, s);
     } else {
-        try_one_more(rt);
+        try_one_more(crowd);
     }
 }
 
 void
-px__crowd_init(px_runtime *rt)
+px__crowd_init(px__crowd *crowd, unsigned workers)
 {
-    rt->useful = rt->worker_count;
-    rt->crowd.patience = LEAST_PATIENCE;
+    *crowd = (px__crowd){
+        .useful = workers, .workers = workers, .patience = LEAST_PATIENCE};
 }
 
 void
@@ -134,14 +127,14 @@ void
 px__crowd_watch(px_runtime *rt, int64_t now_ns)
 {
     px__crowd *crowd = &rt->crowd;
-    if (rt->worker_count == 1)
+    if (crowd->workers == 1)
         return;
     if (crowd->ticks == 0)
         crowd->since_ns = now_ns;
     if (crowd->ticks++ < SAMPLE_TICKS)
         return;
     crowd->ticks = 0;
-    sample s = {.spent_ns = now_ns - crowd->since_ns};
+    px__crowd_sample s = {.spent_ns = now_ns - crowd->since_ns};
     ask_workers(rt, &s);
-    judge(rt, &s);
+    px__crowd_judge(crowd, &s);
 }

@@ -77,14 +77,18 @@ may_wake(const px_runtime *rt, const watch *seen)
     return px__crew_has_room(rt) || seen->stuck >= seen->awake;
 }
 
-/* Nobody took the baton since the last tick, though the loop wants a holder. */
+/* Nobody took the baton since the last tick, though the loop wants a holder: one
+ * is woken, or who runs strands takes a turn before the next. */
 static void
 watch_loop(px_runtime *rt, const watch *seen, uint64_t *seen_turns)
 {
     uint64_t turns = px__load_relaxed(&rt->turns);
-    if (turns == *seen_turns && px__loop_waiting(rt) && may_wake(rt, seen))
-        px__crew_notify(rt);
+    bool due = turns == *seen_turns && px__loop_waiting(rt);
     *seen_turns = turns;
+    if (due && may_wake(rt, seen))
+        px__crew_notify(rt);
+    else
+        px__store_relaxed(&rt->loop_due, due);
 }
 
 /* Work that waits for a whole tick is worth another worker (see share() in

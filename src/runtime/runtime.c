@@ -134,7 +134,7 @@ init_workers(px_runtime *rt)
 {
     for (unsigned i = 0; i < rt->worker_count; i++)
         rt->workers[i] = (px__worker){.rt = rt, .id = i + 1};
-    px__crowd_init(rt);
+    px__crowd_init(&rt->crowd, rt->worker_count);
 }
 
 static size_t

@@ -9,6 +9,7 @@
 
 #include "base/atomic.h"
 #include "platform/thread.h"
+#include "runtime/crowd.h"
 #include "runtime/dispatch.h"
 #include "runtime/queue.h"
 #include "runtime/stock.h"
@@ -49,16 +50,6 @@ typedef struct px__worker {
     int64_t asked_waited_ns; /* the monitor's; crowd.c */
 } px__worker;
 
-/* The sample under way, and how long a crowd is taken for granted: the
- * monitor's; see crowd.c. */
-typedef struct px__crowd {
-    int64_t since_ns;
-    unsigned ticks;
-    unsigned hold; /* samples for which a crowd is left alone */
-    unsigned calm; /* samples since anything changed */
-    unsigned patience;
-} px__crowd;
-
 /* Main's doorbell: what px_run_once() sleeps on. */
 enum {
     PX__MAIN_AWAKE,
@@ -98,12 +89,12 @@ struct px_runtime {
     _Alignas(PX_CACHE_LINE) uint32_t crew;
     uint32_t tokens; /* wake-ups not yet taken; parked on */
     uint64_t wakeups;
-    unsigned useful; /* workers, see crowd.c; the monitor's, read by any */
-    bool stopping;   /* workers end */
+    px__crowd crowd;
+    bool stopping; /* workers end */
+    bool loop_due; /* a worker should serve the loop; set by the monitor */
     bool monitor_asleep;
     uint32_t monitor_word;                   /* parked on */
     uint64_t stalls;                         /* the monitor's */
-    px__crowd crowd;                         /* the monitor's */
     _Alignas(PX_CACHE_LINE) px__queue ready; /* contexts to be gone on with */
     px__queue fresh;                         /* work that has not begun */
 
@@ -266,8 +257,6 @@ void px__monitor_main(void *runtime);
 void px__monitor_wake(px_runtime *rt);
 
 /* --- crowd.c --------------------------------------------------------------- */
-
-void px__crowd_init(px_runtime *rt);
 
 /* At each tick; and after a sleep, with which no sample goes on. The monitor. */
 void px__crowd_watch(px_runtime *rt, int64_t now_ns);
