@@ -131,7 +131,7 @@ meet(px_context *cx, void *arg)
 static void
 callbacks__meet__though_one_worker_is_thought_enough(void **state)
 {
-    struct meeting m = {.rt = runtime_of(4), .expected = 4};
+    struct meeting m = {.rt = runtime_of(8), .expected = 8};
     (void)state;
     while ((px__load_seqcst(&m.rt->crew) & PX__SLEEPERS) < m.expected)
         px__thread_yield();
