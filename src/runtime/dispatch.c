@@ -18,7 +18,7 @@
  *       before the last look, so one sees the other
  *   B3  a loop that is alive is polled, or its holder is running a callback; in
  *       the latter case this worker, or the monitor within two ticks, gives the
- *       baton to somebody
+ *       baton to somebody, or has a worker that gets on take it in between
  *
  * A worker that always finds ready strands would never serve the loop: every
  * LOOP_TICKS strands, or when the monitor says that it is due, it takes a turn
