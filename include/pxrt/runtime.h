@@ -54,7 +54,7 @@ typedef struct px_runtime_options {
     size_t size;
     /** Worker threads; 0 (default): one for each CPU this process may use.
      *  1 to 1024. Where they wait for CPUs that others use, fewer run at a time
-     *  (Linux), unless callbacks take longer than some hundred us. */
+     *  (Linux), unless callbacks take milliseconds. */
     unsigned workers;
     /** Contexts of finished work that may wait for px_run_once() before no new
      *  work is begun; default 4096, 1 to 2^20. While main calls px_run_once()
