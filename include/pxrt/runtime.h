@@ -53,8 +53,7 @@ typedef struct px_runtime_options {
     /** sizeof(px_runtime_options), set by px_runtime_options_init(). */
     size_t size;
     /** Worker threads; 0 (default): one for each CPU this process may use.
-     *  1 to 1024. Where they wait for CPUs that others use, fewer run at a time
-     *  (Linux), unless callbacks take milliseconds. */
+     *  1 to 1024. */
     unsigned workers;
     /** Contexts of finished work that may wait for px_run_once() before no new
      *  work is begun; default 4096, 1 to 2^20. While main calls px_run_once()
@@ -67,6 +66,10 @@ typedef struct px_runtime_options {
     /** A callback that runs longer is counted as stalled and wakes another
      *  worker for the loop; in ms, default 25, 0: never. */
     unsigned stall_ms;
+    /** Wake workers for whatever is ready, even if others want the CPUs as well.
+     *  Default false: while workers wait for CPUs, fewer of them are woken,
+     *  unless callbacks take milliseconds. Known on Linux only. */
+    bool all_workers;
 } px_runtime_options;
 
 /** Counters of a runtime. */

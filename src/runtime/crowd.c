@@ -19,7 +19,8 @@
  *
  * Invariants
  *   V1  1 <= useful <= workers
- *   V2  where the system does not say how long a thread waited, all are useful
+ *   V2  where the system does not say how long a thread waited, all are useful;
+ *       and with the option all_workers
  *   V3  to look again whether one more is useful costs a sample in a crowd; so
  *       patience doubles when it was not, and is halved while all are
  *
@@ -111,10 +112,12 @@ px__crowd_judge(px__crowd *crowd, const px__crowd_sample *s)
 }
 
 void
-px__crowd_init(px__crowd *crowd, unsigned workers)
+px__crowd_init(px__crowd *crowd, unsigned workers, bool fixed)
 {
-    *crowd = (px__crowd){
-        .useful = workers, .workers = workers, .patience = LEAST_PATIENCE};
+    *crowd = (px__crowd){.useful = workers,
+                         .workers = workers,
+                         .fixed = fixed,
+                         .patience = LEAST_PATIENCE};
 }
 
 void
@@ -127,7 +130,7 @@ void
 px__crowd_watch(px_runtime *rt, int64_t now_ns)
 {
     px__crowd *crowd = &rt->crowd;
-    if (crowd->workers == 1)
+    if (crowd->fixed || crowd->workers == 1)
         return;
     if (crowd->ticks == 0)
         crowd->since_ns = now_ns;

@@ -4,6 +4,7 @@
 #ifndef PX_RUNTIME_CROWD_H
 #define PX_RUNTIME_CROWD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The first two are read by any thread, and atomic; the rest is the monitor's. */
@@ -12,6 +13,7 @@ typedef struct px__crowd {
     unsigned workers;  /* constant: all of them */
     unsigned ticks;    /* of the sample under way, ... */
     int64_t since_ns;  /* ... and its begin */
+    bool fixed;        /* constant: all are used, whatever is seen */
     unsigned hold;     /* samples for which a crowd is left alone */
     unsigned calm;     /* samples since anything changed */
     unsigned patience; /* calm ones after which one more is tried */
@@ -24,7 +26,7 @@ typedef struct px__crowd_sample {
     int64_t long_ns;   /* that callbacks took in ticks, beyond such waits */
 } px__crowd_sample;
 
-void px__crowd_init(px__crowd *crowd, unsigned workers);
+void px__crowd_init(px__crowd *crowd, unsigned workers, bool fixed);
 
 /* The decision after a sample. The monitor. */
 void px__crowd_judge(px__crowd *crowd, const px__crowd_sample *sample);

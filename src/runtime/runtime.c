@@ -134,7 +134,6 @@ init_workers(px_runtime *rt)
 {
     for (unsigned i = 0; i < rt->worker_count; i++)
         rt->workers[i] = (px__worker){.rt = rt, .id = i + 1};
-    px__crowd_init(&rt->crowd, rt->worker_count);
 }
 
 static size_t
@@ -181,6 +180,7 @@ make_runtime(const px_runtime_options *o)
     rt->references = 1;
     init_lists(rt);
     init_workers(rt);
+    px__crowd_init(&rt->crowd, o->workers, o->all_workers);
     return rt;
 }
 

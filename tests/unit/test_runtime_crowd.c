@@ -39,7 +39,7 @@ judge__keeps_all_workers__when_none_waits(void **state)
 {
     px__crowd crowd;
     (void)state;
-    px__crowd_init(&crowd, WORKERS);
+    px__crowd_init(&crowd, WORKERS, false);
     assert_int_equal(judge(&crowd, &calm, SAMPLES), WORKERS);
 }
 
@@ -48,7 +48,7 @@ judge__takes_away_as_many__as_waited(void **state)
 {
     px__crowd crowd;
     (void)state;
-    px__crowd_init(&crowd, WORKERS);
+    px__crowd_init(&crowd, WORKERS, false);
     assert_int_equal(judge(&crowd, &crowded, 1), WORKERS - 1);
     assert_int_equal(judge(&crowd, &full, 1), WORKERS - 1 - 4);
 }
@@ -58,7 +58,7 @@ judge__leaves_one__in_any_crowd(void **state)
 {
     px__crowd crowd;
     (void)state;
-    px__crowd_init(&crowd, WORKERS);
+    px__crowd_init(&crowd, WORKERS, false);
     assert_int_equal(judge(&crowd, &full, SAMPLES), 1);
 }
 
@@ -67,7 +67,7 @@ judge__tries_one_more__after_some_calm(void **state)
 {
     px__crowd crowd;
     (void)state;
-    px__crowd_init(&crowd, WORKERS);
+    px__crowd_init(&crowd, WORKERS, false);
     judge(&crowd, &full, SAMPLES);
     assert_int_equal(judge(&crowd, &calm, SAMPLES), WORKERS);
 }
@@ -78,7 +78,7 @@ judge__waits_longer__after_each_try_in_vain(void **state)
 {
     px__crowd crowd;
     (void)state;
-    px__crowd_init(&crowd, 2);
+    px__crowd_init(&crowd, 2, false);
     judge(&crowd, &crowded, 1);
     unsigned first = calm_until_more(&crowd);
     judge(&crowd, &crowded, 1);
@@ -98,7 +98,7 @@ judge__takes_all_workers__for_long_callbacks(void **state)
 {
     px__crowd crowd;
     (void)state;
-    px__crowd_init(&crowd, WORKERS);
+    px__crowd_init(&crowd, WORKERS, false);
     judge(&crowd, &full, SAMPLES);
     assert_int_equal(judge(&crowd, &slow, 1), WORKERS);
     assert_int_equal(judge(&crowd, &full, 1), WORKERS); /* more may come */
@@ -107,40 +107,49 @@ judge__takes_all_workers__for_long_callbacks(void **state)
 
 /* ---- in a runtime -------------------------------------------------------- */
 
+static void
+option__keeps_all_workers__in_any_crowd(void **state)
+{
+    px_runtime *some = runtime_of(4), *all = spread_runtime_of(4);
+    (void)state;
+    assert_false(some->crowd.fixed);
+    assert_true(all->crowd.fixed);
+    assert_int_equal(all->crowd.useful, 4);
+    assert_int_equal(px_runtime_release(some), 0);
+    assert_int_equal(px_runtime_release(all), 0);
+}
+
 struct meeting {
-    px_runtime *rt;
     uint32_t expected, arrived;
 };
 
-/* The monitor may come to think better of the workers; not for long. */
 static int
 meet(px_context *cx, void *arg)
 {
     struct meeting *m = arg;
     (void)cx;
     px__add_seqcst(&m->arrived, 1);
-    while (px__load_seqcst(&m->arrived) < m->expected) {
-        px__store_relaxed(&m->rt->crowd.useful, 1);
+    while (px__load_seqcst(&m->arrived) < m->expected)
         px__thread_yield();
-    }
     return 0;
 }
 
 /* One worker is thought to be enough, and blocks: the monitor sees that it does
- * not get on, and wakes the next. */
+ * not get on, and wakes the next. With all_workers it does not think again. */
 static void
 callbacks__meet__though_one_worker_is_thought_enough(void **state)
 {
-    struct meeting m = {.rt = runtime_of(8), .expected = 8};
+    struct meeting m = {.expected = 8};
+    px_runtime *rt = spread_runtime_of(m.expected);
     (void)state;
-    while ((px__load_seqcst(&m.rt->crew) & PX__SLEEPERS) < m.expected)
+    while ((px__load_seqcst(&rt->crew) & PX__SLEEPERS) < m.expected)
         px__thread_yield();
-    px__store_relaxed(&m.rt->crowd.useful, 1);
+    px__store_relaxed(&rt->crowd.useful, 1);
     for (uint32_t i = 0; i < m.expected; i++)
-        assert_int_equal(px_submit_work(m.rt, meet, &m, NULL), 0);
-    assert_int_equal(px_run(m.rt, NULL), 0);
+        assert_int_equal(px_submit_work(rt, meet, &m, NULL), 0);
+    assert_int_equal(px_run(rt, NULL), 0);
     assert_int_equal(m.arrived, m.expected);
-    assert_int_equal(px_runtime_release(m.rt), 0);
+    assert_int_equal(px_runtime_release(rt), 0);
 }
 
 int
@@ -153,6 +162,7 @@ main(void)
         cmocka_unit_test(judge__tries_one_more__after_some_calm),
         cmocka_unit_test(judge__waits_longer__after_each_try_in_vain),
         cmocka_unit_test(judge__takes_all_workers__for_long_callbacks),
+        cmocka_unit_test(option__keeps_all_workers__in_any_crowd),
         cmocka_unit_test(callbacks__meet__though_one_worker_is_thought_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
