@@ -202,6 +202,14 @@ long bench_page_table_kb(void);
 void bench_kernel_pages(char *text);
 /* One line: CPUs, kernel, libraries, and whether the machine was at rest. */
 void bench_describe_machine(char *text, size_t bytes);
+
+/* ---- distance.c: how far the CPUs are from each other ---- */
+
+/* Before a bench; before each of its rounds; and what was found, for the title
+ * of its tables: empty where a single CPU is used. */
+void bench_distance_forget(void);
+void bench_distance_note(const struct bench *bench);
+const char *bench_distance_text(void);
 /* @p bytes of zeroed memory outside every allocator, aligned to 2 MB. */
 void *bench_map(size_t bytes);
 

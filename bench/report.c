@@ -278,14 +278,15 @@ static void
 print_title(const struct row *row, const struct bench *bench)
 {
     if (format == BENCH_TABLE)
-        printf("\n%s: %s\n  %-20s %9s %9s %9s %-5s %7s %-16s %9s %-28s %s\n",
-               row->name, bench->what, "subject", "median", "p10", "p90",
-               "unit", "ratio", "to", "rss KB", "pages", "goal");
+        printf("\n%s: %s%s\n  %-20s %9s %9s %9s %-5s %7s %-16s %9s %-28s %s\n",
+               row->name, bench->what, bench_distance_text(), "subject",
+               "median", "p10", "p90", "unit", "ratio", "to", "rss KB", "pages",
+               "goal");
     else if (format == BENCH_MARKDOWN)
-        printf("\n**%s**: %s\n\n"
+        printf("\n**%s**: %s%s\n\n"
                "| subject | median | p10 - p90 | ratio | memory | goal |\n"
                "|---|---|---|---|---|---|\n",
-               row->name, bench->what);
+               row->name, bench->what, bench_distance_text());
     else if (format == BENCH_HEADLINE)
         printf("%s\n(median of %u interleaved rounds, and the ratio to the "
                "floor: the same stores with no allocator)\n\n",

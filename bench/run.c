@@ -145,15 +145,18 @@ bench_run(const struct bench *bench, struct bench_result *results)
 {
     struct process process[BENCH_SUBJECTS] = {{0, 0}};
     size_t count = bench->subject_count;
+    bench_distance_forget();
     for (size_t i = 0; i < count; i++) {
         results[i] = (struct bench_result){.subject = &bench->subject[i]};
         start_subject(bench, &process[i], &results[i]);
     }
-    for (unsigned round = 0; round < bench_config.rounds; round++)
+    for (unsigned round = 0; round < bench_config.rounds; round++) {
+        bench_distance_note(bench);
         for (size_t i = 0; i < count; i++) {
             size_t turn = (i + round) % count;
             one_round(&process[turn], &results[turn]);
         }
+    }
     for (size_t i = 0; i < count; i++)
         stop_subject(&process[i]);
 }

@@ -66,6 +66,10 @@ typedef struct px_runtime_options {
     /** A callback that runs longer is counted as stalled and wakes another
      *  worker for the loop; in ms, default 25, 0: never. */
     unsigned stall_ms;
+    /** Wake workers for whatever is ready, even if others want the CPUs as well.
+     *  Default false: while workers wait for CPUs, fewer of them are woken,
+     *  unless callbacks take milliseconds. Known on Linux only. */
+    bool all_workers;
 } px_runtime_options;
 
 /** Counters of a runtime. */

@@ -52,6 +52,15 @@ uint64_t px__thread_self_id(void);
  * size); at least 1. A system call: cache it. */
 unsigned px__cpu_count(void);
 
+/* The calling thread, for px__thread_waited_ns(); 0: the system does not tell
+ * that of a thread. */
+uint64_t px__thread_system_id(void);
+
+/* How long the thread @system_id of this process was ready to run and had no
+ * CPU, up to the last time that it got one; -1: not known. Some us: it asks
+ * the system. Any thread. */
+int64_t px__thread_waited_ns(uint64_t system_id);
+
 /* Offer the CPU to another runnable thread. */
 void px__thread_yield(void);
 

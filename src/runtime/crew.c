@@ -15,7 +15,10 @@
  *   W3  who clears LOOKING looks into the queues afterwards, or has just found
  *       something and asks whether there is more. So a pusher that leaves the
  *       waking to it is served
- *   W4  the kick is sent as a KICKER, and the loop stays open while there is
+ *   W4  a push may be left to a worker that is neither asleep nor polling: it
+ *       looks into the queues before it is either (W2). So px__crew_share() wakes
+ *       nobody when there are enough of these
+ *   W5  the kick is sent as a KICKER, and the loop stays open while there is
  *       one: a thread that is no worker may be late by any time
  *
  * The throttle is LOOKING: between a wake-up and the moment when that worker
@@ -72,7 +75,7 @@ give_tokens(px_runtime *rt, uint32_t count)
 /* Clearing POLLING is what coalesces: one send for each poll. The exchange also
  * orders, whatever it finds: what the caller did before is seen after
  * poll_begin(). Who posts to a context or cancels a timer may be held up before
- * the send until the runtime is being released, hence W4. */
+ * the send until the runtime is being released, hence W5. */
 void
 px__crew_kick(px_runtime *rt)
 {
@@ -89,7 +92,7 @@ px__crew_kick(px_runtime *rt)
 void
 px__crew_await_kickers(px_runtime *rt)
 {
-    while (px__load_acquire(&rt->crew) >= PX__KICKER) /* W4 */
+    while (px__load_acquire(&rt->crew) >= PX__KICKER) /* W5 */
         px__thread_yield();
 }
 
@@ -105,6 +108,22 @@ px__crew_notify(px_runtime *rt)
     }
     if (!(seen & PX__LOOKING) && (seen & PX__POLLING))
         px__crew_kick(rt);
+}
+
+/* Who polls does not run, and nobody comes to a strand by that (W4). */
+bool
+px__crew_has_room(const px_runtime *rt)
+{
+    uint32_t crew = px__load_seqcst(&rt->crew); /* W2 */
+    unsigned resting = (crew & PX__SLEEPERS) + ((crew & PX__POLLING) != 0);
+    return rt->worker_count - resting < px__load_relaxed(&rt->crowd.useful);
+}
+
+void
+px__crew_share(px_runtime *rt)
+{
+    if (px__crew_has_room(rt))
+        px__crew_notify(rt);
 }
 
 void

@@ -18,10 +18,11 @@
  *       before the last look, so one sees the other
  *   B3  a loop that is alive is polled, or its holder is running a callback; in
  *       the latter case this worker, or the monitor within two ticks, gives the
- *       baton to somebody
+ *       baton to somebody, or has a worker that gets on take it in between
  *
  * A worker that always finds ready strands would never serve the loop: every
- * LOOP_TICKS strands it takes a turn that does not block.
+ * LOOP_TICKS strands, or when the monitor says that it is due, it takes a turn
+ * that does not block.
  *
  * Rejected: waking a follower each time the baton is let go (a hand-off costs
  * more than the callback it makes way for; the monitor finds the long ones).
@@ -279,8 +280,10 @@ serve_loop(px__worker *w, bool may_block)
     queue_all(others);
     /* This worker is going to run a callback. What waits may do so unnoticed:
      * an operation (B2), or a strand that px__strand_rest() left to it. */
-    if (!px_ilist_empty(&rt->ops) || px__strand_waiting(rt))
+    if (!px_ilist_empty(&rt->ops))
         px__crew_notify(rt);
+    else if (px__strand_waiting(rt))
+        px__crew_share(rt);
 }
 
 /* --- the worker ----------------------------------------------------------- */
@@ -325,12 +328,23 @@ pop_any(px__worker *w)
 
 /* A worker that holds a strand has just served the loop; to serve it again
  * would put another strand in its place. */
+static void
+serve_loop_in_between(px__worker *w)
+{
+    px_runtime *rt = w->rt;
+    if (w->next ||
+        (w->ticks % LOOP_TICKS != 0 && !px__load_relaxed(&rt->loop_due)))
+        return;
+    px__store_relaxed(&rt->loop_due, false);
+    if (px__loop_waiting(rt) && baton_try(rt))
+        serve_loop(w, false);
+}
+
 static px__strand *
 next_strand(px__worker *w)
 {
-    if (++w->ticks % LOOP_TICKS == 0 && !w->next && px__loop_waiting(w->rt) &&
-        baton_try(w->rt))
-        serve_loop(w, false);
+    w->ticks++;
+    serve_loop_in_between(w);
     px__strand *s = w->next;
     w->next = NULL;
     if (s)
@@ -379,24 +393,13 @@ find_something(px__worker *w)
     return true;
 }
 
-/* Main moves contexts along, on a CPU that one of the workers may do without:
- * with small work one worker is then as much as main can follow. */
-static bool
-main_needs_cpu(const px_runtime *rt)
-{
-    return px__load_relaxed(&rt->in_run_once) &&
-           px__load_relaxed(&rt->main_word) == PX__MAIN_AWAKE &&
-           (px__load_relaxed(&rt->crew) & PX__SLEEPERS) <= 1;
-}
-
-/* There may be more than one worker can do. If it was wrong to leave the last
- * worker asleep, the monitor wakes it at its next tick. */
+/* There may be more than one worker can do. If it was wrong to leave the others
+ * asleep, the monitor wakes one at its next tick. */
 static void
 share(px_runtime *rt)
 {
-    if (px__queue_waiting(&rt->ready) ||
-        (px__strand_waiting(rt) && !main_needs_cpu(rt)))
-        px__crew_notify(rt);
+    if (px__strand_waiting(rt))
+        px__crew_share(rt);
 }
 
 void
@@ -405,6 +408,7 @@ px__worker_main(void *worker)
     px__worker *w = worker;
     bool rested = true;
     px__worker_set_self(w);
+    px__store_relaxed(&w->system_id, px__thread_system_id());
     for (;;) {
         px__strand *s = next_strand(w);
         if (s) {

@@ -95,31 +95,49 @@ px__freedom_watch(px_runtime *rt)
         px__crew_notify(rt);
 }
 
-/* The stations follow at once: the contexts' lines come from the workers' CPUs
- * while the next strands are sorted in. */
+/* The first that main sees of a strand: what belongs to it lies in the cache of
+ * another CPU. Those lines come while the others are sorted in. */
 static void
-sort_in(px_runtime *rt, px__strand *s)
+fetch(const px__strand *s)
 {
+    px__prefetch(s + 1); /* what its kind keeps behind it */
     if (s->cx)
         px__prefetch(&s->cx->word);
-    px__list_push_back(s->failed ? &rt->errors : &rt->finished, &s->station);
-    if (!s->failed)
-        return;
+}
+
+static void
+count_error(px_runtime *rt)
+{
     px__sub_seqcst(&rt->urgent_errors, 1);
     px__store_relaxed(&rt->errors_listed, rt->errors_listed + 1);
     px__store_relaxed(&rt->errors_total, rt->errors_total + 1);
 }
 
-void
-px__freedom_collect(px_runtime *rt)
+/* What was posted, newest first, to main's lists, oldest first. Their number. */
+static uint64_t
+sort_in(px_runtime *rt, px_ilink *chain)
 {
-    px_ilink *chain = px_ilist_reverse(px_ilist_flush(&rt->posted));
     uint64_t count = 0;
+    px__list errors, finished;
+    px__list_init(&errors);
+    px__list_init(&finished);
     for (; chain; count++) {
         px__strand *s = PX_CONTAINER(chain, px__strand, link);
         chain = chain->next;
-        sort_in(rt, s);
+        fetch(s);
+        px__list_push_front(s->failed ? &errors : &finished, &s->station);
+        if (s->failed)
+            count_error(rt);
     }
+    px__list_splice(&rt->errors, &errors);
+    px__list_splice(&rt->finished, &finished);
+    return count;
+}
+
+void
+px__freedom_collect(px_runtime *rt)
+{
+    uint64_t count = sort_in(rt, px_ilist_flush(&rt->posted));
     if (!count)
         return;
     rt->coming_in = true;
@@ -127,7 +145,7 @@ px__freedom_collect(px_runtime *rt)
     uint64_t before = px__sub_seqcst(&rt->load, count << 32);
     if (px__load_over(before) >= px__load_relaxed(&rt->over_limit) &&
         px__queue_waiting(&rt->fresh))
-        px__crew_notify(rt); /* it was held back, and is no more */
+        px__crew_share(rt); /* it was held back, and is no more */
 }
 
 /* --- going out ------------------------------------------------------------ */

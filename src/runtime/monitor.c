@@ -21,52 +21,82 @@
 
 enum { TICK_NS = 750 * PX_NS_PER_US, QUIET_TICKS = 20 };
 
+/* What the workers did since the last tick. */
+typedef struct watch {
+    int64_t now_ns;
+    unsigned awake;
+    unsigned stuck; /* of these have not got on: a callback, or no CPU */
+} watch;
+
 /* Count a callback that runs too long, once. */
 static void
-watch_worker(px_runtime *rt, px__worker *w, int64_t now_ns)
+watch_stall(px_runtime *rt, px__worker *w, int64_t now_ns)
 {
-    uint64_t serial = px__load_relaxed(&w->serial); /* a count, no more */
-    if (serial != w->seen_serial) {
-        w->seen_serial = serial;
-        w->seen_since_ns = now_ns;
-        w->seen_stalled = false;
-    }
-    if (serial % 2 && rt->stall_ns && !w->seen_stalled &&
+    if (rt->stall_ns && !w->seen_stalled &&
         now_ns - w->seen_since_ns >= rt->stall_ns) {
         w->seen_stalled = true;
         px__add_relaxed(&rt->stalls, 1);
     }
 }
 
-/* True: one of them is awake. */
-static bool
-watch_workers(px_runtime *rt)
+static void
+watch_worker(px_runtime *rt, px__worker *w, watch *seen)
 {
-    bool awake = false;
-    int64_t now_ns = px__now_ns();
-    for (unsigned i = 0; i < rt->worker_count; i++) {
-        awake |= px__load_seqcst(&rt->workers[i].awake); /* N1 */
-        watch_worker(rt, &rt->workers[i], now_ns);
+    bool awake = px__load_seqcst(&w->awake);        /* N1 */
+    uint64_t serial = px__load_relaxed(&w->serial); /* a count, no more */
+    seen->awake += awake;
+    if (serial != w->seen_serial) {
+        w->long_ticks += w->seen_ticks;
+        w->seen_serial = serial;
+        w->seen_since_ns = seen->now_ns;
+        w->seen_ticks = 0;
+        w->seen_stalled = false;
+        return;
     }
-    return awake;
+    seen->stuck += awake;
+    if (serial % 2) {
+        w->seen_ticks++;
+        watch_stall(rt, w, seen->now_ns);
+    }
 }
 
-/* Nobody took the baton since the last tick, though the loop wants a holder. */
+static watch
+watch_workers(px_runtime *rt)
+{
+    watch seen = {.now_ns = px__now_ns()};
+    for (unsigned i = 0; i < rt->worker_count; i++)
+        watch_worker(rt, &rt->workers[i], &seen);
+    return seen;
+}
+
+/* Whether somebody should be woken for what waits: a crowd (crowd.c) is left
+ * alone as long as it gets on. */
+static bool
+may_wake(const px_runtime *rt, const watch *seen)
+{
+    return px__crew_has_room(rt) || seen->stuck >= seen->awake;
+}
+
+/* Nobody took the baton since the last tick, though the loop wants a holder: one
+ * is woken, or who runs strands takes a turn before the next. */
 static void
-watch_loop(px_runtime *rt, uint64_t *seen_turns)
+watch_loop(px_runtime *rt, const watch *seen, uint64_t *seen_turns)
 {
     uint64_t turns = px__load_relaxed(&rt->turns);
-    if (turns == *seen_turns && px__loop_waiting(rt))
-        px__crew_notify(rt);
+    bool due = turns == *seen_turns && px__loop_waiting(rt);
     *seen_turns = turns;
+    if (due && may_wake(rt, seen))
+        px__crew_notify(rt);
+    else
+        px__store_relaxed(&rt->loop_due, due);
 }
 
 /* Work that waits for a whole tick is worth another worker (see share() in
  * dispatch.c). */
 static void
-watch_queues(px_runtime *rt)
+watch_queues(px_runtime *rt, const watch *seen)
 {
-    if (px__strand_waiting(rt))
+    if (px__strand_waiting(rt) && may_wake(rt, seen))
         px__crew_notify(rt);
 }
 
@@ -75,7 +105,7 @@ sleep_until_woken(px_runtime *rt)
 {
     uint32_t seen = px__load_acquire(&rt->monitor_word);
     px__store_seqcst(&rt->monitor_asleep, true); /* N1 */
-    if (!watch_workers(rt) && !px__load_seqcst(&rt->stopping))
+    if (!watch_workers(rt).awake && !px__load_seqcst(&rt->stopping))
         px__park(&rt->monitor_word, seen, -1);
     px__store_seqcst(&rt->monitor_asleep, false);
 }
@@ -104,11 +134,15 @@ px__monitor_main(void *runtime)
     int quiet = 0;
     while (!px__load_seqcst(&rt->stopping)) {
         tick(rt);
-        quiet = watch_workers(rt) ? 0 : quiet + 1;
-        watch_loop(rt, &seen_turns);
-        watch_queues(rt);
+        watch seen = watch_workers(rt);
+        quiet = seen.awake ? 0 : quiet + 1;
+        watch_loop(rt, &seen, &seen_turns);
+        watch_queues(rt, &seen);
+        px__crowd_watch(rt, seen.now_ns);
         px__freedom_watch(rt);
-        if (quiet > QUIET_TICKS)
+        if (quiet > QUIET_TICKS) {
             sleep_until_woken(rt);
+            px__crowd_restart(rt);
+        }
     }
 }

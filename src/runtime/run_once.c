@@ -21,10 +21,11 @@
 
 enum { NAP_NS = PX_NS_PER_MS };
 
-/* How long main looks on before it naps, in looks: a few us, which is less than
- * a futex sleep and a wake-up take together. Between two looks it leaves alone
- * the word that each end of a context writes. */
-enum { LOOKS = 8, PAUSES_EACH = 32 };
+/* How long main looks on before it naps, in looks: some tens of us, which is
+ * what a futex sleep and a wake-up take together where an idle CPU is a virtual
+ * one. Between two looks it leaves alone the word that each end of a context
+ * writes. */
+enum { LOOKS = 16, PAUSES_EACH = 64 };
 
 /* --- errors --------------------------------------------------------------- */
 

@@ -180,6 +180,7 @@ make_runtime(const px_runtime_options *o)
     rt->references = 1;
     init_lists(rt);
     init_workers(rt);
+    px__crowd_init(&rt->crowd, o->workers, o->all_workers);
     return rt;
 }
 
@@ -316,7 +317,7 @@ static void
 drop_stock(px_runtime *rt)
 {
     for (unsigned i = 0; i < rt->worker_count; i++)
-        px__stock_drop_chain(rt->workers[i].stock);
+        px__stock_drop(&rt->workers[i].stock);
     px__stock_clear(&rt->stock);
     px__work_drop_spare(rt);
 }

@@ -9,6 +9,7 @@
 
 #include "base/atomic.h"
 #include "platform/thread.h"
+#include "runtime/crowd.h"
 #include "runtime/dispatch.h"
 #include "runtime/queue.h"
 #include "runtime/stock.h"
@@ -35,13 +36,18 @@ typedef struct px__worker {
     bool awake;     /* from its first callback until it rests; read likewise */
     px_runtime *rt; /* constant */
     unsigned id;    /* constant; 1 for the first */
-    unsigned ticks; /* the worker's: strands run */
-    px__strand *next;  /* the worker's: to be run before all others */
-    px_context *stock; /* the worker's: furnished contexts */
-    px__thread thread; /* main's */
+    uint64_t system_id; /* the worker's, written once; read by the monitor */
+    unsigned ticks;     /* the worker's: strands run */
+    px__strand *next;   /* the worker's: to be run before all others */
+    px__batch stock;    /* the worker's: furnished contexts */
+    px__thread thread;  /* main's */
     _Alignas(PX_CACHE_LINE) uint64_t seen_serial; /* the monitor's */
     int64_t seen_since_ns;                        /* the monitor's */
+    unsigned seen_ticks;                          /* the monitor's */
     bool seen_stalled;                            /* the monitor's */
+    unsigned long_ticks;   /* the monitor's: of callbacks that ended; crowd.c */
+    uint64_t asked_serial; /* the monitor's; crowd.c */
+    int64_t asked_waited_ns; /* the monitor's; crowd.c */
 } px__worker;
 
 /* Main's doorbell: what px_run_once() sleeps on. */
@@ -83,7 +89,9 @@ struct px_runtime {
     _Alignas(PX_CACHE_LINE) uint32_t crew;
     uint32_t tokens; /* wake-ups not yet taken; parked on */
     uint64_t wakeups;
+    px__crowd crowd;
     bool stopping; /* workers end */
+    bool loop_due; /* a worker should serve the loop; set by the monitor */
     bool monitor_asleep;
     uint32_t monitor_word;                   /* parked on */
     uint64_t stalls;                         /* the monitor's */
@@ -142,6 +150,13 @@ void px__worker_set_self(px__worker *w);
 /* There is something to do: see that some worker will look. Any thread, after
  * it has put the thing where workers look. */
 void px__crew_notify(px_runtime *rt);
+
+/* The same for strands, which those who run come to sooner or later: no more
+ * workers are woken for them than get a CPU. Any thread, as above. */
+void px__crew_share(px_runtime *rt);
+
+/* Whether px__crew_share() would wake somebody, if somebody slept. Any. */
+bool px__crew_has_room(const px_runtime *rt);
 
 /* Interrupt the poll of the holder of the baton, if it polls. Any thread. */
 void px__crew_kick(px_runtime *rt);
@@ -240,6 +255,12 @@ void px__main_drain(px_runtime *rt);
 
 void px__monitor_main(void *runtime);
 void px__monitor_wake(px_runtime *rt);
+
+/* --- crowd.c --------------------------------------------------------------- */
+
+/* At each tick; and after a sleep, with which no sample goes on. The monitor. */
+void px__crowd_watch(px_runtime *rt, int64_t now_ns);
+void px__crowd_restart(px_runtime *rt);
 
 /* --- halves of the load word ---------------------------------------------- */
 

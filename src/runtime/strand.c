@@ -90,7 +90,7 @@ px__strand_queue(px__strand *s)
 {
     px_runtime *rt = s->rt;
     px__queue_push(&rt->ready, &s->link);
-    px__crew_notify(rt);
+    px__crew_share(rt);
 }
 
 void
@@ -100,7 +100,7 @@ px__strand_queue_fresh(px__strand *s)
     px__queue_push(&rt->fresh, &s->link);
     if (px__work_may_begin(
             rt)) /* else main wakes them, when it has caught up */
-        px__crew_notify(rt);
+        px__crew_share(rt);
 }
 
 void

@@ -1,8 +1,10 @@
 /*
  * How workers go to sleep and are woken: src/runtime/crew.c, and what of
  * dispatch.c decides whether a worker polls or rests. Step names of the
- * comments: N = crew_notify, K = crew_kick, L = loop_call, P = turn_loop with
- * poll_begin and poll_end, S = search, R = go_to_sleep, T = take_token.
+ * comments: H = crew_share, N = crew_notify, K = crew_kick, L = loop_call, P =
+ * turn_loop with poll_begin and poll_end, S = search, R = go_to_sleep, T =
+ * take_token. USEFUL workers are woken for strands (crowd.c); the number is
+ * constant here, since a change of it promises nothing to anybody.
  *
  * Pushers put strands into the ready queue, posters post operations, and never
  * look back: threads that are no workers, and callbacks that go on for long. (Who
@@ -29,6 +31,8 @@
  *   spin-config: -DWORKERS=1 -DPUSHERS=1 -DPUSHES=2 -DPOSTERS=2
  *   spin-config: -DWORKERS=2 -DPUSHERS=1 -DPUSHES=3 -DPOSTERS=0 -DLONG
  *   spin-config: -DWORKERS=3 -DPUSHERS=1 -DPUSHES=2 -DPOSTERS=0 -DLONG
+ *   spin-config: -DWORKERS=2 -DPUSHERS=1 -DPUSHES=2 -DPOSTERS=1 -DUSEFUL=1
+ *   spin-config: -DWORKERS=3 -DPUSHERS=1 -DPUSHES=2 -DPOSTERS=0 -DUSEFUL=2
  *   spin-mutant: MUTATE=NO_SECOND_LOOK -DWORKERS=2 -DPUSHERS=1 -DPUSHES=3 -DPOSTERS=0 -DLONG
  *   spin-mutant: MUTATE=NO_LOOK_BEFORE_POLL
  *   spin-mutant: MUTATE=LOOKING_STAYS
@@ -36,6 +40,8 @@
  *   spin-mutant: MUTATE=NO_KICK -DWORKERS=1 -DPUSHERS=1 -DPUSHES=1 -DPOSTERS=0
  *   spin-mutant: MUTATE=NO_KICK_FOR_OPS
  *   spin-mutant: MUTATE=KEEP_COUNT
+ *   spin-mutant: MUTATE=POLLER_RUNS -DUSEFUL=1
+ *   spin-mutant: MUTATE=REACH_CROWD -DUSEFUL=1
  *   spin-mutant: MUTATE=REACH_REST
  *   spin-mutant: MUTATE=REACH_THROTTLE
  *   spin-mutant: MUTATE=REACH_STOLEN_TOKEN
@@ -52,6 +58,9 @@
 #ifndef POSTERS
 #define POSTERS 1
 #endif
+#ifndef USEFUL
+#define USEFUL WORKERS
+#endif
 
 /* the mistakes */
 #define NO_SECOND_LOOK 1      /* R2 is missing */
@@ -61,10 +70,12 @@
 #define NO_KICK 5             /* N3 is missing */
 #define NO_KICK_FOR_OPS 6     /* L3 is missing */
 #define KEEP_COUNT 7          /* R3 stays awake but is counted as a sleeper */
+#define POLLER_RUNS 8         /* H counts who blocks in the loop as running */
 /* not mistakes: situations that must be reachable, or the search is hollow */
 #define REACH_REST 20         /* one polls, the others sleep, all is done */
 #define REACH_THROTTLE 21     /* a push is left to who looks already */
 #define REACH_STOLEN_TOKEN 22 /* R3 finds that it was given a token */
+#define REACH_CROWD 23        /* a push is left to who runs, though one sleeps */
 #ifndef MUTATE
 #define MUTATE 0
 #endif
@@ -133,6 +144,27 @@ inline notify()
     fi;
     seen = 0;
     ok = false
+}
+
+inline share()
+{
+    seen = crew; /* H1 */
+    ok = false;
+    if
+#if MUTATE == POLLER_RUNS
+    :: WORKERS - SLEEPERS(seen) < USEFUL -> ok = true
+#else
+    :: WORKERS - SLEEPERS(seen) - HAS(seen, POLLING) < USEFUL -> ok = true
+#endif
+    :: else
+#if MUTATE == REACH_CROWD
+       -> assert(SLEEPERS(seen) == 0)
+#endif
+    fi;
+    if
+    :: ok -> notify()
+    :: else -> seen = 0
+    fi
 }
 
 /* anything_waiting(): a strand, or the loop, which is always alive */
@@ -268,7 +300,7 @@ active [WORKERS] proctype worker()
           found = false;
 #if MUTATE != NO_CHAIN
           if
-          :: rested && ready > 0 -> notify()
+          :: rested && ready > 0 -> share()
           :: else
           fi;
 #endif
@@ -302,7 +334,7 @@ active [PUSHERS] proctype pusher()
     do
     :: pushes < PUSHES ->
        ready++;
-       notify();
+       share();
        pushes++;
        pushed++
     :: else -> break

@@ -23,6 +23,7 @@ house_open(void)
     px_runtime_options_init(&options);
     px_context_options_init(&options.context);
     options.workers = house_plan.workers;
+    options.all_workers = true; /* nobody asks the system how they do */
     if (house_plan.eager)
         options.context.flags = 0;
     options.context.quota = house_plan.quota;

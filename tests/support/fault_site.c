@@ -284,6 +284,7 @@ open_site(const site *plan)
     now.v6 = strchr(plan->options.host, ':') != NULL;
     px_runtime_options_init(&options);
     options.workers = plan->workers;
+    options.all_workers = true; /* nobody asks the system how they do */
     int status = px_runtime_create(&options, &now.rt);
     if (status)
         return status;

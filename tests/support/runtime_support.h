@@ -19,14 +19,15 @@
 /* ---- runtimes ------------------------------------------------------------ */
 
 /* A runtime of so many @workers whose contexts have windows of @window_bytes;
- * 0: the defaults. */
+ * 0: the defaults. @all: even those that get no CPU are to run. */
 static inline px_runtime *
-runtime_with(unsigned workers, size_t window_bytes)
+runtime_with(unsigned workers, size_t window_bytes, bool all)
 {
     px_runtime *rt = NULL;
     px_runtime_options o;
     px_runtime_options_init(&o);
     o.workers = workers;
+    o.all_workers = all;
     if (window_bytes) {
         px_context_options_init(&o.context);
         o.context.window_bytes = window_bytes;
@@ -38,14 +39,21 @@ runtime_with(unsigned workers, size_t window_bytes)
 static inline px_runtime *
 runtime_of(unsigned workers)
 {
-    return runtime_with(workers, 0);
+    return runtime_with(workers, 0, false);
 }
 
-/* For tests with thousands of contexts: they fit into TSan's addresses. */
+static inline px_runtime *
+spread_runtime_of(unsigned workers)
+{
+    return runtime_with(workers, 0, true);
+}
+
+/* For tests with thousands of contexts: they fit into TSan's addresses. More
+ * workers than two are meant to get into each other's way. */
 static inline px_runtime *
 crowded_runtime_of(unsigned workers)
 {
-    return runtime_with(workers, (size_t)16 << 20);
+    return runtime_with(workers, (size_t)16 << 20, workers > 2);
 }
 
 static inline void

@@ -11,10 +11,14 @@
 
 #include <pxrt/status.h>
 
+#include "base/atomic.h"
 #include "platform/clock.h"
 #include "platform/fork.h"
 #include "platform/thread.h"
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
 #if !defined(_WIN32)
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,6 +52,60 @@ self_id__is_stable_and_unique__across_threads(void **state)
     assert_true(mine != first && mine != second && first != second);
     assert_true(px__thread_self_id() == mine);
 }
+
+#if defined(__linux__)
+struct waiter {
+    uint64_t id;
+    uint32_t begun, end;
+};
+
+/* On one CPU, whichever it is. */
+static void
+stay_here(void)
+{
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET((size_t)sched_getcpu(), &here);
+    assert_int_equal(sched_setaffinity(0, sizeof here, &here), 0);
+}
+
+static void
+spin(void *arg)
+{
+    struct waiter *w = arg;
+    w->id = px__thread_system_id();
+    px__store_release(&w->begun, 1);
+    while (!px__load_acquire(&w->end)) {
+    }
+}
+
+static void
+share_a_cpu(void *unused)
+{
+    (void)unused;
+    struct waiter w = {0};
+    px__thread t;
+    stay_here(); /* and so does t, which inherits it */
+    assert_int_equal(px__thread_create(&t, "spin", spin, &w), PX_OK);
+    while (!px__load_acquire(&w.begun))
+        px__thread_yield();
+    int64_t before = px__thread_waited_ns(w.id);
+    while (before >= 0 && px__thread_waited_ns(w.id) < before + 1000000) {
+    }
+    px__store_release(&w.end, 1);
+    px__thread_join(&t);
+}
+
+/* Two threads on one CPU: one of them waits. A kernel that does not tell says so
+ * for every thread. */
+static void
+waited__grows__on_a_cpu_that_is_shared(void **state)
+{
+    (void)state;
+    run(share_a_cpu, NULL);
+    assert_int_equal(px__thread_waited_ns(UINT64_MAX), -1);
+}
+#endif
 
 static void
 use_a_big_frame(void *arg)
@@ -279,6 +337,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+#if defined(__linux__)
+        cmocka_unit_test(waited__grows__on_a_cpu_that_is_shared),
+#endif
         cmocka_unit_test(self_id__is_stable_and_unique__across_threads),
         cmocka_unit_test(create__honours_the_stack_size__when_given),
         cmocka_unit_test(create__accepts_a_tiny_stack__by_raising_it),

@@ -7,11 +7,14 @@
  */
 #include "platform/thread.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <pxrt/status.h>
@@ -121,6 +124,46 @@ px__cpu_count(void)
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (unsigned)online : 1;
 }
+
+#if defined(__linux__)
+uint64_t
+px__thread_system_id(void)
+{
+    return (uint64_t)syscall(SYS_gettid);
+}
+
+/* The file says: ns on a CPU, ns waited for one, times it got one. */
+int64_t
+px__thread_waited_ns(uint64_t system_id)
+{
+    char text[96];
+    snprintf(text, sizeof text, "/proc/self/task/%llu/schedstat",
+             (unsigned long long)system_id);
+    int fd = open(text, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t got = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (got <= 0)
+        return -1;
+    text[got] = '\0';
+    const char *second = strchr(text, ' ');
+    return second ? strtoll(second, NULL, 10) : -1;
+}
+#else
+uint64_t
+px__thread_system_id(void)
+{
+    return 0;
+}
+
+int64_t
+px__thread_waited_ns(uint64_t system_id)
+{
+    (void)system_id;
+    return -1;
+}
+#endif
 
 void
 px__thread_yield(void)

@@ -63,6 +63,19 @@ px__cpu_count(void)
     return count ? count : GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
 }
 
+uint64_t
+px__thread_system_id(void)
+{
+    return 0;
+}
+
+int64_t
+px__thread_waited_ns(uint64_t system_id)
+{
+    (void)system_id;
+    return -1;
+}
+
 void
 px__thread_yield(void)
 {
