@@ -20,7 +20,8 @@
  *      pxwork.c     a piece of work from its submission to its harvest
  *      pxmodule.c   the module _parallel
  *
- * Each uses only those above it.
+ * Each uses only those above it; but the four that copy use each other, and
+ * freeing a block may take an owner off pxend.c's list.
  */
 #ifndef Py_INTERNAL_PX_H
 #define Py_INTERNAL_PX_H
@@ -111,7 +112,7 @@ extern void _Px_LimboDrop(uint64_t until);
 
 extern size_t _Px_LimboCount(void);
 extern size_t _Px_LimboBytes(void); /* without what they refer to */
-extern bool _Px_LimboFull(void); /* callbacks in flight should end */
+extern bool _Px_LimboFull(void);    /* callbacks in flight should end */
 
 /* ---- pxown.c ------------------------------------------------------------- */
 
@@ -145,7 +146,7 @@ typedef struct px_worker {
     PyThreadState *tstate; /* made by main, attached by the worker */
     bool attached;
     struct _Px_cx cx;
-    px_use use; /* of the last callback */
+    px_use use;       /* of the last callback */
     PyObject *calls;  /* the context's: what this callback wants main to call */
     PyObject *ask;    /* the same, and it waits for the answer */
     PyObject *answer; /* main's: result, or exception if it failed */
@@ -199,7 +200,7 @@ extern int _Px_FillLate(PyObject *late);
 /* One object that leaves a context, with all that it refers to. */
 typedef struct _Px_crossing {
     struct _Py_hashtable_t *memo; /* a context's object -> its copy, counted */
-    PyObject *late;               /* containers and what they contain, or NULL */
+    PyObject *late; /* containers and what they contain, or NULL */
 } _Px_crossing;
 
 /* A copy of @object's own class @type, which is the kind's or made of it. */
