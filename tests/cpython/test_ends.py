@@ -202,6 +202,12 @@ class Finalizers(EndsTest):
         del got
         self.assertEqual(self.told(), ["leaves main", "deep main"])
 
+    def test_an_exception_as_a_result(self):
+        class Error(Exception):
+            def __del__(self):
+                pass
+        self.assertIs(type(in_context(lambda: [Error(1)])[0]), Error)
+
     def test_variables_of_an_exception(self):
         def body(to):
             tell = Tell(to, "variable")

@@ -23,7 +23,8 @@
  *      pxwork.c     a piece of work from its submission to its harvest
  *      pxmodule.c   the module _parallel
  *
- * Each uses only those above it.
+ * Each uses only those above it; but the four that copy use each other, and
+ * freeing a block may take an owner off pxend.c's list.
  */
 #ifndef Py_INTERNAL_PX_H
 #define Py_INTERNAL_PX_H

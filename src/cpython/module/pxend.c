@@ -259,7 +259,8 @@ static bool
 can_leave(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
-    return _Px_IsMains(type) && _Px_KindOf(type);
+    return PyExceptionInstance_Check(object) ||
+           (_Px_IsMains(type) && _Px_KindOf(type));
 }
 
 /* An owner that cannot leave, although it is part of the result. */
