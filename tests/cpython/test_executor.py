@@ -347,7 +347,9 @@ class Module(Case):
         with open(parallel.__file__ + "i") as file:
             stubs = ast.parse(file.read())
         functions = {node.name: [arg.arg for arg in
-                                 node.args.args + node.args.kwonlyargs]
+                                 (*node.args.args,
+                                  *filter(None, [node.args.vararg]),
+                                  *node.args.kwonlyargs)]
                      for node in stubs.body
                      if isinstance(node, ast.FunctionDef)}
         classes = {node.name for node in stubs.body
