@@ -173,7 +173,8 @@ cpython_own='test_dict test_list test_set test_bytes test_str test_tuple
     test_builtin test_grammar test_compile test_code test_call test_class
     test_itertools test_long test_slice test_opcache test_monitoring
     test_sys_settrace test_threading test_coroutines test_frame test_traceback
-    test_copy test_pickle test_contextlib test_buffer test_array test_embed'
+    test_copy test_pickle test_contextlib test_buffer test_array test_embed
+    test_inspect'
 
 leg_cpython() {
     sh src/cpython/tools/verify.sh
