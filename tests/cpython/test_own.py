@@ -25,6 +25,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import unittest
@@ -721,6 +722,64 @@ FILES = {
     "px_held.py": "import sys\nsys.px_hold()\nlate = 1\n",
     "px_writes.py": "import os\nos.px_new = 1\n",
 }
+
+
+class Numbered(threading.local):
+    def __init__(self, first):
+        if first < 0:
+            raise ValueError(first)
+        self.number = first
+
+
+class LocalTest(Case):
+    """A context is a thread to main's threading.local."""
+
+    def test_names(self):
+        local = threading.local()
+        local.x = "main"
+
+        def use():
+            before = hasattr(local, "x"), vars(local).copy()
+            local.x, local.y = "mine", [1]
+            del local.y
+            return before, local.x, vars(local)
+        for _ in range(3):  # none sees another's
+            self.assertEqual(in_context(use),
+                             ((False, {}), "mine", {"x": "mine"}))
+        self.assertEqual(vars(local), {"x": "main"})
+
+    def test_init(self):
+        local = Numbered(7)
+        local.number = 8
+
+        def use():
+            local.number += 10
+            return local.number
+        self.assertEqual(in_context(use), 17)
+        self.assertEqual(local.number, 8)
+
+    def test_init_that_fails(self):
+        local = Numbered(1)
+
+        def use():
+            tries = []
+            for _ in range(2):
+                try:
+                    local.number
+                except ValueError as error:
+                    tries.append(str(error))
+            return tries
+        init = Numbered.__init__
+        self.addCleanup(setattr, Numbered, "__init__", init)
+        Numbered.__init__ = lambda self, first: init(self, -first)
+        self.assertEqual(in_context(use), ["-1", "-1"])
+
+    def test_one_that_a_context_makes(self):
+        def use():
+            local = threading.local()
+            local.x = 1
+            return vars(local)
+        self.assertEqual(in_context(use), {"x": 1})
 
 
 class ImportTest(Case):

@@ -223,6 +223,8 @@ extern int _Px_ImportsForC(void);
 extern int _Px_MayDiffer(PyObject *dict, PyObject *name); /* or not */
 PyAPI_FUNC(int)
     _Px_SetForeignAttr(PyObject *object, PyObject *name, PyObject *value);
+/* The dict of a threading.local of main's, made with these arguments. */
+extern PyObject *_Px_OwnLocal(PyObject *local, PyObject *args, PyObject *kwds);
 PyAPI_FUNC(int)
     _Px_SetForeignGlobal(PyObject *dict, PyObject *name, PyObject *value);
 extern int _Px_AddOwnSubclass(PyTypeObject *base, PyTypeObject *type);
@@ -315,6 +317,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_AddOwnSubclass(base, type) 0
 #define _Px_WithOwnSubclasses(base, list) (list)
 #define _Px_INTERNED(string) (string)
+#define _Px_OwnLocal(local, args, kwds) NULL
 #define _Px_MAY_SET_UMASK() 0
 #define _Px_NEW_MEMORY_ERROR() NULL
 #define _Px_BEGIN_IMPORT(args) 0

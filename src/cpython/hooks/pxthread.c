@@ -345,3 +345,34 @@ _Px_Abandon(px_worker *worker)
     _Px_here.freelists = &cx->freelists;
     _Px_here.drop_span = 0;
 }
+
+/* ---- threading.local ------------------------------------------------------- */
+
+/* As in a new thread: a dict without anything, and then what __init__ says. */
+static PyObject *
+make_local(PyObject *local, PyObject *args, PyObject *kwds, PyObject *dict)
+{
+    PyObject *names = PyDict_New();
+    initproc init = Py_TYPE(local)->tp_init;
+    if (!names || PyDict_SetItem(dict, local, names) < 0) {
+        Py_CLEAR(names);
+    }
+    else if (init != PyBaseObject_Type.tp_init && init(local, args, kwds) < 0) {
+        Py_CLEAR(names);
+        PyObject *error = PyErr_GetRaisedException();
+        (void)PyDict_DelItem(dict, local);
+        PyErr_SetRaisedException(error);
+    }
+    return names;
+}
+
+PyObject *
+_Px_OwnLocal(PyObject *local, PyObject *args, PyObject *kwds)
+{
+    PyObject *dict = PyThreadState_GetDict();
+    PyObject *names = dict ? PyDict_GetItemWithError(dict, local) : NULL;
+    if (names || PyErr_Occurred()) {
+        return Py_XNewRef(names);
+    }
+    return dict ? make_local(local, args, kwds, dict) : PyErr_NoMemory();
+}
