@@ -68,6 +68,7 @@ create_runtime(void)
     px_context_options_init(&options.context);
     options.context.window_bytes = (size_t)1 << WINDOW_BYTES_LOG;
     options.context.flags = PX_HEAP_SMALL_START | PX_HEAP_FREE_LISTS;
+    options.all_workers = true; /* the main side stands still for them */
     return px_runtime_create(&options, &crew.rt);
 }
 
