@@ -182,6 +182,7 @@ leg_cpython() {
     python=build/cpython-src/build/objects/python
     "$python" tests/cpython/test_contexts.py
     "$python" tests/cpython/test_own.py
+    "$python" tests/cpython/test_memory.py
     "$python" tests/cpython/test_executor.py
     "$python" tests/cpython/test_stop.py
     "$python" tests/cpython/test_examples.py

@@ -13,7 +13,6 @@ import json
 import os
 import random
 import re
-import resource
 import signal
 import struct
 import subprocess
@@ -686,87 +685,6 @@ class Work(unittest.TestCase):
         for arguments in ((None,), (print, (), 5)):
             with self.assertRaises(TypeError):
                 parallel.submit_work(*arguments)
-
-    def test_memory_is_flat(self):
-        def churn():
-            return len([str(i) for i in range(1000)])
-
-        def resident_after(count):
-            for _ in range(count):
-                parallel.submit_work(churn)
-            parallel.run()
-            with open("/proc/self/statm") as file:
-                return int(file.read().split()[1]) * resource.getpagesize()
-        sizes = [resident_after(1000) for _ in range(6)]
-        # 4,000 contexts of at least 60 KB since; some tens of MB are windows
-        # that are kept warm, more of them when the machine is busy
-        self.assertLess(sizes[-1] - sizes[1], 48 << 20, sizes)
-
-    def test_a_long_callback_in_bounded_memory(self):
-        def grow_a_string():
-            text = ""
-            for _ in range(30_000):
-                text += "x"
-            return len(text), parallel.memory_stats()["used_bytes"]
-
-        def count():
-            total = 0.0
-            for i in range(300_000):
-                total += i * 0.5
-            return total, parallel.memory_stats()["used_bytes"]
-
-        def tie_knots():
-            for _ in range(50_000):
-                a, b = [], []
-                a.append(b), b.append(a)
-            return None, parallel.memory_stats()["used_bytes"]
-        for body in grow_a_string, count, tie_knots:
-            with self.subTest(body.__name__):
-                _, used_bytes = in_context(body)
-                self.assertLess(used_bytes, 6 << 20)
-
-    def test_counting_from_the_beginning(self):
-        def gone_at_once():
-            gone = []
-            class Local:
-                def __del__(self):
-                    gone.append(1)
-            Local()
-            return len(gone)
-        self.addCleanup(parallel._parallel.set_young_bytes, 1 << 20)
-        self.assertEqual(in_context(gone_at_once), 0)
-        parallel._parallel.set_young_bytes(0)
-        self.assertEqual(in_context(gone_at_once), 1)
-        with self.assertRaises(ValueError):
-            parallel._parallel.set_young_bytes(-1)
-
-    def test_memory_limit(self):
-        def greedy():
-            chunks = []
-            try:
-                while True:
-                    chunks.append("x" * 100 + str(len(chunks)))
-            except MemoryError:
-                count = len(chunks)
-                del chunks
-                return count, parallel.memory_stats()["used_bytes"]
-        def modest():
-            return len([str(i) for i in range(1000)])
-        self.addCleanup(parallel.set_memory_limit, None)
-        parallel.set_memory_limit(8 << 20)
-        count, used_bytes = in_context(greedy)
-        self.assertGreater(count, 8 << 11)
-        self.assertLess(used_bytes, 9 << 20)
-        self.assertEqual(in_context(modest), 1000)
-        parallel.submit_work(lambda: bytes(9 << 20))
-        with self.assertRaises(MemoryError):
-            parallel.run()
-        parallel.set_memory_limit(None)
-        self.assertEqual(in_context(lambda: len(bytes(9 << 20))), 9 << 20)
-        with self.assertRaises(ValueError):
-            parallel.set_memory_limit(-1)
-        with self.assertRaises(TypeError):
-            parallel.set_memory_limit("much")
 
     def test_setters_of_classes_in_c(self):
         def function():

@@ -346,7 +346,8 @@ class Module(Case):
         """They tell of all that there is, with the same parameters."""
         with open(parallel.__file__ + "i") as file:
             stubs = ast.parse(file.read())
-        functions = {node.name: [arg.arg for arg in node.args.args]
+        functions = {node.name: [arg.arg for arg in
+                                 node.args.args + node.args.kwonlyargs]
                      for node in stubs.body
                      if isinstance(node, ast.FunctionDef)}
         classes = {node.name for node in stubs.body

@@ -1,6 +1,6 @@
 """What contexts write to memory that is main's: run programs, list the sites.
 
-    python3 tests/cpython/trace_writes.py [--python FILE] [--all] [--jobs N] [WHAT...]
+    python3 tests/cpython/trace_writes.py [--python FILE] [--all] [WHAT...]
 
 WHAT is a line of corpus.txt: "module test_json" (in_context.py runs it),
 "script examples/python/x.py", or a trace file that is there already; without one,

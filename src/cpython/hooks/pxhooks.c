@@ -55,6 +55,30 @@ begin_counting(struct _Px_cx *cx)
     _Px_here.drop_span = _Px_here.span;
 }
 
+void
+_Px_CountLifetimes(void)
+{
+    struct _Px_cx *cx = _Px_here.cx;
+    if (cx->count_from != (char *)UINTPTR_MAX) { /* neither does, nor never */
+        begin_counting(cx);
+    }
+}
+
+/* A generator's code is in a handler of its own, for StopIteration, and each
+ * `finally`, `except` and `with` adds one: see Objects/exception_handling_notes.txt
+ * for the mark that an entry begins with. */
+int
+_Px_HasFinally(PyCodeObject *code)
+{
+    const char *table = PyBytes_AS_STRING(code->co_exceptiontable);
+    Py_ssize_t bytes = PyBytes_GET_SIZE(code->co_exceptiontable);
+    int handlers = 0;
+    for (Py_ssize_t i = 0; i < bytes && handlers < 2; i++) {
+        handlers += (table[i] & 0x80) != 0;
+    }
+    return handlers > 1;
+}
+
 /* What has come to its limit needs some memory to raise MemoryError and to deal
  * with it: once. Memory that was freed is handed out again all the same, which
  * the limit does not know; so it is one of growth. */

@@ -99,6 +99,11 @@ extern __thread struct _Px_here _Px_here
  * that relies on it. */
 #define _Px_HASHED(string) (((PyASCIIObject *)(string))->hash != -1)
 
+/* Here begins what Python code may see the end of, if this is true: a context
+ * that frees nothing counts from now on. */
+#define _Px_LIFETIME(matters)                                                  \
+    (_Px_IN() && (matters) ? _Px_CountLifetimes() : (void)0)
+
 /* The collector's state and the free lists that this thread uses. */
 #define _Px_GC(main_gc) (_Px_IN() ? _Px_here.gc : (main_gc))
 #define _Px_FREELISTS(main_lists) (_Px_IN() ? _Px_here.freelists : (main_lists))
@@ -153,6 +158,8 @@ extern void *_Px_Malloc(size_t bytes);
 extern void *_Px_Calloc(size_t count, size_t bytes);
 extern void *_Px_Realloc(void *block, size_t bytes);
 extern void _Px_Free(void *block);
+PyAPI_FUNC(void) _Px_CountLifetimes(void);
+extern int _Px_HasFinally(PyCodeObject *code);
 extern void _Px_CommonBegin(void);
 extern void _Px_CommonEnd(PyObject *tuple);
 extern PyObject *_Px_Intern(PyObject *interned, PyObject *string);
@@ -213,6 +220,7 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 #define _Px_Detach() ((void)0)
 #define _Px_Attach() ((void)0)
 #define _Px_HASHED(string) 1
+#define _Px_LIFETIME(matters) ((void)0)
 #define _Px_GC(main_gc) (main_gc)
 #define _Px_FREELISTS(main_lists) (main_lists)
 #define _Px_GUARD(p) 0

@@ -171,9 +171,10 @@ at(char *first, size_t bytes)
 }
 
 static void
-set_limits(struct _Px_cx *cx, char *first)
+set_limits(struct _Px_cx *cx, char *first, px_memory memory)
 {
-    cx->count_from = at(first, _Px_YoungBytes);
+    cx->count_from =
+        at(first, memory == PX_MEMORY_ARENA ? SIZE_MAX : _Px_YoungBytes);
     cx->limit = at(first, _Px_MaxBytes);
     cx->notice_at = Py_MIN(cx->count_from, cx->limit);
     cx->reserve = true;
@@ -243,7 +244,7 @@ _Px_HaveOwnPlace(const char *event)
 }
 
 void
-_Px_Enter(px_worker *worker, px_context *context)
+_Px_Enter(px_worker *worker, px_context *context, px_memory memory)
 {
     struct _Px_cx *cx = &worker->cx;
     const void *first = NULL;
@@ -254,7 +255,7 @@ _Px_Enter(px_worker *worker, px_context *context)
     (void)px_context_window(context, &first, &bytes);
     cx->context = context;
     cx->heap = px_context_heap(context);
-    set_limits(cx, ((px_cursor *)(void *)cx->heap)->next);
+    set_limits(cx, ((px_cursor *)(void *)cx->heap)->next, memory);
     cx->stack = (uintptr_t)__builtin_frame_address(0);
     cx->line_bytes = 0;
     cx->exports = NULL;
@@ -270,6 +271,9 @@ _Px_Enter(px_worker *worker, px_context *context)
                                  .cx = cx,
                                  .gc = &cx->gc,
                                  .freelists = &cx->freelists};
+    if (memory == PX_MEMORY_COUNTED) {
+        _Px_CountLifetimes();
+    }
 }
 
 void

@@ -84,6 +84,14 @@ extern PyObject *_Px_FrozenMemoryError;
 /* Static data of ours that contexts may write: the guard lets them. */
 #define _Px_STATE __attribute__((section("px_data")))
 
+/* When a context counts: from where it has grown large or lifetimes matter; never;
+ * always. */
+typedef enum px_memory {
+    PX_MEMORY_AUTO,
+    PX_MEMORY_ARENA,
+    PX_MEMORY_COUNTED
+} px_memory;
+
 /* A list in the context's heap. */
 typedef struct _Px_export {
     struct _Px_export *next;
@@ -161,7 +169,7 @@ extern size_t _Px_MaxBytes;
 extern void _Px_WorkerFini(px_worker *worker);
 
 /* The worker: run Python code in @context from here on, until leave. */
-extern void _Px_Enter(px_worker *worker, px_context *context);
+extern void _Px_Enter(px_worker *worker, px_context *context, px_memory memory);
 extern void _Px_Leave(px_worker *worker);
 
 /* The worker, in a context: its C frames are gone, and what they had under way
@@ -240,7 +248,8 @@ typedef struct px_task {
     PyObject *outcome; /* the context's: result or exception */
     PyObject *calls; /* the context's: a list of (func, args, kwds), or NULL */
     PyObject *kept;  /* main's: what main answered to it */
-    int status;      /* below 0: no context could be made for it */
+    px_memory memory;
+    int status; /* below 0: no context could be made for it */
     bool failed;
     bool interrupted;
     px_context *context; /* retained until harvest */
@@ -403,7 +412,8 @@ extern bool _Px_IsServing(void); /* this thread */
 /* ---- pxwork.c ------------------------------------------------------------ */
 
 extern int _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds,
-                      PyObject *callback, PyObject *errback, PyObject *notify);
+                      PyObject *callback, PyObject *errback, PyObject *notify,
+                      px_memory memory);
 
 /* Wait until a task is over (see _Px_WorldRun) or @timeout_ms have passed,
  * harvest what is over, raise the first error nobody has taken. -1 with an

@@ -10,16 +10,23 @@
 
 PyDoc_STRVAR(
     submit_doc,
-    "submit(func, args, kwds, callback, errback, notify)\n--\n\n"
+    "submit(func, args, kwds, callback, errback, notify, memory=0)\n--\n\n"
     "Call func(*args, **kwds) in a context; see parallel.submit_work().\n"
-    "If notify is not None, main calls notify(error, result) when it is over.");
+    "If notify is not None, main calls notify(error, result) when it is over.\n"
+    "memory is 0 (auto), 1 (arena) or 2 (counted).");
 
 static PyObject *
 px_submit(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *func, *arguments, *kwds, *callback, *errback, *notify;
-    if (!PyArg_ParseTuple(args, "OO!OOOO:submit", &func, &PyTuple_Type,
-                          &arguments, &kwds, &callback, &errback, &notify)) {
+    int memory = PX_MEMORY_AUTO;
+    if (!PyArg_ParseTuple(args, "OO!OOOO|i:submit", &func, &PyTuple_Type,
+                          &arguments, &kwds, &callback, &errback, &notify,
+                          &memory)) {
+        return NULL;
+    }
+    if (memory < PX_MEMORY_AUTO || memory > PX_MEMORY_COUNTED) {
+        PyErr_SetString(PyExc_ValueError, "memory must be 0, 1 or 2");
         return NULL;
     }
     if (!PyCallable_Check(func)) {
@@ -31,10 +38,34 @@ px_submit(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     if (_Px_Submit(func, arguments, kwds == Py_None ? NULL : kwds, callback,
-                   errback, notify == Py_None ? NULL : notify) < 0) {
+                   errback, notify == Py_None ? NULL : notify,
+                   (px_memory)memory) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(memory_named_doc,
+             "memory_named(name)\n--\n\n"
+             "What submit() calls 'auto', 'arena' or 'counted'.");
+
+static PyObject *
+px_memory_named(PyObject *Py_UNUSED(module), PyObject *name)
+{
+    static const char *const names[] = {
+        [PX_MEMORY_AUTO] = "auto",
+        [PX_MEMORY_ARENA] = "arena",
+        [PX_MEMORY_COUNTED] = "counted",
+    };
+    for (size_t i = 0; PyUnicode_Check(name) && i < Py_ARRAY_LENGTH(names);
+         i++) {
+        if (PyUnicode_EqualToUTF8(name, names[i])) {
+            return PyLong_FromSize_t(i);
+        }
+    }
+    return PyErr_Format(PyExc_ValueError,
+                        "memory must be 'auto', 'arena' or 'counted', not %R",
+                        name);
 }
 
 PyDoc_STRVAR(run_once_doc, "run_once(timeout_ms=-1, gather=False)\n--\n\n"
@@ -381,6 +412,7 @@ px_find_strays(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef methods[] = {
     {"submit", px_submit, METH_VARARGS, submit_doc},
+    {"memory_named", px_memory_named, METH_O, memory_named_doc},
     {"run_once", px_run_once_method, METH_VARARGS, run_once_doc},
     {"call_later", px_call_later, METH_VARARGS, call_later_doc},
     {"call_now", px_call_now, METH_VARARGS, call_now_doc},

@@ -115,7 +115,7 @@ run_task(px_context *context, void *arg)
     px_task *task = arg;
     px_worker *worker = _Px_CrewWorker();
     if (_Px_WorldEnter(worker)) {
-        _Px_Enter(worker, context);
+        _Px_Enter(worker, context, task->memory);
         worker->calls = worker->kept = NULL;
         perform_guarded(worker, task);
         task->calls = worker->calls;
@@ -300,7 +300,7 @@ settle(void)
 
 int
 _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds, PyObject *callback,
-           PyObject *errback, PyObject *notify)
+           PyObject *errback, PyObject *notify, px_memory memory)
 {
     if (_Px_MAIN_ONLY("submitting work") < 0 || _Px_CrewStart(settle) < 0) {
         return -1;
@@ -316,6 +316,7 @@ _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds, PyObject *callback,
     task->callback = Py_NewRef(callback);
     task->errback = Py_NewRef(errback);
     task->notify = Py_XNewRef(notify);
+    task->memory = memory;
     (void)_Px_WorldAdd(); /* before the end: it comes with the GIL */
     if (_Px_CrewSubmit(run_task, give_up, task) < 0) {
         _Px_WorldWithdraw();

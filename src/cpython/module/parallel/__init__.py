@@ -91,15 +91,30 @@ def _milliseconds(timeout):
     return int(min(max(timeout * 1000, 0), 2**62))
 
 
-def submit_work(func, args=None, kwds=None, callback=None, errback=None):
+def submit_work(func, args=None, kwds=None, callback=None, errback=None, *,
+                memory="auto"):
     """Call func in a context: with args if that is a tuple, else func(args).
 
     When it returns, callback(result) is called in the same context; when it
     or callback raises, errback((type, value, traceback)). Both must return
     None. An exception that no errback deals with is raised by run_once().
+
+    memory says when objects of the context go: "counted", when nothing refers
+    to them, as on the main side; "arena", all at once when it is over; "auto",
+    so until there is 1 MB of them or code could tell the difference (finalizers,
+    weak references, views of what can be resized, generators with `finally`).
+
+    In a context, the work is submitted when the callback is over, with copies
+    of the arguments.
     """
     global _submitted
-    _parallel.submit(func, _as_arguments(args), kwds, callback, errback, None)
+    number = _parallel.memory_named(memory)
+    if is_parallel_thread():
+        call_from_main_thread(submit_work)(func, args, kwds, callback, errback,
+                                           memory=memory)
+        return
+    _parallel.submit(func, _as_arguments(args), kwds, callback, errback, None,
+                     number)
     _submitted = True
 
 

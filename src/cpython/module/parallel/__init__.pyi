@@ -1,6 +1,6 @@
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from .executor import Executor as Executor
 
@@ -20,6 +20,8 @@ def submit_work(
     kwds: Mapping[str, Any] | None = None,
     callback: Callable[[Any], None] | None = None,
     errback: Callable[[_ErrorInfo], None] | None = None,
+    *,
+    memory: Literal["auto", "arena", "counted"] = "auto",
 ) -> None: ...
 def run_once(timeout: float | None = None) -> bool: ...
 def run() -> None: ...

@@ -29,11 +29,14 @@ class Executor(_futures.Executor):
     PersistenceError. Contexts run whenever the main side waits: in
     future.result(), time.sleep(), select(), and in parallel.run().
 
+    memory is that of parallel.submit_work(), for all that is submitted here.
+
     A done callback runs on whichever thread sees its future done, and holds
     up the others: it must not wait for another future.
     """
 
-    def __init__(self):
+    def __init__(self, *, memory="auto"):
+        self._memory = _parallel.memory_named(memory)
         self._pending = set()
         self._closed = False
         _executors.add(self)
@@ -60,7 +63,7 @@ class Executor(_futures.Executor):
         pending.add(future)
         try:
             _parallel.submit(_work, (future, fn, args, kwargs), None, None,
-                             None, notify)
+                             None, notify, self._memory)
         except BaseException:
             pending.discard(future)
             raise

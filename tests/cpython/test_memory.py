@@ -1,0 +1,245 @@
+"""The memory of contexts: when objects go, and how much there is.
+
+Run by the patched interpreter: python tests/cpython/test_memory.py
+"""
+import os
+import resource
+import sys
+import unittest
+import warnings
+import weakref
+
+import parallel
+
+
+def in_context(func, *args, memory="auto"):
+    with parallel.Executor(memory=memory) as executor:
+        return executor.submit(func, *args).result()
+
+
+def is_counting():
+    """What is dropped gives its place to the next of its size."""
+    return id(object()) == id(object())
+
+
+def with_finalizer():
+    seen = []
+
+    class Dropped:
+        def __del__(self):
+            seen.append("gone")
+    Dropped()
+    return seen + [is_counting()]
+
+
+def with_weak_values():
+    class Value:
+        pass
+    values = weakref.WeakValueDictionary()
+    for i in range(10):
+        values[i] = Value()
+    return len(values) < 10, is_counting()
+
+
+def with_a_view():
+    data = bytearray(4)
+    view = memoryview(data)
+    del view
+    data.append(1)
+    return len(data), is_counting()
+
+
+def with_finally():
+    seen = []
+
+    def generate():
+        try:
+            yield 1
+        finally:
+            seen.append("closed")
+    generator = generate()
+    next(generator)
+    del generator
+    return seen + [is_counting()]
+
+
+def with_a_plain_generator():
+    sum(i for i in range(10))
+    memoryview(b"abc")[1:]
+    return is_counting()
+
+
+def with_a_file():
+    warnings.simplefilter("ignore", ResourceWarning)
+    before = len(os.listdir("/proc/self/fd"))
+    open(os.devnull)
+    return len(os.listdir("/proc/self/fd")) - before
+
+
+def much():
+    for _ in range(100_000):
+        [None] * 10
+    return is_counting()
+
+
+class Modes(unittest.TestCase):
+    def test_young_contexts_free_nothing(self):
+        self.assertIs(in_context(is_counting), False)
+        self.assertIs(in_context(with_a_plain_generator), False)
+
+    def test_auto_counts_where_one_could_tell(self):
+        self.assertEqual(in_context(with_finalizer), ["gone", True])
+        self.assertEqual(in_context(with_weak_values), (True, True))
+        self.assertEqual(in_context(with_a_view), (5, True))
+        self.assertEqual(in_context(with_finally), ["closed", True])
+        self.assertEqual(in_context(with_a_file), 0)
+
+    def test_auto_counts_when_it_has_grown(self):
+        self.assertIs(in_context(much), True)
+
+    def test_counted_is_as_on_the_main_side(self):
+        self.assertIs(in_context(is_counting, memory="counted"), True)
+        for work in with_finalizer, with_weak_values, with_a_view, with_finally:
+            with self.subTest(work=work.__name__):
+                self.assertEqual(in_context(work, memory="counted"), work())
+
+    def test_an_arena_never_counts(self):
+        self.assertEqual(in_context(with_finalizer, memory="arena"), [False])
+        self.assertEqual(in_context(with_finally, memory="arena"), [False])
+        self.assertIs(in_context(much, memory="arena"), False)
+
+    def test_each_callback_has_its_own(self):
+        seen = []
+        keep = parallel.call_from_main_thread(seen.append)
+        for memory in "counted", "auto", "arena", "counted", "auto":
+            parallel.submit_work(lambda: keep(is_counting()), memory=memory)
+            parallel.run()
+        self.assertEqual(seen, [True, False, False, True, False])
+
+    def test_bad_names(self):
+        for name in "", "Auto", "counting", 0, None, b"auto", ("auto",):
+            with self.assertRaisesRegex(ValueError, "memory must be"):
+                parallel.submit_work(len, "", memory=name)
+            with self.assertRaisesRegex(ValueError, "memory must be"):
+                parallel.Executor(memory=name)
+        with self.assertRaises(TypeError):
+            parallel.submit_work(len, "", None, None, None, "auto")
+
+
+class Bounds(unittest.TestCase):
+    def test_memory_is_flat(self):
+        def churn():
+            return len([str(i) for i in range(1000)])
+
+        def resident_after(count):
+            for _ in range(count):
+                parallel.submit_work(churn)
+            parallel.run()
+            with open("/proc/self/statm") as file:
+                return int(file.read().split()[1]) * resource.getpagesize()
+        sizes = [resident_after(1000) for _ in range(6)]
+        # 4,000 contexts of at least 60 KB since; some tens of MB are windows
+        # that are kept warm, more of them when the machine is busy
+        self.assertLess(sizes[-1] - sizes[1], 48 << 20, sizes)
+
+    def test_a_long_callback_in_bounded_memory(self):
+        def grow_a_string():
+            text = ""
+            for _ in range(30_000):
+                text += "x"
+            return len(text), parallel.memory_stats()["used_bytes"]
+
+        def count():
+            total = 0.0
+            for i in range(300_000):
+                total += i * 0.5
+            return total, parallel.memory_stats()["used_bytes"]
+
+        def tie_knots():
+            for _ in range(50_000):
+                a, b = [], []
+                a.append(b), b.append(a)
+            return None, parallel.memory_stats()["used_bytes"]
+        for body in grow_a_string, count, tie_knots:
+            with self.subTest(body.__name__):
+                _, used_bytes = in_context(body)
+                self.assertLess(used_bytes, 6 << 20)
+
+    def test_young_bytes(self):
+        self.addCleanup(parallel._parallel.set_young_bytes, 1 << 20)
+        parallel._parallel.set_young_bytes(0)
+        self.assertIs(in_context(is_counting), True)
+        with self.assertRaises(ValueError):
+            parallel._parallel.set_young_bytes(-1)
+
+    def test_memory_limit(self):
+        def greedy():
+            chunks = []
+            try:
+                while True:
+                    chunks.append("x" * 100 + str(len(chunks)))
+            except MemoryError:
+                count = len(chunks)
+                del chunks
+                return count, parallel.memory_stats()["used_bytes"]
+        def modest():
+            return len([str(i) for i in range(1000)])
+        self.addCleanup(parallel.set_memory_limit, None)
+        parallel.set_memory_limit(8 << 20)
+        count, used_bytes = in_context(greedy)
+        self.assertGreater(count, 8 << 11)
+        self.assertLess(used_bytes, 9 << 20)
+        self.assertEqual(in_context(modest), 1000)
+        parallel.submit_work(lambda: bytes(9 << 20))
+        with self.assertRaises(MemoryError):
+            parallel.run()
+        parallel.set_memory_limit(None)
+        self.assertEqual(in_context(lambda: len(bytes(9 << 20))), 9 << 20)
+        with self.assertRaises(ValueError):
+            parallel.set_memory_limit(-1)
+        with self.assertRaises(TypeError):
+            parallel.set_memory_limit("much")
+
+
+class Nested(unittest.TestCase):
+    """Work that callbacks submit."""
+
+    def test_it_runs_with_copies_of_the_arguments(self):
+        seen = []
+        keep = parallel.call_from_main_thread(seen.append)
+
+        def work(depth, path):
+            keep(path)
+            if depth:
+                for i in range(2):
+                    parallel.submit_work(work, (depth - 1, [*path, i]))
+        parallel.submit_work(work, (4, []))
+        parallel.run()
+        self.assertEqual(len(seen), 31)
+        self.assertEqual(len(set(map(tuple, seen))), 31)
+
+    def test_its_errors_are_run_once_s(self):
+        def fail(what):
+            raise LookupError(what)
+
+        def work():
+            parallel.submit_work(fail, "nested")
+        parallel.submit_work(work)
+        with self.assertRaisesRegex(LookupError, "nested"):
+            parallel.run()
+        parallel.run()
+
+    def test_bad_arguments(self):
+        def work():
+            try:
+                parallel.submit_work(len, "", memory="?")
+            except ValueError:
+                parallel.submit_work(7)  # found out on the main side
+        parallel.submit_work(work)
+        with self.assertRaisesRegex(TypeError, "callable"):
+            parallel.run()
+        parallel.run()
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv)
