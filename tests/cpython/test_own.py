@@ -9,6 +9,7 @@ import base64
 import codecs
 import collections.abc
 import contextlib
+import csv
 import ctypes
 import datetime
 import enum
@@ -688,6 +689,13 @@ class CacheTest(Case):
         self.assertEqual(len({in_context(random.gauss, 0, 1)
                               for _ in range(10)}), 10)
         self.assertEqual(random.getstate(), mine)
+
+    def test_field_size_limit(self):
+        limit = csv.field_size_limit()
+        self.assertEqual(in_context(csv.field_size_limit), limit)
+        with self.assertRaises(parallel.ParallelError):
+            in_context(csv.field_size_limit, 10)
+        self.assertEqual(csv.field_size_limit(), limit)
 
     def test_ctypes(self):
         def body():
