@@ -28,7 +28,7 @@ A method is
     trapped  stopped by a hook: the error, or one it was raised from, is an
              UnprotectedError or another ParallelError
     frozen   ended by the guard: a write to main's memory that no hook has stopped.
-             In shares it counts as trapped
+             In shares it counts as trapped. A new child goes on after it
     failed   anything else that went wrong; and it passes on the main side
     skipped  by itself; or made of a doctest; or it fails on the main side, too
     crashed  took the process along or never ended; the child says each method's
@@ -281,6 +281,9 @@ class Child:
         if outcome[0] == "failed" and not self.warm:
             outcome = self.try_on_main(case_class, method, outcome)
         self.say("end", name, *outcome)
+        if outcome[0] == "frozen":  # it has not torn down what it had set up
+            self.say("sentinel", check_sentinel())
+            os._exit(0)
 
     def try_on_main(self, case_class, method, outcome):
         try:
