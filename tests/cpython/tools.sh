@@ -261,11 +261,11 @@ case_stats_refuse_a_larger_hunk() {
 
 # So many changed lines are allowed in hunks of two; 101 files are not.
 case_stats_refuse_too_many_files() {
-    for number in $(seq 99); do
+    for number in $(seq 109); do
         printf -- '--- a/%d\n+++ b/%d\n@@ -1 +1 @@\n-a\n+b\n' "$number" "$number"
     done >"$patches/many.patch"
     echo many.patch >>"$patches/series"
-    refuses '101 existing files, of 100' stats
+    refuses '111 existing files, of 110' stats
 }
 
 case_build_refuses_what_makes_no_sense() {
