@@ -3,6 +3,7 @@
 Run by the patched interpreter: python tests/cpython/test_contexts.py
 """
 import array
+import asyncio
 import atexit
 import collections
 import dataclasses
@@ -541,6 +542,13 @@ class Library(unittest.TestCase):
             expected = body()
             self.assertEqual(in_context(body), expected)
         self.assertEqual(parallel._parallel.find_strays(), [])
+
+    def test_a_running_loop_stays_behind(self):
+        def leave_one():
+            asyncio.events._set_running_loop([])
+        for _ in range(8):  # on each worker
+            self.assertIsNone(in_context(asyncio.events._get_running_loop))
+            in_context(leave_one)
 
     def test_find_strays_looks(self):
         self.assertEqual(parallel._parallel.find_strays(), [])

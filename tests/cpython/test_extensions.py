@@ -537,7 +537,8 @@ class BusyTest(Case):
             if not child:
                 import zlib, _bz2
                 os._exit(7)
-            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            print(code, flush=True)
             parallel.submit_work(body, callback=print)
             parallel.run()
         """

@@ -25,6 +25,7 @@
 #include "pycore_ceval.h"
 #include "pycore_frame.h"
 #include "pycore_pystate.h"
+#include "pycore_tstate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -137,6 +138,7 @@ forget(PyThreadState *tstate)
     tstate->critical_section = 0;
     tstate->threading_local_key = NULL;
     tstate->threading_local_sentinel = NULL;
+    ((_PyThreadStateImpl *)tstate)->asyncio_running_loop = NULL;
     tstate->c_recursion_remaining = Py_C_RECURSION_LIMIT;
     tstate->recursion_headroom = 0;
 }
