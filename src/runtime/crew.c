@@ -96,18 +96,20 @@ px__crew_await_kickers(px_runtime *rt)
         px__thread_yield();
 }
 
-void
+bool
 px__crew_notify(px_runtime *rt)
 {
     uint32_t seen = px__load_seqcst(&rt->crew); /* W2 */
     while (!(seen & PX__LOOKING) && (seen & PX__SLEEPERS)) {
         if (px__cas_seqcst(&rt->crew, &seen, (seen - 1) | PX__LOOKING)) {
             give_tokens(rt, 1);
-            return;
+            return true;
         }
     }
-    if (!(seen & PX__LOOKING) && (seen & PX__POLLING))
+    bool polling = !(seen & PX__LOOKING) && (seen & PX__POLLING);
+    if (polling)
         px__crew_kick(rt);
+    return polling;
 }
 
 /* Who polls does not run, and nobody comes to a strand by that (W4). */

@@ -63,8 +63,8 @@ ask_workers(px_runtime *rt, px__crowd_sample *s)
     for (unsigned i = 0; i < rt->worker_count; i++) {
         px__worker *w = &rt->workers[i];
         int64_t waited_ns = ask(w);
-        int64_t long_ns = s->spent_ns / SAMPLE_TICKS * w->long_ticks;
-        w->long_ticks = 0;
+        int64_t long_ns = w->long_ns;
+        w->long_ns = 0;
         s->waited_ns += waited_ns;
         if (long_ns > waited_ns)
             s->long_ns += long_ns - waited_ns;

@@ -43,9 +43,9 @@ typedef struct px__worker {
     px__thread thread;  /* main's */
     _Alignas(PX_CACHE_LINE) uint64_t seen_serial; /* the monitor's */
     int64_t seen_since_ns;                        /* the monitor's */
-    unsigned seen_ticks;                          /* the monitor's */
+    int64_t seen_until_ns;                        /* the monitor's */
     bool seen_stalled;                            /* the monitor's */
-    unsigned long_ticks;   /* the monitor's: of callbacks that ended; crowd.c */
+    int64_t long_ns;       /* the monitor's: of callbacks that ended; crowd.c */
     uint64_t asked_serial; /* the monitor's; crowd.c */
     int64_t asked_waited_ns; /* the monitor's; crowd.c */
 } px__worker;
@@ -148,8 +148,8 @@ px__worker *px__worker_self(void);
 void px__worker_set_self(px__worker *w);
 
 /* There is something to do: see that some worker will look. Any thread, after
- * it has put the thing where workers look. */
-void px__crew_notify(px_runtime *rt);
+ * it has put the thing where workers look. Whether one had to be woken. */
+bool px__crew_notify(px_runtime *rt);
 
 /* The same for strands, which those who run come to sooner or later: no more
  * workers are woken for them than get a CPU. Any thread, as above. */

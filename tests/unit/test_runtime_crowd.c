@@ -2,6 +2,7 @@
  */
 #include "runtime_support.h"
 
+#include "platform/clock.h"
 #include "runtime/runtime.h"
 
 enum { WORKERS = 8, MS = 1000 * 1000, SAMPLES = 1000 };
@@ -152,6 +153,34 @@ callbacks__meet__though_one_worker_is_thought_enough(void **state)
     assert_int_equal(px_runtime_release(rt), 0);
 }
 
+static int
+note_time(px_context *cx, void *arg)
+{
+    (void)cx;
+    px__store_relaxed((int64_t *)arg, px__now_ns());
+    return 0;
+}
+
+/* Short callbacks for so long that the monitor has come to long ticks: two that
+ * wait for each other are seen all the same. */
+static void
+callbacks__meet__after_a_long_calm(void **state)
+{
+    struct meeting m = {.expected = 2};
+    px_runtime *rt = spread_runtime_of(2);
+    int64_t begin_ns = px__now_ns(), now_ns = begin_ns;
+    (void)state;
+    while (px__load_relaxed(&now_ns) - begin_ns < 120 * MS) {
+        assert_int_equal(px_submit_work(rt, note_time, &now_ns, NULL), 0);
+        assert_int_equal(px_run(rt, NULL), 0);
+    }
+    px__store_relaxed(&rt->crowd.useful, 1);
+    for (uint32_t i = 0; i < m.expected; i++)
+        assert_int_equal(px_submit_work(rt, meet, &m, NULL), 0);
+    assert_int_equal(px_run(rt, NULL), 0);
+    assert_int_equal(px_runtime_release(rt), 0);
+}
+
 int
 main(void)
 {
@@ -164,6 +193,7 @@ main(void)
         cmocka_unit_test(judge__takes_all_workers__for_long_callbacks),
         cmocka_unit_test(option__keeps_all_workers__in_any_crowd),
         cmocka_unit_test(callbacks__meet__though_one_worker_is_thought_enough),
+        cmocka_unit_test(callbacks__meet__after_a_long_calm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
