@@ -12,6 +12,7 @@ The status is 1 if there is a difference. It is run by any Python.
 """
 import collections
 import fnmatch
+import re
 import sys
 from xml.etree import ElementTree
 
@@ -35,6 +36,7 @@ def results_of(path):
         name, kind = case.get("name"), kind_of(case)
         if name is None:
             name, kind = f"what follows {before}", "failure"
+        name = re.sub(r" at 0x[0-9a-f]+>", ">", name)
         results[name] = max(results.get(name, "ok"), kind, key=KINDS.index)
         before = name
     return results

@@ -56,6 +56,15 @@ class Compare(unittest.TestCase):
         self.assertEqual(self.compare(stock, patched), (1, [
             "b: ok -> absent", "what follows a: absent -> failure"]))
 
+    def test_addresses_in_names(self):
+        one, other = "a (f=&lt;f at 0x7f8a&gt;)", "a (f=&lt;f at 0x7fc9&gt;)"
+        self.assertEqual(
+            self.compare(junit(**{one: SKIPPED}), junit(**{other: SKIPPED})),
+            (0, []))
+        self.assertEqual(
+            self.compare(junit(**{one: OK}), junit(**{other: FAILED})),
+            (1, ["a (f=<f>): ok -> failure"]))
+
     def test_excused(self):
         stock, patched = junit(a1=OK, a2=OK), junit(a1=FAILED, a2=OK)
         self.assertEqual(self.compare(stock, patched, "a1: for a reason\n"),
