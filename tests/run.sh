@@ -188,6 +188,7 @@ leg_cpython() {
     "$python" tests/cpython/test_extensions.py
     "$python" tests/cpython/test_memory.py
     "$python" tests/cpython/test_results.py
+    "$python" tests/cpython/test_reading.py
     "$python" tests/cpython/test_ends.py
     "$python" tests/cpython/test_stats.py
     "$python" tests/cpython/test_executor.py

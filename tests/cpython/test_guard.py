@@ -6,6 +6,7 @@ ctypes is such a write: it asks nobody. Each program runs in a process of its
 own, since the guard is chosen when a process starts.
 """
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -358,6 +359,35 @@ class Modes(GuardTest):
         """)
         self.assertEqual(done.returncode, -11)
         self.assertEqual(done.stderr.count("Fatal Python error: Segm"), 1)
+
+
+    def test_traps_of_others_are_passed_on(self):
+        self.check("auto", """
+            got = []
+            signal.signal(signal.SIGTRAP, lambda *it: got.append(it[0]))
+            outcome(len, "")
+            signal.raise_signal(signal.SIGTRAP)
+            assert got == [signal.SIGTRAP], got
+            signal.signal(signal.SIGTRAP, signal.SIG_IGN)
+            outcome(len, "")
+            signal.raise_signal(signal.SIGTRAP)
+        """)
+        done = run("auto", "signal.raise_signal(signal.SIGTRAP)")
+        self.assertEqual(done.returncode, -signal.SIGTRAP)
+
+    def test_an_interpreter_with_a_gil_of_its_own(self):
+        """It runs beside contexts: hooks alone protect main's memory from them."""
+        self.check("auto", """
+            import _interpreters
+            outcome(len, "")
+            before = parallel.guard_stats()["heap_protected"]
+            other = _interpreters.create("isolated")
+            outcome(len, "")
+            assert parallel.guard_stats()["heap_protected"] == before
+            _interpreters.destroy(other)
+            outcome(len, "")
+            assert parallel.guard_stats()["heap_protected"] > before
+        """)
 
 
 class Traces(GuardTest):

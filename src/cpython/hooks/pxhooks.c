@@ -77,11 +77,15 @@ _Px_HasFinally(PyCodeObject *code)
 
 /* What has come to its limit needs some memory to raise MemoryError and to deal
  * with it: once. Memory that was freed is handed out again all the same, which
- * the limit does not know; so it is one of growth. */
+ * the limit does not know; so it is one of growth. What nobody has is no reason
+ * to take from the reserve. */
 static bool
 is_over_limit(struct _Px_cx *cx, size_t bytes)
 {
     char *next = ((px_cursor *)(void *)cx->heap)->next;
+    if (bytes > PY_SSIZE_T_MAX) {
+        return true;
+    }
     if (next < cx->limit && bytes < (size_t)(cx->limit - next)) {
         return false;
     }
@@ -264,12 +268,32 @@ _Px_Intern(PyObject *interned, PyObject *string)
     return Py_NewRef(known);
 }
 
-/* Main's string has no UTF-8 form yet, and must not get one of ours. The bytes
- * live until the context's memory goes. */
+/* The bytes live until the context's memory goes: in a table, so that who asks
+ * again gets the same, but for strings whose hash is Python code. Borrowed. */
+static PyObject *
+encode_once(struct _Px_cx *cx, PyObject *string)
+{
+    bool known_by_hash = PyUnicode_CheckExact(string);
+    if (known_by_hash && !cx->utf8) {
+        cx->utf8 = PyDict_New();
+    }
+    PyObject *table = known_by_hash ? cx->utf8 : NULL;
+    PyObject *known = table ? PyDict_GetItemWithError(table, string) : NULL;
+    if (known) {
+        return known;
+    }
+    PyObject *encoded = PyUnicode_AsUTF8String(string);
+    if (table && encoded && PyDict_SetItem(table, string, encoded) == 0) {
+        Py_DECREF(encoded);
+    }
+    return encoded;
+}
+
+/* Main's string has no UTF-8 form yet, and must not get one of ours. */
 const char *
 _Px_ForeignUTF8(PyObject *string, Py_ssize_t *bytes)
 {
-    PyObject *encoded = PyUnicode_AsUTF8String(string);
+    PyObject *encoded = encode_once(_Px_here.cx, string);
     if (bytes) {
         *bytes = encoded ? PyBytes_GET_SIZE(encoded) : -1;
     }
@@ -341,12 +365,16 @@ static const char *const main_events[] = {
     "os.forkpty",
     "os.putenv",
     "os.unsetenv",
+    "resource.setrlimit",
     "sys._current_exceptions",
     "sys._current_frames",
     "sys.addaudithook",
     "sys.monitoring.register_callback",
     "sys.setprofile",
     "sys.settrace",
+    "syslog.closelog",
+    "syslog.openlog",
+    "syslog.setlogmask",
 };
 
 int

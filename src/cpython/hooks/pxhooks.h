@@ -232,8 +232,8 @@ extern PyObject *_Px_WithOwnSubclasses(PyTypeObject *base, PyObject *list);
 extern PyObject *_Px_OwnInterned(PyObject *string); /* steals it */
 extern int _Px_HaveOwnPlace(const char *event);
 PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
-PyAPI_FUNC(PyObject *) _Px_EmptyDict(void); /* main's: it stays empty */
-extern void _Px_GilTaken(void);             /* in a context or not */
+PyAPI_FUNC(PyObject *) _Px_EmptyDict(void);      /* main's: it stays empty */
+extern void _Px_GilTaken(PyThreadState *tstate); /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 /* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */
 extern int _Px_GuardBegin(const char *mode);
@@ -330,7 +330,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_MayDiffer(dict, name) 0
 #define _Px_SetForeignAttr(object, name, value) 0
 #define _Px_SetRecursionLimit(limit) ((void)0)
-#define _Px_GilTaken() ((void)0)
+#define _Px_GilTaken(tstate) ((void)0)
 #define _Px_GilWanted() ((void)0)
 #define _Px_GuardBegin(mode) 0
 #define _Px_Still(more) ((void)0)

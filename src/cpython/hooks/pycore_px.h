@@ -64,8 +64,9 @@ struct _Px_cx {
     struct _Px_export *exports; /* main's buffers that it has looked into */
     char line[512];             /* printed, and not at its end yet, ... */
     size_t line_bytes;
-    int line_fd; /* ... to here */
-    bool common; /* between _Px_CommonBegin() and _Px_CommonEnd() */
+    int line_fd;    /* ... to here */
+    bool common;    /* between _Px_CommonBegin() and _Px_CommonEnd() */
+    PyObject *utf8; /* {string of main's: bytes}; NULL: none */
 
     /* pxend.c: what owns something outside of its memory */
     struct _Py_hashtable_t *owners; /* by their blocks; NULL: none as yet */

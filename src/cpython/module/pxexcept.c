@@ -32,24 +32,14 @@ copy_or_describe(_Px_crossing *to, PyObject *part)
     return copy;
 }
 
-/* What the class in C was called with: args, and the file names that OSError
- * has taken out of them (with a place for winerror between). */
+/* What the class in C was called with. */
 static Py_ssize_t
 arguments_of(PyBaseExceptionObject *from, PyObject *parts[MOST_ARGUMENTS])
 {
     Py_ssize_t count = from->args ? PyTuple_GET_SIZE(from->args) : 0;
-    PyOSErrorObject *os = (PyOSErrorObject *)from;
-    count = count < MOST_ARGUMENTS ? count : MOST_ARGUMENTS;
+    count = Py_MIN(count, MOST_ARGUMENTS);
     for (Py_ssize_t i = 0; i < count; i++) {
         parts[i] = PyTuple_GET_ITEM(from->args, i);
-    }
-    if (count == 2 && PyObject_TypeCheck(from, (PyTypeObject *)PyExc_OSError) &&
-        os->filename) {
-        parts[count++] = os->filename;
-        if (os->filename2) {
-            parts[count++] = Py_None;
-            parts[count++] = os->filename2;
-        }
     }
     return count;
 }
@@ -153,23 +143,33 @@ position_of(PyTracebackObject *at)
                                                                 : -1;
 }
 
-/* Recursion keeps the order; its depth is that of the context's stack. */
+static PyTracebackObject *
+copy_entry(PyTracebackObject *at)
+{
+    PyObject *copy = NULL, *frame = copy_frame(at->tb_frame);
+    if (frame) {
+        copy =
+            PyObject_CallFunction((PyObject *)&PyTraceBack_Type, "OOii",
+                                  Py_None, frame, position_of(at), line_of(at));
+    }
+    Py_XDECREF(frame);
+    return (PyTracebackObject *)copy;
+}
+
+/* It may be longer than this thread's stack is deep. */
 static PyObject *
 copy_traceback(PyTracebackObject *at)
 {
-    if (!at || !PyTraceBack_Check(at)) {
-        return Py_NewRef(Py_None);
+    PyTracebackObject *first = NULL, **end = &first;
+    for (; at && PyTraceBack_Check(at); at = at->tb_next) {
+        *end = copy_entry(at);
+        if (!*end) {
+            Py_XDECREF(first);
+            return NULL;
+        }
+        end = &(*end)->tb_next;
     }
-    PyObject *next = copy_traceback(at->tb_next);
-    PyObject *frame = next ? copy_frame(at->tb_frame) : NULL;
-    PyObject *copy = NULL;
-    if (frame) {
-        copy = PyObject_CallFunction((PyObject *)&PyTraceBack_Type, "OOii",
-                                     next, frame, position_of(at), line_of(at));
-    }
-    Py_XDECREF(frame);
-    Py_XDECREF(next);
-    return copy;
+    return first ? (PyObject *)first : Py_NewRef(Py_None);
 }
 
 /* Its own class stays behind: say which it was. */
@@ -211,16 +211,72 @@ copy_attributes(_Px_crossing *to, PyObject *copy, PyObject *attributes)
     return status;
 }
 
+/* What an AttributeError is about may be anything, and large. */
+static bool
+is_to_copy(const PyMemberDef *member)
+{
+    return member->type == _Py_T_OBJECT && strcmp(member->name, "obj") != 0;
+}
+
+static int
+copy_members_of(_Px_crossing *to, PyTypeObject *base, PyObject *copy,
+                PyObject *from)
+{
+    int status = 0;
+    for (PyMemberDef *m = base->tp_members; !status && m && m->name; m++) {
+        PyObject **mine = (PyObject **)((char *)copy + m->offset);
+        PyObject **part = (PyObject **)((char *)from + m->offset);
+        if (is_to_copy(m) && *part && !*mine) {
+            *mine = copy_or_describe(to, *part);
+            status = *mine ? 0 : -1;
+        }
+    }
+    return status;
+}
+
+/* Fields of the layout that the arguments have not filled, such as the name of an
+ * ImportError or the file of an OSError. */
+static int
+copy_members(_Px_crossing *to, PyObject *copy, PyObject *from)
+{
+    PyTypeObject *base = base_in_c(class_outside(Py_TYPE(from)));
+    int status = 0;
+    if (!PyObject_TypeCheck(copy, base)) {
+        return 0; /* it has become another one */
+    }
+    for (; !status && base; base = base->tp_base) {
+        status = copy_members_of(to, base, copy, from);
+    }
+    return status;
+}
+
+/* What is too deep in the chain for this thread's stack is left behind. */
+static int
+copy_link(_Px_crossing *to, PyObject *link, PyObject **copy)
+{
+    *copy = NULL;
+    if (!link) {
+        return 0;
+    }
+    if (Py_EnterRecursiveCall(" while copying out of a context")) {
+        PyErr_Clear();
+        return 0;
+    }
+    *copy = _Px_CopyException(to, link);
+    Py_LeaveRecursiveCall();
+    return *copy ? 0 : -1;
+}
+
 static int
 copy_chain(_Px_crossing *to, PyBaseExceptionObject *copy,
            PyBaseExceptionObject *from)
 {
-    PyObject *cause = NULL, *context = NULL;
-    if (from->cause && !(cause = _Px_CopyException(to, from->cause))) {
+    PyObject *cause, *context;
+    if (copy_link(to, from->cause, &cause) < 0) {
         return -1;
     }
     PyException_SetCause((PyObject *)copy, cause);
-    if (from->context && !(context = _Px_CopyException(to, from->context))) {
+    if (copy_link(to, from->context, &context) < 0) {
         return -1;
     }
     PyException_SetContext((PyObject *)copy, context);
@@ -236,6 +292,9 @@ furnish(_Px_crossing *to, PyObject *copy, PyBaseExceptionObject *from)
     Py_XDECREF(traceback);
     if (!status) {
         status = copy_chain(to, (PyBaseExceptionObject *)copy, from);
+    }
+    if (!status) {
+        status = copy_members(to, copy, (PyObject *)from);
     }
     if (!status) {
         status = copy_attributes(to, copy, from->dict);

@@ -137,6 +137,50 @@ is_ours(uintptr_t at, uintptr_t pc)
            is_section(__start_pxrt_bss, __stop_pxrt_bss, at);
 }
 
+/* ---- signals of others ---------------------------------------------------- */
+
+/* A handler that has done raises the signal again, for who was there before it.
+ * If that was us, nobody is left. */
+static bool
+nobody_is_left(const struct sigaction *who, const siginfo_t *info)
+{
+    bool some = who->sa_flags & SA_SIGINFO ||
+                (who->sa_handler != SIG_DFL && who->sa_handler != SIG_IGN);
+    return !some || (passed_on && info->si_code <= 0);
+}
+
+/* A fault comes once more by itself; a trap, and what was sent, does not. */
+static void
+end_process(int signal, const siginfo_t *info)
+{
+    static const struct sigaction none = {.sa_handler = SIG_DFL};
+    (void)sigaction(signal, &none, NULL);
+    if (signal != SIGSEGV || info->si_code <= 0) {
+        (void)raise(signal);
+    }
+}
+
+static void
+pass_on(const struct sigaction *who, int signal, siginfo_t *info,
+        void *ucontext)
+{
+    if (who->sa_handler == SIG_IGN && info->si_code <= 0) {
+        return;
+    }
+    if (nobody_is_left(who, info)) {
+        end_process(signal, info);
+        return;
+    }
+    passed_on = true;
+    if (who->sa_flags & SA_SIGINFO) {
+        who->sa_sigaction(signal, info, ucontext);
+    }
+    else {
+        who->sa_handler(signal);
+    }
+    passed_on = false;
+}
+
 /* ---- stepping ------------------------------------------------------------ */
 
 static void
@@ -194,9 +238,7 @@ on_trap(int signal, siginfo_t *info, void *ucontext)
 {
     ucontext_t *uc = ucontext;
     if (step.pages == 0) {
-        if (before.trap.sa_flags & SA_SIGINFO) {
-            before.trap.sa_sigaction(signal, info, ucontext);
-        }
+        pass_on(&before.trap, signal, info, ucontext);
         return;
     }
     for (; step.pages > 0; step.pages--) {
@@ -375,35 +417,6 @@ note(uintptr_t at, uintptr_t pc)
 
 /* ---- faults -------------------------------------------------------------- */
 
-/* A handler that has done raises the signal again, for who was there before it.
- * If that was us, nobody is left. */
-static bool
-nobody_is_left(const siginfo_t *info)
-{
-    bool some = before.fault.sa_flags & SA_SIGINFO ||
-                (before.fault.sa_handler != SIG_DFL &&
-                 before.fault.sa_handler != SIG_IGN);
-    return !some || (passed_on && info->si_code <= 0);
-}
-
-static void
-pass_on(int signal, siginfo_t *info, void *ucontext)
-{
-    if (nobody_is_left(info)) {
-        static const struct sigaction none = {.sa_handler = SIG_DFL};
-        (void)sigaction(signal, &none, NULL); /* it faults once more */
-        return;
-    }
-    passed_on = true;
-    if (before.fault.sa_flags & SA_SIGINFO) {
-        before.fault.sa_sigaction(signal, info, ucontext);
-    }
-    else {
-        before.fault.sa_handler(signal);
-    }
-    passed_on = false;
-}
-
 static bool
 is_write_to_guarded(siginfo_t *info, ucontext_t *uc)
 {
@@ -443,7 +456,7 @@ on_fault(int signal, siginfo_t *info, void *ucontext)
     uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
     int error = errno;
     if (!is_write_to_guarded(info, uc)) {
-        pass_on(signal, info, ucontext);
+        pass_on(&before.fault, signal, info, ucontext);
     }
     else if (step.pages == 0 && must_end(at, pc)) {
         escape.at = at;
@@ -533,7 +546,8 @@ _Px_GuardCall(px_worker *worker, void (*func)(void *), void *arg)
 {
     if (_Px_guard && setjmp(escape.to)) {
         (void)__atomic_fetch_add(&_Px_guard->frozen, 1, __ATOMIC_RELAXED);
-        _Px_Attach(); /* it may have been in a call that blocks */
+        /* it may have been in a call that blocks */
+        _PyThreadState_Attach(worker->tstate);
         _Px_Abandon(worker);
         raise_frozen();
         return false;

@@ -56,6 +56,7 @@
 #include <unistd.h>
 
 enum { HEAP_BYTES_LOG = 36, SEGMENT_BYTES = 32 << 20, PAGE = 4096 };
+enum { BESIDE = 10000 }; /* more threads than wait */
 
 px_guard *_Px_guard;
 
@@ -82,16 +83,31 @@ _Px_Still(int more)
     }
 }
 
+/* An interpreter with a GIL of its own runs beside contexts, and its threads may
+ * be in any call. */
+static int
+detached_threads(const PyInterpreterState *interp)
+{
+    if (interp->ceval.own_gil && interp != PyInterpreterState_Main()) {
+        return BESIDE;
+    }
+    int detached = 0;
+    for (PyThreadState *t = interp->threads.head; t; t = t->next) {
+        detached +=
+            _Py_atomic_load_int_relaxed(&t->state) != _Py_THREAD_ATTACHED;
+    }
+    return detached;
+}
+
 /* With the GIL: all other threads have let it go, so they are detached. */
 int
 _Px_ThreadsInCalls(void)
 {
-    PyInterpreterState *interp = PyInterpreterState_Get();
     int detached = 0;
     HEAD_LOCK(&_PyRuntime);
-    for (PyThreadState *t = interp->threads.head; t; t = t->next) {
-        detached +=
-            _Py_atomic_load_int_relaxed(&t->state) != _Py_THREAD_ATTACHED;
+    for (PyInterpreterState *at = _PyRuntime.interpreters.head; at;
+         at = at->next) {
+        detached += detached_threads(at);
     }
     HEAD_UNLOCK(&_PyRuntime);
     return detached - __atomic_load_n(&still, __ATOMIC_RELAXED);

@@ -542,14 +542,6 @@ static PyMethodDef methods[] = {
     {NULL},
 };
 
-static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,
-    "_parallel",
-    PyDoc_STR("Parallel contexts; see the module parallel."),
-    -1,
-    methods,
-};
-
 /* ---- exceptions ---------------------------------------------------------- */
 
 static int
@@ -558,7 +550,9 @@ add_exception(PyObject *module, PyObject **to, const char *name,
 {
     char full[64];
     PyOS_snprintf(full, sizeof full, "parallel.%s", name);
-    *to = PyErr_NewExceptionWithDoc(full, doc, base, NULL);
+    if (!*to) {
+        *to = PyErr_NewExceptionWithDoc(full, doc, base, NULL);
+    }
     return *to ? PyModule_AddObjectRef(module, name, *to) : -1;
 }
 
@@ -585,13 +579,40 @@ add_exceptions(PyObject *module)
                          _Px_ParallelError);
 }
 
+/* ---- the module ---------------------------------------------------------- */
+
+/* Workers, exceptions and who imports are there once, for the interpreter whose
+ * objects contexts read. Somebody may forget the module and import it again. */
+static int
+execute(PyObject *module)
+{
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError,
+                        "contexts are for the main interpreter alone");
+        return -1;
+    }
+    if (!_Px_empty_dict) {
+        _Px_empty_dict = PyDict_New();
+    }
+    return _Px_empty_dict ? add_exceptions(module) : -1;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, execute},
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_parallel",
+    .m_doc = PyDoc_STR("Parallel contexts; see the module parallel."),
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
 PyMODINIT_FUNC
 PyInit__parallel(void)
 {
-    PyObject *module = PyModule_Create(&module_def);
-    _Px_empty_dict = PyDict_New();
-    if (module && (!_Px_empty_dict || add_exceptions(module) < 0)) {
-        Py_CLEAR(module);
-    }
-    return module;
+    return PyModuleDef_Init(&module_def);
 }

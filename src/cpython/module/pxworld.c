@@ -89,7 +89,7 @@ _Px_GilWanted(void)
     _Px_WorldUnlock();
 }
 
-/* This thread holds the GIL: are counts exact here? */
+/* This thread holds the main interpreter's GIL: are counts exact here? */
 static void
 trust_counts(void)
 {
@@ -97,14 +97,19 @@ trust_counts(void)
     _Px_here.exact_span = some ? 0 : UINTPTR_MAX;
 }
 
+/* Callbacks see nothing of what other interpreters make: these count as ever, and
+ * keep away from limbo, which a GIL of their own would not protect. */
 void
-_Px_GilTaken(void)
+_Px_GilTaken(PyThreadState *tstate)
 {
     if (_Px_IN()) {
         (void)__atomic_fetch_add(&strange, 1, __ATOMIC_RELAXED);
     }
-    else {
+    else if (tstate->interp == PyInterpreterState_Main()) {
         trust_counts();
+    }
+    else {
+        _Px_here.exact_span = UINTPTR_MAX;
     }
 }
 
@@ -423,14 +428,20 @@ _Px_WorldAwaitWork(void)
 
 /* ---- beginning and end --------------------------------------------------- */
 
-/* Another thread may have held the mutex. */
+/* Another thread may have held the mutex, or waited: a condition waits for those
+ * who leave it. The child of a context is about to exec. */
 static void
 after_fork_in_child(void)
 {
     (void)pthread_mutex_init(&_Px_world.mutex, NULL);
+    (void)pthread_cond_init(&_Px_world.gate, NULL);
+    (void)pthread_cond_init(&_Px_world.bell, NULL);
+    (void)pthread_cond_init(&_Px_world.start, NULL);
     __atomic_store_n(&forked, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&some_stopped, 0, __ATOMIC_RELAXED);
-    trust_counts();
+    if (!_Px_IN()) {
+        trust_counts();
+    }
 }
 
 bool

@@ -19,7 +19,7 @@ import sys as _sys
 
 try:
     import _parallel
-except ImportError as error:
+except ModuleNotFoundError as error:
     raise ImportError(
         "parallel needs a CPython built with the patches of libpxrt"
     ) from error
