@@ -111,6 +111,8 @@ static const struct row {
     {"_thread._local", ALL},
     {"_thread.lock", ALL},
     {"array.array", "-byteswap reverse"},
+    {"async_generator_asend", "-close throw"},
+    {"async_generator_athrow", "-close throw"},
     {"collections.OrderedDict", "-clear move_to_end"},
     {"collections.defaultdict", ALL},
     {"collections.deque", "-clear reverse rotate"},

@@ -353,24 +353,35 @@ put_ordered(_Px_crossing *to, PyObject *copy, PyObject *late, PyObject *key,
     return put_item(to, copy, late, key, value);
 }
 
+/* As odictobject.c has them. An iterator of it looks each key up, and for that may
+ * make tables of the context's anew (C1). */
+typedef struct ordered_node {
+    PyObject *key;
+    Py_hash_t hash;
+    struct ordered_node *next, *previous;
+} ordered_node;
+
+typedef struct ordered_dict {
+    PyDictObject dict;
+    ordered_node *first, *last;
+} ordered_dict;
+
 /* Its own order is not that of the dict that it is. */
 static int
 fill_ordered(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
     PyObject *late = keys_are_hashed_in_c(object) ? NULL : PyList_New(0);
-    PyObject *key, *keys = PyODict_Type.tp_iter(object);
-    _Py_hashtable_t *values = keys ? values_by_key(object) : NULL;
+    const ordered_node *at = ((ordered_dict *)object)->first;
+    _Py_hashtable_t *values = values_by_key(object);
     int status = values && !PyErr_Occurred() ? 0 : -1;
-    while (!status && (key = Py_TYPE(keys)->tp_iternext(keys))) {
-        PyObject *value = _Py_hashtable_get(values, key);
-        status = put_ordered(to, copy, late, key, value);
-        Py_DECREF(key);
+    for (; !status && at; at = at->next) {
+        PyObject *value = _Py_hashtable_get(values, at->key);
+        status = put_ordered(to, copy, late, at->key, value);
     }
     if (values) {
         _Py_hashtable_destroy(values);
     }
-    Py_XDECREF(keys);
-    return end_late(to, copy, late, PyErr_Occurred() ? -1 : status);
+    return end_late(to, copy, late, status);
 }
 
 static PyObject *
