@@ -73,6 +73,22 @@ class ContainerTest(Case):
             self.refuses(heapq._heapify_max, heap)
             self.assertEqual(heap, list(range(size))[::-1])
 
+    def test_ordered_dicts_that_were_changed_as_dicts(self):
+        """What tells of their order has a table, and makes it anew."""
+        def body(fresh):
+            more = dict.fromkeys(map(str, range(1000)))
+            own = collections.OrderedDict((i, i) for i in fresh)
+            dict.update(own, more)
+            for key in more:
+                dict.__delitem__(own, key)
+            return own
+        expected = collections.OrderedDict((i, i) for i in range(10))
+        for _ in range(10):
+            self.assertEqual(in_context(body, range(10)), expected)
+        mine = body(range(10))
+        self.refuses(lambda: list(mine))
+        self.assertEqual(mine, expected)
+
     def test_views_of_views(self):
         mine = bytearray(b"abc")
         view = memoryview(mine)
@@ -195,6 +211,15 @@ class GeneratorTest(Case):
         self.refuses(there.asend, None)
         self.refuses(there.aclose)
         self.assertEqual(end(take(there)), [1, 2])
+
+        async def wait(for_that):
+            return await for_that
+        first, last = count().__anext__(), count().aclose()
+        for that in first, last:
+            for use in (lambda: that.send(None), that.close,
+                        lambda: that.throw(ValueError), lambda: end(wait(that))):
+                self.refuses(use)
+        self.assertEqual((end(wait(first)), end(wait(last))), (1, None))
 
     def test_frames(self):
         def work():

@@ -11,7 +11,7 @@
  * Thread rule: _Px_CallLater() and _Px_CallNow() in a context, the rest on the
  * main side with the GIL.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 static __thread unsigned serves_here; /* this thread makes so many calls */
 

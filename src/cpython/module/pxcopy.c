@@ -1,5 +1,5 @@
 /*
- * Copies of values and containers, of the interpreter and of its library.
+ * Copies of values and containers, by the kind of object.
  *
  * Each kind of object has a *maker*, which makes the copy, and most a *filler*,
  * which puts in what may refer back to it. Both work for classes derived from
@@ -10,6 +10,7 @@
  *      containers        made empty; filled, or put off (L1)
  *      by arguments      made by the C constructor from what the C code gives
  *                        to pickle: ranges, dates, decimals
+ *      of the library    see pxlibrary.c
  *
  *   L1  A key or a member is hashed and compared on the way only if its type is
  *       known to do that in C, down to the last item of a tuple; else the whole
@@ -18,7 +19,7 @@
  *
  * Thread rule: as pxcross.c.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 #include "pycore_hashtable.h"
 #include "pycore_long.h"
@@ -29,8 +30,8 @@
 /* ---- by the C constructor ------------------------------------------------ */
 
 /* What the kind makes for @type of @arguments, which it takes over. */
-static PyObject *
-construct(PyTypeObject *type, PyObject *arguments)
+PyObject *
+_Px_Construct(PyTypeObject *type, PyObject *arguments)
 {
     PyTypeObject *base = _Px_BaseInC(type);
     PyObject *copy = arguments ? base->tp_new(type, arguments, NULL) : NULL;
@@ -38,10 +39,10 @@ construct(PyTypeObject *type, PyObject *arguments)
     return copy;
 }
 
-static PyObject *
-construct_empty(PyTypeObject *type)
+PyObject *
+_Px_ConstructEmpty(PyTypeObject *type)
 {
-    return construct(type, PyTuple_New(0));
+    return _Px_Construct(type, PyTuple_New(0));
 }
 
 /* An instance of @type that is worth @value, which it takes over. */
@@ -53,12 +54,12 @@ construct_like(PyTypeObject *type, PyObject *value)
     }
     PyObject *arguments = PyTuple_Pack(1, value);
     Py_DECREF(value);
-    return construct(type, arguments);
+    return _Px_Construct(type, arguments);
 }
 
 /* L2 */
-static PyObject *
-attribute_in_c(PyObject *object, const char *name)
+PyObject *
+_Px_AttributeInC(PyObject *object, const char *name)
 {
     PyTypeObject *base = _Px_BaseInC(Py_TYPE(object));
     PyObject *found = PyObject_GetAttrString((PyObject *)base, name);
@@ -69,8 +70,8 @@ attribute_in_c(PyObject *object, const char *name)
 }
 
 /* Copies of the items of a tuple, which it takes over. */
-static PyObject *
-copy_items(_Px_crossing *to, PyObject *items)
+PyObject *
+_Px_CopyItems(_Px_crossing *to, PyObject *items)
 {
     Py_ssize_t count = items ? PyTuple_GET_SIZE(items) : 0;
     PyObject *mine = items ? PyTuple_New(count) : NULL;
@@ -88,34 +89,24 @@ copy_items(_Px_crossing *to, PyObject *items)
 }
 
 /* Takes over (type, arguments of its constructor, ...), made by C code. */
-static PyObject *
-follow_recipe(_Px_crossing *to, PyTypeObject *type, PyObject *recipe)
+PyObject *
+_Px_FollowRecipe(_Px_crossing *to, PyTypeObject *type, PyObject *recipe)
 {
     PyObject *arguments = NULL;
     if (recipe) {
-        arguments = copy_items(to, Py_NewRef(PyTuple_GET_ITEM(recipe, 1)));
+        arguments = _Px_CopyItems(to, Py_NewRef(PyTuple_GET_ITEM(recipe, 1)));
     }
     Py_XDECREF(recipe);
-    return construct(type, arguments);
+    return _Px_Construct(type, arguments);
 }
 
 static PyObject *
 make_by_arguments(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
-    PyObject *reduce = attribute_in_c(object, "__reduce__");
+    PyObject *reduce = _Px_AttributeInC(object, "__reduce__");
     PyObject *recipe = reduce ? PyObject_CallNoArgs(reduce) : NULL;
     Py_XDECREF(reduce);
-    return follow_recipe(to, type, recipe);
-}
-
-/* From protocol 4 on they tell of `fold`. */
-static PyObject *
-make_time(_Px_crossing *to, PyTypeObject *type, PyObject *object)
-{
-    PyObject *reduce = attribute_in_c(object, "__reduce_ex__");
-    PyObject *recipe = reduce ? PyObject_CallFunction(reduce, "i", 4) : NULL;
-    Py_XDECREF(reduce);
-    return follow_recipe(to, type, recipe);
+    return _Px_FollowRecipe(to, type, recipe);
 }
 
 /* ---- numbers and text ---------------------------------------------------- */
@@ -157,7 +148,7 @@ static PyObject *
 make_bytearray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
                PyObject *object)
 {
-    PyObject *copy = construct_empty(type);
+    PyObject *copy = _Px_ConstructEmpty(type);
     if (copy && PyByteArray_Resize(copy, PyByteArray_GET_SIZE(object)) < 0) {
         Py_CLEAR(copy);
     }
@@ -204,7 +195,7 @@ static PyObject *
 make_list(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 {
     return type == &PyList_Type ? PyList_New(PyList_GET_SIZE(object))
-                                : construct_empty(type);
+                                : _Px_ConstructEmpty(type);
 }
 
 static int
@@ -313,11 +304,11 @@ static PyObject *
 make_empty(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
            PyObject *Py_UNUSED(object))
 {
-    return construct_empty(type);
+    return _Px_ConstructEmpty(type);
 }
 
-static int
-fill_dict(_Px_crossing *to, PyObject *copy, PyObject *object)
+int
+_Px_FillDict(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
     PyObject *key, *value;
     PyObject *late = keys_are_hashed_in_c(object) ? NULL : PyList_New(0);
@@ -362,39 +353,35 @@ put_ordered(_Px_crossing *to, PyObject *copy, PyObject *late, PyObject *key,
     return put_item(to, copy, late, key, value);
 }
 
+/* As odictobject.c has them. An iterator of it looks each key up, and for that may
+ * make tables of the context's anew (C1). */
+typedef struct ordered_node {
+    PyObject *key;
+    Py_hash_t hash;
+    struct ordered_node *next, *previous;
+} ordered_node;
+
+typedef struct ordered_dict {
+    PyDictObject dict;
+    ordered_node *first, *last;
+} ordered_dict;
+
 /* Its own order is not that of the dict that it is. */
 static int
 fill_ordered(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
     PyObject *late = keys_are_hashed_in_c(object) ? NULL : PyList_New(0);
-    PyObject *key, *keys = PyODict_Type.tp_iter(object);
-    _Py_hashtable_t *values = keys ? values_by_key(object) : NULL;
+    const ordered_node *at = ((ordered_dict *)object)->first;
+    _Py_hashtable_t *values = values_by_key(object);
     int status = values && !PyErr_Occurred() ? 0 : -1;
-    while (!status && (key = Py_TYPE(keys)->tp_iternext(keys))) {
-        PyObject *value = _Py_hashtable_get(values, key);
-        status = put_ordered(to, copy, late, key, value);
-        Py_DECREF(key);
+    for (; !status && at; at = at->next) {
+        PyObject *value = _Py_hashtable_get(values, at->key);
+        status = put_ordered(to, copy, late, at->key, value);
     }
     if (values) {
         _Py_hashtable_destroy(values);
     }
-    Py_XDECREF(keys);
-    return end_late(to, copy, late, PyErr_Occurred() ? -1 : status);
-}
-
-static int
-fill_defaultdict(_Px_crossing *to, PyObject *copy, PyObject *object)
-{
-    PyObject *factory = attribute_in_c(object, "default_factory");
-    PyObject *mine = factory ? _Px_CopyPart(to, factory) : NULL;
-    PyObject *arguments = mine ? PyTuple_Pack(1, mine) : NULL;
-    int status =
-        arguments ? _Px_BaseInC(Py_TYPE(copy))->tp_init(copy, arguments, NULL)
-                  : -1;
-    Py_XDECREF(factory);
-    Py_XDECREF(mine);
-    Py_XDECREF(arguments);
-    return status < 0 ? -1 : fill_dict(to, copy, object);
+    return end_late(to, copy, late, status);
 }
 
 static PyObject *
@@ -419,7 +406,7 @@ make_set(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
     return PyFrozenSet_Check(object) && members_are_hashed_in_c(object)
                ? construct_like(type, copy_members(to, object))
-               : construct_empty(type);
+               : _Px_ConstructEmpty(type);
 }
 
 static int
@@ -447,98 +434,6 @@ fill_set(_Px_crossing *to, PyObject *copy, PyObject *object)
     return in_c ? add_members(copy, members) : _Px_PutLate(to, copy, members);
 }
 
-/* ---- of the library ------------------------------------------------------ */
-
-static PyObject *
-make_deque(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
-{
-    PyObject *copy = construct_empty(type);
-    PyObject *bound = attribute_in_c(object, "maxlen");
-    PyObject *arguments = bound ? Py_BuildValue("(()N)", bound) : NULL;
-    if (copy &&
-        (!arguments || _Px_BaseInC(type)->tp_init(copy, arguments, NULL) < 0)) {
-        Py_CLEAR(copy);
-    }
-    Py_XDECREF(arguments);
-    return copy;
-}
-
-/* append(copy of item); takes @item over. */
-static int
-append_copy(_Px_crossing *to, PyObject *append, PyObject *item)
-{
-    PyObject *mine = _Px_CopyPart(to, item);
-    PyObject *none = mine ? PyObject_CallOneArg(append, mine) : NULL;
-    Py_DECREF(item);
-    Py_XDECREF(mine);
-    Py_XDECREF(none);
-    return none ? 0 : -1;
-}
-
-static int
-fill_deque(_Px_crossing *to, PyObject *copy, PyObject *object)
-{
-    PyObject *append = attribute_in_c(copy, "append");
-    PyObject *items = _Px_BaseInC(Py_TYPE(object))->tp_iter(object);
-    PyObject *item;
-    int status = append && items ? 0 : -1;
-    while (!status && (item = Py_TYPE(items)->tp_iternext(items))) {
-        status = append_copy(to, append, item);
-    }
-    Py_XDECREF(append);
-    Py_XDECREF(items);
-    return PyErr_Occurred() ? -1 : status;
-}
-
-static PyObject *
-make_array(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
-{
-    PyObject *code = attribute_in_c(object, "typecode");
-    PyObject *bytes = PyBytes_FromObject(object);
-    PyObject *arguments = code && bytes ? PyTuple_Pack(2, code, bytes) : NULL;
-    Py_XDECREF(code);
-    Py_XDECREF(bytes);
-    return construct(type, arguments);
-}
-
-static PyObject *
-make_timezone(_Px_crossing *to, PyTypeObject *type, PyObject *object)
-{
-    PyObject *ask = attribute_in_c(object, "__getinitargs__");
-    PyObject *arguments = ask ? PyObject_CallNoArgs(ask) : NULL;
-    Py_XDECREF(ask);
-    return construct(type, copy_items(to, arguments));
-}
-
-/* The copy of what an object in C has by this name. */
-static PyObject *
-copy_attribute(_Px_crossing *to, PyObject *object, const char *name)
-{
-    PyObject *part = attribute_in_c(object, name);
-    PyObject *mine = part ? _Px_CopyPart(to, part) : NULL;
-    Py_XDECREF(part);
-    return mine;
-}
-
-/* partial(func, *args, **keywords) */
-static PyObject *
-make_partial(_Px_crossing *to, PyTypeObject *type, PyObject *object)
-{
-    PyObject *func = copy_attribute(to, object, "func");
-    PyObject *args = func ? copy_attribute(to, object, "args") : NULL;
-    PyObject *keywords = args ? copy_attribute(to, object, "keywords") : NULL;
-    PyObject *first = keywords ? PyTuple_Pack(1, func) : NULL;
-    PyObject *all = first ? PySequence_Concat(first, args) : NULL;
-    PyObject *copy =
-        all ? _Px_BaseInC(type)->tp_new(type, all, keywords) : NULL;
-    Py_XDECREF(func);
-    Py_XDECREF(args);
-    Py_XDECREF(keywords);
-    Py_XDECREF(first);
-    Py_XDECREF(all);
-    return copy;
-}
-
 /* ---- the kinds ----------------------------------------------------------- */
 
 static const _Px_kind kinds[] = {
@@ -548,7 +443,7 @@ static const _Px_kind kinds[] = {
     {&PyFloat_Type, NULL, make_float, NULL, true},
     {&PyTuple_Type, NULL, make_tuple, fill_tuple, false},
     {&PyList_Type, NULL, make_list, fill_list, false},
-    {&PyDict_Type, NULL, make_empty, fill_dict, false},
+    {&PyDict_Type, NULL, make_empty, _Px_FillDict, false},
     {&PyBytes_Type, NULL, make_bytes, NULL, false},
     {&PySet_Type, NULL, make_set, fill_set, false},
     {&PyFrozenSet_Type, NULL, make_set, fill_set, false},
@@ -561,17 +456,17 @@ static const _Px_kind kinds[] = {
     {&PyCell_Type, NULL, _Px_MakeCell, _Px_FillCell, false},
     {&PyMethod_Type, NULL, _Px_MakeMethod, NULL, false},
     {&_PyNamespace_Type, NULL, make_empty, NULL, false},
-    {NULL, "datetime.datetime", make_time, NULL, false},
+    {NULL, "datetime.datetime", _Px_MakeTime, NULL, false},
     {NULL, "datetime.date", make_by_arguments, NULL, false},
-    {NULL, "datetime.time", make_time, NULL, false},
+    {NULL, "datetime.time", _Px_MakeTime, NULL, false},
     {NULL, "datetime.timedelta", make_by_arguments, NULL, false},
-    {NULL, "datetime.timezone", make_timezone, NULL, false},
+    {NULL, "datetime.timezone", _Px_MakeTimezone, NULL, false},
     {NULL, "datetime.tzinfo", _Px_MakePlain, NULL, false},
     {NULL, "decimal.Decimal", make_by_arguments, NULL, false},
-    {NULL, "collections.deque", make_deque, fill_deque, false},
-    {NULL, "collections.defaultdict", make_empty, fill_defaultdict, false},
-    {NULL, "functools.partial", make_partial, NULL, false},
-    {NULL, "array.array", make_array, NULL, false},
+    {NULL, "collections.deque", _Px_MakeDeque, _Px_FillDeque, false},
+    {NULL, "collections.defaultdict", make_empty, _Px_FillDefaultDict, false},
+    {NULL, "functools.partial", _Px_MakePartial, NULL, false},
+    {NULL, "array.array", _Px_MakeArray, NULL, false},
 };
 
 static const _Px_kind struct_kind = {NULL, NULL, _Px_MakeStruct, _Px_FillStruct,

@@ -23,7 +23,7 @@
  *
  * Thread rule: start, stop and submit with the GIL; the worker's own anywhere.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 #include "pycore_pylifecycle.h"
 #include "pycore_pystate.h"

@@ -31,7 +31,7 @@
  *
  * Thread rule: the main side with the GIL, contexts at rest.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 #include "pycore_ceval.h"
 #include "pycore_hashtable.h"

@@ -32,7 +32,7 @@
  *
  * Thread rule: a worker in a context, about that context.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 #include "pycore_hashtable.h"
 #include "pycore_object.h"

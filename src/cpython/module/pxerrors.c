@@ -4,7 +4,7 @@
  *
  * Thread rule: the main side, with the GIL.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 static PyObject *errors; /* a list, or NULL */
 

@@ -9,7 +9,7 @@
  *
  * Thread rule: as pxcross.c.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 #include "frameobject.h"
 #include "pycore_frame.h"

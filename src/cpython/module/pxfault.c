@@ -31,9 +31,9 @@
  * whatever end that comes to: a line a site, its count at the beginning.
  * tests/cpython/trace_writes.py makes sense of it.
  *
- * Thread rule: handlers on any thread, the rest as said in pycore_px.h.
+ * Thread rule: handlers on any thread, the rest as said in pycore_pxmodule.h.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 #include "pycore_frame.h"
 #include "pycore_pystate.h"

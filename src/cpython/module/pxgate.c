@@ -23,9 +23,9 @@
  * Rejected: stopping callbacks wherever they are (an allocation, say): C code
  * holds sizes and pointers of lists and dicts across one.
  *
- * Thread rule: as said for each function in pycore_px.h.
+ * Thread rule: as said for each function in pycore_pxmodule.h.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 #include <errno.h>
 

@@ -45,7 +45,7 @@
  *
  * Thread rule: begin and set mode on main; up and down whoever opens the world.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 #include "pycore_mimalloc.h"
 #include "pycore_pystate.h"

@@ -25,7 +25,7 @@
  *
  * Thread rule: a thread that is in a context; _Px_SetImporters() main.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 #include "pycore_import.h"
 #include "pycore_moduleobject.h"

@@ -21,7 +21,7 @@
  * Thread rule: run_task() and give_up() on a worker, the rest on the main side
  * with the GIL.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 #include "pycore_ceval.h"
 #include "pycore_pyerrors.h"

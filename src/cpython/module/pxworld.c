@@ -35,9 +35,9 @@
  * SIGINT pending when the world closes, callbacks that do not end by themselves
  * very soon raise KeyboardInterrupt at their next look at the eval breaker.
  *
- * Thread rule: as said for each function in pycore_px.h.
+ * Thread rule: as said for each function in pycore_pxmodule.h.
  */
-#include "pycore_px.h"
+#include "pycore_pxmodule.h"
 
 #include "pycore_ceval.h"
 #include "pycore_pystate.h"

@@ -1,0 +1,129 @@
+/*
+ * Copies of what C code of the library makes: dates, queues, arrays, partials.
+ *
+ * The modules of these kinds are known by name, as nobody may have imported them;
+ * an object is asked by methods of the kind's C type (L2 of pxcopy.c), which give
+ * what its constructor takes.
+ *
+ * Thread rule: as pxcross.c.
+ */
+#include "pycore_pxmodule.h"
+
+/* ---- dates --------------------------------------------------------------- */
+
+/* From protocol 4 on they tell of `fold`. */
+PyObject *
+_Px_MakeTime(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *reduce = _Px_AttributeInC(object, "__reduce_ex__");
+    PyObject *recipe = reduce ? PyObject_CallFunction(reduce, "i", 4) : NULL;
+    Py_XDECREF(reduce);
+    return _Px_FollowRecipe(to, type, recipe);
+}
+
+PyObject *
+_Px_MakeTimezone(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *ask = _Px_AttributeInC(object, "__getinitargs__");
+    PyObject *arguments = ask ? PyObject_CallNoArgs(ask) : NULL;
+    Py_XDECREF(ask);
+    return _Px_Construct(type, _Px_CopyItems(to, arguments));
+}
+
+/* ---- containers ---------------------------------------------------------- */
+
+int
+_Px_FillDefaultDict(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyObject *factory = _Px_AttributeInC(object, "default_factory");
+    PyObject *mine = factory ? _Px_CopyPart(to, factory) : NULL;
+    PyObject *arguments = mine ? PyTuple_Pack(1, mine) : NULL;
+    int status =
+        arguments ? _Px_BaseInC(Py_TYPE(copy))->tp_init(copy, arguments, NULL)
+                  : -1;
+    Py_XDECREF(factory);
+    Py_XDECREF(mine);
+    Py_XDECREF(arguments);
+    return status < 0 ? -1 : _Px_FillDict(to, copy, object);
+}
+
+PyObject *
+_Px_MakeDeque(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    PyObject *copy = _Px_ConstructEmpty(type);
+    PyObject *bound = _Px_AttributeInC(object, "maxlen");
+    PyObject *arguments = bound ? Py_BuildValue("(()N)", bound) : NULL;
+    if (copy &&
+        (!arguments || _Px_BaseInC(type)->tp_init(copy, arguments, NULL) < 0)) {
+        Py_CLEAR(copy);
+    }
+    Py_XDECREF(arguments);
+    return copy;
+}
+
+/* append(copy of item); takes @item over. */
+static int
+append_copy(_Px_crossing *to, PyObject *append, PyObject *item)
+{
+    PyObject *mine = _Px_CopyPart(to, item);
+    PyObject *none = mine ? PyObject_CallOneArg(append, mine) : NULL;
+    Py_DECREF(item);
+    Py_XDECREF(mine);
+    Py_XDECREF(none);
+    return none ? 0 : -1;
+}
+
+int
+_Px_FillDeque(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyObject *append = _Px_AttributeInC(copy, "append");
+    PyObject *items = _Px_BaseInC(Py_TYPE(object))->tp_iter(object);
+    PyObject *item;
+    int status = append && items ? 0 : -1;
+    while (!status && (item = Py_TYPE(items)->tp_iternext(items))) {
+        status = append_copy(to, append, item);
+    }
+    Py_XDECREF(append);
+    Py_XDECREF(items);
+    return PyErr_Occurred() ? -1 : status;
+}
+
+PyObject *
+_Px_MakeArray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    PyObject *code = _Px_AttributeInC(object, "typecode");
+    PyObject *bytes = PyBytes_FromObject(object);
+    PyObject *arguments = code && bytes ? PyTuple_Pack(2, code, bytes) : NULL;
+    Py_XDECREF(code);
+    Py_XDECREF(bytes);
+    return _Px_Construct(type, arguments);
+}
+
+/* The copy of what an object in C has by this name. */
+static PyObject *
+copy_attribute(_Px_crossing *to, PyObject *object, const char *name)
+{
+    PyObject *part = _Px_AttributeInC(object, name);
+    PyObject *mine = part ? _Px_CopyPart(to, part) : NULL;
+    Py_XDECREF(part);
+    return mine;
+}
+
+/* partial(func, *args, **keywords) */
+PyObject *
+_Px_MakePartial(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *func = copy_attribute(to, object, "func");
+    PyObject *args = func ? copy_attribute(to, object, "args") : NULL;
+    PyObject *keywords = args ? copy_attribute(to, object, "keywords") : NULL;
+    PyObject *first = keywords ? PyTuple_Pack(1, func) : NULL;
+    PyObject *all = first ? PySequence_Concat(first, args) : NULL;
+    PyObject *copy =
+        all ? _Px_BaseInC(type)->tp_new(type, all, keywords) : NULL;
+    Py_XDECREF(func);
+    Py_XDECREF(args);
+    Py_XDECREF(keywords);
+    Py_XDECREF(first);
+    Py_XDECREF(all);
+    return copy;
+}

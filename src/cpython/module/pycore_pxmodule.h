@@ -1,0 +1,418 @@
+/*
+ * What the sources of the module share with each other.
+ *
+ *      pxclass.c    copies of instances and functions
+ *      pxcopy.c     copies of values and containers
+ *      pxlibrary.c  copies of what the library's C code makes
+ *      pxexcept.c   copies of exceptions
+ *      pxcross.c    objects that leave a context
+ *      pxend.c      files and finalizers that a callback leaves behind
+ *      pxguard.c    main's memory is read-only while contexts run
+ *      pxfault.c    what becomes of a write to it
+ *      pxgate.c     callbacks: into the world, out of it, to a halt
+ *      pxworld.c    when contexts may run
+ *      pxcrew.c     the threads: workers, keeper, coordinator
+ *      pxerrors.c   errors that run_once() is to raise
+ *      pxcalls.c    what callbacks have main call
+ *      pximport.c   modules that main imports for callbacks
+ *      pxwork.c     a piece of work from its submission to its harvest
+ *      pxstats.c    what it tells of contexts
+ *      pxmodule.c   the module _parallel
+ *
+ * Each uses only those above it, and those of pycore_px.h; but the five that copy
+ * use each other.
+ */
+#ifndef Py_INTERNAL_PXMODULE_H
+#define Py_INTERNAL_PXMODULE_H
+
+#include "pycore_px.h"
+
+/* ---- pxcross.c ----------------------------------------------------------- */
+
+/* Main, while contexts stand still: an object of main's that equals @object,
+ * which may be a context's. What cannot be copied is a PersistenceError. The copy
+ * is complete after _Px_FillLate(*late), which is due if *late is not NULL. */
+extern PyObject *_Px_Promote(PyObject *object, PyObject **late);
+
+/* The same for an exception; never fails but for memory. */
+extern PyObject *_Px_PromoteException(PyObject *exception, PyObject **late);
+
+/* Main, when all copies are made: runs Python code. Takes @late over. */
+extern int _Px_FillLate(PyObject *late);
+
+/* One object that leaves a context, with all that it refers to. */
+typedef struct _Px_crossing {
+    struct _Py_hashtable_t *memo; /* a context's object -> its copy, counted */
+    PyObject *late; /* containers and what they contain, or NULL */
+} _Px_crossing;
+
+/* A copy of @object's own class @type, which is the kind's or made of it. */
+typedef PyObject *_Px_maker(_Px_crossing *to, PyTypeObject *type,
+                            PyObject *object);
+typedef int _Px_filler(_Px_crossing *to, PyObject *copy, PyObject *object);
+
+typedef struct _Px_kind {
+    PyTypeObject *type; /* NULL: it is known by its name */
+    const char *name;
+    _Px_maker *make;  /* the copy, but for parts that may refer to it */
+    _Px_filler *fill; /* these; NULL: there are none */
+    bool is_number;
+} _Px_kind;
+
+/* Neither a context's own nor in its reach. */
+static inline bool
+_Px_IsMains(const void *object)
+{
+    return px_owner_word(object) == 0;
+}
+
+/* The error that @object, or what refers to it, must stay. */
+extern PyObject *_Px_Refuse(PyObject *object);
+
+extern PyObject *_Px_CopyPart(_Px_crossing *to, PyObject *object);
+extern PyObject *_Px_Remember(_Px_crossing *to, PyObject *object,
+                              PyObject *copy);
+extern int _Px_PutLate(_Px_crossing *to, PyObject *container, PyObject *items);
+
+/* ---- pxcopy.c ------------------------------------------------------------ */
+
+/* How to copy instances of @type, which is main's; NULL: that cannot be done. */
+extern const _Px_kind *_Px_KindOf(PyTypeObject *type);
+
+/* What the kind makes for @type of @arguments, which it takes over; of none. */
+extern PyObject *_Px_Construct(PyTypeObject *type, PyObject *arguments);
+extern PyObject *_Px_ConstructEmpty(PyTypeObject *type);
+
+/* Takes over (type, arguments of its constructor, ...), made by C code. */
+extern PyObject *_Px_FollowRecipe(_Px_crossing *to, PyTypeObject *type,
+                                  PyObject *recipe);
+
+/* What @object has by this name in its class in C. */
+extern PyObject *_Px_AttributeInC(PyObject *object, const char *name);
+
+/* Copies of the items of a tuple, which it takes over. */
+extern PyObject *_Px_CopyItems(_Px_crossing *to, PyObject *items);
+
+/* Copies of @items; -1 if one fails, where the rest stays as it is: NULL. */
+extern int _Px_FillItems(_Px_crossing *to, PyObject **to_items,
+                         PyObject **items, Py_ssize_t count);
+
+/* dict[key] = value, whatever kind of dict, without methods of its class. */
+extern int _Px_SetItem(PyObject *dict, PyObject *key, PyObject *value);
+
+extern _Px_filler _Px_FillDict;
+
+/* ---- pxlibrary.c --------------------------------------------------------- */
+
+extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray, _Px_MakePartial;
+extern _Px_maker _Px_MakeDeque;
+extern _Px_filler _Px_FillDeque, _Px_FillDefaultDict;
+
+/* ---- pxclass.c ----------------------------------------------------------- */
+
+/* The nearest base whose instances are made by C code; @type itself maybe. */
+extern PyTypeObject *_Px_BaseInC(PyTypeObject *type);
+
+/* Whether slots, dict and weak references are all that @type adds to it. */
+extern bool _Px_AddsOnlySlots(PyTypeObject *type, PyTypeObject *base);
+
+/* Copy what is in slots and in the dict. */
+extern int _Px_CopyAttributes(_Px_crossing *to, PyObject *copy,
+                              PyObject *object);
+
+/* Main's member of the same value as this one of an enum, if any; a new one. */
+extern PyObject *_Px_FindMember(PyObject *object);
+extern int _Px_AddMember(PyObject *copy);
+
+extern _Px_maker _Px_MakeFunction;
+extern _Px_filler _Px_FillFunction;
+extern _Px_maker _Px_MakePlain, _Px_MakeMethod, _Px_MakeCell;
+extern _Px_filler _Px_FillCell;
+
+/* Such as time.struct_time: a tuple with some more fields behind its items. */
+extern bool _Px_IsStruct(PyTypeObject *type);
+extern _Px_maker _Px_MakeStruct;
+extern _Px_filler _Px_FillStruct;
+
+/* ---- pxexcept.c ---------------------------------------------------------- */
+
+extern PyObject *_Px_CopyException(_Px_crossing *to, PyObject *exception);
+
+/* ---- pxend.c ------------------------------------------------------------- */
+
+/* Main, before there are contexts. */
+extern void _Px_FindImage(void);
+
+/* A context, its callback over: finalize what is left but for what leaves with
+ * the outcome and the calls. An exception if the outcome cannot; else NULL. */
+extern PyObject *_Px_EndOwners(struct _Px_cx *cx, PyObject *outcome,
+                               PyObject *calls, bool failed);
+
+/* ---- pxguard.c ----------------------------------------------------------- */
+
+enum { PX_GUARD_OFF, PX_GUARD_AUTO, PX_GUARD_FULL, PX_GUARD_TRACE };
+enum { PX_GUARD_SPANS = 200 };
+
+typedef struct px_span {
+    uintptr_t first, end;
+} px_span;
+
+/* NULL: there is no guard. Else in a mapping of its own. */
+typedef struct px_guard {
+    int mode;
+    pid_t pid;
+    bool up;
+    int stepping;    /* the thread that has the step's lock, or 0 */
+    size_t heap_ups; /* times that the heap was protected */
+    size_t frozen;   /* callbacks ended */
+    px_span heap, loader;
+    unsigned count; /* what is protected now: */
+    px_span spans[PX_GUARD_SPANS];
+} px_guard;
+
+extern px_guard *_Px_guard;
+
+/* Who opens the world, before it opens and when all is calm again. */
+extern void _Px_GuardUp(void);
+extern void _Px_GuardDown(void);
+
+/* Like _Px_Still(), for a thread that does not say so itself. */
+extern void _Px_StillThreads(int more);
+
+/* With the GIL: ordinary threads that may have the system write to main's heap. */
+extern int _Px_ThreadsInCalls(void);
+
+extern const char *_Px_GuardMode(void);
+extern int _Px_GuardSetMode(const char *name); /* -1 with an exception */
+
+/* ---- pxfault.c ----------------------------------------------------------- */
+
+/* Have faults come here, whoever has taken them meanwhile. */
+extern void _Px_FaultsCatch(void);
+
+/* No thread is in the midst of a write that the guard carries out, and this one
+ * takes no signals. */
+extern void _Px_SpansLock(sigset_t *mask);
+extern void _Px_SpansUnlock(const sigset_t *mask);
+
+/* The worker, in a context: func(arg). False: the guard ended it, and there is
+ * an exception instead. */
+extern bool _Px_GuardCall(px_worker *worker, void (*func)(void *), void *arg);
+
+/* ---- pxgate.c ------------------------------------------------------------ */
+
+/* What is to be called in a context, and what became of it. */
+typedef struct px_task {
+    PyObject *func, *args, *kwds, *callback, *errback; /* main's */
+    PyObject *notify;  /* main's: called as notify(error, result); NULL: none */
+    PyObject *outcome; /* the context's: result or exception */
+    PyObject *calls; /* the context's: a list of (func, args, kwds), or NULL */
+    PyObject *kept;  /* main's: what main answered to it */
+    PyObject *late;  /* main's: what its outcome lacks, for _Px_FillLate() */
+    px_memory memory;
+    int status; /* below 0: no context could be made for it */
+    bool failed;
+    bool interrupted;
+    px_context *context; /* retained until harvest */
+    struct px_task *next;
+} px_task;
+
+/* Of callbacks that are over. */
+typedef struct px_totals {
+    uint64_t callbacks, failed, counting;
+    uint64_t bytes, collections;
+    size_t largest; /* bytes of one */
+} px_totals;
+
+/* The world, which pxgate.c and pxworld.c share: see there. */
+struct _Px_world {
+    pthread_mutex_t mutex;
+    pthread_cond_t gate;  /* workers: the world may be open */
+    pthread_cond_t bell;  /* who opened or closes it: look again */
+    pthread_cond_t start; /* the coordinator: there may be work */
+    bool open, draining, ended;
+    unsigned inside, stopped;
+    unsigned blocked; /* of these, in a call that may block */
+    unsigned asking;  /* and these want main to call something */
+    uint64_t slice;   /* W6 */
+    unsigned runners; /* threads in run_once(): the coordinator keeps away */
+    size_t active;
+    size_t over_count;
+    px_task *over;
+    px_totals total;
+    size_t enough;     /* so many over ring the bell */
+    unsigned harvests; /* under way; the GIL may change hands meanwhile */
+    px_worker *workers;
+    unsigned worker_count;
+};
+
+extern struct _Px_world _Px_world;
+
+static inline void
+_Px_WorldLock(void)
+{
+    pthread_mutex_lock(&_Px_world.mutex);
+}
+
+static inline void
+_Px_WorldUnlock(void)
+{
+    pthread_mutex_unlock(&_Px_world.mutex);
+}
+
+/* With the mutex: who opens or closes the world is to look again. */
+static inline void
+_Px_WorldRing(void)
+{
+    pthread_cond_broadcast(&_Px_world.bell);
+}
+
+/* With the mutex: is there work for the coordinator; wake it if so. */
+extern bool _Px_WorldHasWorkLocked(void);
+extern void _Px_WorldWakeLocked(void);
+
+/* A worker waits here until contexts may run. False: they never will. */
+extern bool _Px_WorldEnter(px_worker *worker);
+/* Entered or not, the worker has done with @task. */
+extern void _Px_WorldLeave(px_worker *worker, px_task *task);
+
+/* A context: wait until main has answered worker->ask. */
+extern void _Px_WorldAsk(px_worker *worker);
+
+/* With the GIL: a worker that waits so and is served by nobody else yet, or
+ * NULL; it has its answer. */
+extern px_worker *_Px_WorldNextAsking(void);
+extern void _Px_WorldAnswered(px_worker *worker);
+
+/* Any thread: how things are. */
+typedef struct px_census {
+    unsigned workers, running, stopped, blocked, asking;
+    size_t active, over;
+    uint64_t slices;
+    px_totals total;
+} px_census;
+
+extern px_census _Px_WorldCensus(void);
+
+/* Callbacks in flight; the slice in which the oldest of them began. */
+extern unsigned _Px_WorldInFlight(void);
+extern uint64_t _Px_WorldOldest(void);
+
+/* ---- pxworld.c ----------------------------------------------------------- */
+
+typedef enum px_run_how {
+    PX_ONE,    /* until a callback is over */
+    PX_GATHER, /* until all are, or some are and a switch interval has passed */
+    PX_DRAIN   /* until those in flight are; none begins */
+} px_run_how;
+
+/* With the GIL: let contexts run that long; or until @deadline, or until this
+ * thread is asked for something. Callbacks under way end first, or stop. */
+extern void _Px_WorldRun(px_run_how how, PyTime_t deadline);
+
+/* With the GIL, the world closed: drop what no callback in flight may use. Runs
+ * finalizers. */
+extern void _Px_WorldDropLimbo(void);
+
+/* How long somebody waits for the GIL before callbacks stop in mid-flight. */
+extern PyTime_t _Px_StopAfter;
+
+/* With the GIL: one task more is to come (false: none may); it does not come. */
+extern bool _Px_WorldAdd(void);
+extern void _Px_WorldWithdraw(void);
+
+/* With the GIL: the tasks that are over, oldest first. */
+extern px_task *_Px_WorldTake(void);
+
+/* Harvests under way, of which the caller's thread has @mine: count them, ask
+ * whether there are others, wait a while (without the GIL) for those. */
+extern void _Px_WorldCountHarvest(int more);
+extern bool _Px_WorldHarvests(unsigned mine);
+extern void _Px_WorldAwaitHarvest(unsigned mine);
+
+extern size_t _Px_WorldActive(void);
+extern void _Px_WorldCountRunner(int more);
+
+/* The coordinator, without the GIL: wait for work. False: the end has come.
+ * With the GIL: is there still any? */
+extern bool _Px_WorldAwaitWork(void);
+extern bool _Px_WorldHasWork(void);
+
+extern void _Px_WorldBegin(px_worker *workers, unsigned count);
+extern void _Px_WorldEnd(void); /* no callback begins any more */
+extern bool _Px_WorldEnded(void);
+extern bool _Px_WorldForked(void);
+
+/* How often a context has taken the GIL. */
+extern size_t _Px_StrangeGilTakes(void);
+
+/* ---- pxcrew.c ------------------------------------------------------------ */
+
+/* With the GIL: start the threads if they are not there. The coordinator calls
+ * @settle with the GIL when it has closed the world. -1 with an exception. */
+extern int _Px_CrewStart(void (*settle)(void));
+
+/* With the GIL: end them, which gives every task back. False: there are none. */
+extern bool _Px_CrewStop(void);
+
+/* One of @run and @failed is called, on a worker. */
+extern int _Px_CrewSubmit(px_run_fn run, px_failed_fn failed, void *arg);
+extern px_worker *_Px_CrewWorker(void); /* on a worker: which it is */
+
+/* ---- pxerrors.c ---------------------------------------------------------- */
+
+/* With the GIL. Takes the error over; an urgent one is raised before others. -1
+ * with MemoryError. */
+extern int _Px_KeepError(PyObject *error, bool urgent);
+
+extern bool _Px_HasErrors(void);
+
+/* Raise the first that is kept: -1; 0 when there is none. */
+extern int _Px_RaiseError(void);
+
+extern void _Px_ForgetErrors(void);
+
+/* ---- pxcalls.c ----------------------------------------------------------- */
+
+/* A context: have main call func(*args, **kwds) when this callback is over. */
+extern int _Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds);
+
+/* A context: have main call it now, and wait for what it returns or raises. */
+extern PyObject *_Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds);
+
+/* With the GIL, before the context goes: main's copy of the calls for later;
+ * NULL when there is none. Make them, with the GIL: -1 with an exception. */
+extern PyObject *_Px_TakeCalls(PyObject *calls);
+extern int _Px_MakeCalls(PyObject *calls);
+
+/* With the GIL, the world closed: answer callbacks that wait. */
+extern void _Px_ServeCalls(void);
+extern bool _Px_IsServing(void); /* this thread */
+
+/* ---- pximport.c ---------------------------------------------------------- */
+
+/* Main: for_c(name) returns the module, imported by main; library(name) what is
+ * is in sys.modules after that, as a dict, or None. */
+extern void _Px_SetImporters(PyObject *for_c, PyObject *library);
+
+/* ---- pxwork.c ------------------------------------------------------------ */
+
+extern int _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds,
+                      PyObject *callback, PyObject *errback, PyObject *notify,
+                      px_memory memory);
+
+/* Wait until a task is over (see _Px_WorldRun) or @timeout_ms have passed,
+ * harvest what is over, raise the first error nobody has taken. -1 with an
+ * exception; 1 when something was over since the last time; 0 when nothing is
+ * left to do or time is over. */
+extern int _Px_RunOnce(int64_t timeout_ms, bool gather);
+
+extern size_t _Px_ActiveCount(void);
+extern void _Px_Stop(void);
+
+/* ---- pxstats.c ----------------------------------------------------------- */
+
+/* These of the module's functions. */
+extern PyMethodDef _Px_stats[];
+
+#endif
