@@ -183,6 +183,7 @@ leg_cpython() {
     python=build/cpython-src/build/objects/python
     "$python" tests/cpython/test_contexts.py
     "$python" tests/cpython/test_own.py
+    "$python" tests/cpython/test_hostile.py
     "$python" tests/cpython/test_caches.py
     "$python" tests/cpython/test_imports.py
     "$python" tests/cpython/test_extensions.py

@@ -111,8 +111,8 @@ static const struct row {
     {"_thread._local", ALL},
     {"_thread.lock", ALL},
     {"array.array", "-byteswap reverse"},
-    {"async_generator_asend", "-close throw"},
-    {"async_generator_athrow", "-close throw"},
+    {"async_generator_asend", "-close send throw"},
+    {"async_generator_athrow", "-close send throw"},
     {"collections.OrderedDict", "-clear move_to_end"},
     {"collections.defaultdict", ALL},
     {"collections.deque", "-clear reverse rotate"},
@@ -152,6 +152,9 @@ static const struct row {
 /* Slots that change an object, and may be called by these names. */
 static const char changers[] = "__call__ __delattr__ __delitem__ __init__ "
                                "__setattr__ __setitem__";
+
+/* Those that nothing in the core's classes guards. */
+static const char unguarded[] = "__del__ __init__";
 
 static bool
 is_one_of(const char *name, const char *words)
@@ -273,12 +276,12 @@ is_allowed(PyObject *slot)
 }
 
 /* A context calls a slot of an object that is not its own by its name. Those of
- * the core's classes look themselves, but for __init__. */
+ * the core's classes look themselves, but for the unguarded ones. */
 int
 _Px_GuardSlot(PyObject *slot, const char *name, const void *self)
 {
     PyTypeObject *type = PyDescr_TYPE(slot);
-    bool begins = type != &PyBaseObject_Type && strcmp(name, "__init__") == 0;
+    bool begins = type != &PyBaseObject_Type && is_one_of(name, unguarded);
     bool closed = is_one_of(name, changers) && !is_open(type, name);
     return (begins || closed) && !is_allowed(slot) ? raise_closed(name, self)
                                                    : 0;
