@@ -259,13 +259,13 @@ case_stats_refuse_a_larger_hunk() {
     refuses 'over 25: add-lines.patch: b/Objects/one.c' stats
 }
 
-# So many changed lines are allowed in hunks of two; 101 files are not.
+# So many changed lines are allowed in hunks of two; 121 files are not.
 case_stats_refuse_too_many_files() {
-    for number in $(seq 109); do
+    for number in $(seq 119); do
         printf -- '--- a/%d\n+++ b/%d\n@@ -1 +1 @@\n-a\n+b\n' "$number" "$number"
     done >"$patches/many.patch"
     echo many.patch >>"$patches/series"
-    refuses '111 existing files, of 110' stats
+    refuses '121 existing files, of 120' stats
 }
 
 case_build_refuses_what_makes_no_sense() {
