@@ -23,9 +23,11 @@ enum { MOST_ARGUMENTS = 16 }; /* more of them are left behind */
 static PyObject *
 copy_or_describe(_Px_crossing *to, PyObject *part)
 {
+    _Px_crossing_mark mark = _Px_MarkCrossing(to);
     PyObject *copy = _Px_CopyPart(to, part);
     if (!copy && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         PyErr_Clear();
+        _Px_ForgetSince(to, mark);
         copy = PyUnicode_FromFormat("<%s object of a context>",
                                     Py_TYPE(part)->tp_name);
     }
@@ -153,23 +155,32 @@ position_of(PyTracebackObject *at)
                                                                 : -1;
 }
 
-/* Recursion keeps the order; its depth is that of the context's stack. */
+static PyObject *
+copy_entry(PyTracebackObject *at)
+{
+    PyObject *frame = copy_frame(at->tb_frame);
+    PyObject *copy = frame
+                         ? PyObject_CallFunction((PyObject *)&PyTraceBack_Type,
+                                                 "OOii", Py_None, frame,
+                                                 position_of(at), line_of(at))
+                         : NULL;
+    Py_XDECREF(frame);
+    return copy;
+}
+
+/* None if there is none. It may be as long as recursion was deep. */
 static PyObject *
 copy_traceback(PyTracebackObject *at)
 {
-    if (!at || !PyTraceBack_Check(at)) {
-        return Py_NewRef(Py_None);
+    PyObject *first = NULL, **end = &first;
+    for (; at && PyTraceBack_Check(at); at = at->tb_next) {
+        if (!(*end = copy_entry(at))) {
+            Py_XDECREF(first);
+            return NULL;
+        }
+        end = (PyObject **)&((PyTracebackObject *)*end)->tb_next;
     }
-    PyObject *next = copy_traceback(at->tb_next);
-    PyObject *frame = next ? copy_frame(at->tb_frame) : NULL;
-    PyObject *copy = NULL;
-    if (frame) {
-        copy = PyObject_CallFunction((PyObject *)&PyTraceBack_Type, "OOii",
-                                     next, frame, position_of(at), line_of(at));
-    }
-    Py_XDECREF(frame);
-    Py_XDECREF(next);
-    return copy;
+    return first ? first : Py_NewRef(Py_None);
 }
 
 /* Its own class stays behind: say which it was. */
@@ -212,31 +223,11 @@ copy_attributes(_Px_crossing *to, PyObject *copy, PyObject *attributes)
 }
 
 static int
-copy_chain(_Px_crossing *to, PyBaseExceptionObject *copy,
-           PyBaseExceptionObject *from)
-{
-    PyObject *cause = NULL, *context = NULL;
-    if (from->cause && !(cause = _Px_CopyException(to, from->cause))) {
-        return -1;
-    }
-    PyException_SetCause((PyObject *)copy, cause);
-    if (from->context && !(context = _Px_CopyException(to, from->context))) {
-        return -1;
-    }
-    PyException_SetContext((PyObject *)copy, context);
-    copy->suppress_context = from->suppress_context;
-    return 0;
-}
-
-static int
 furnish(_Px_crossing *to, PyObject *copy, PyBaseExceptionObject *from)
 {
     PyObject *traceback = copy_traceback((PyTracebackObject *)from->traceback);
     int status = traceback ? PyException_SetTraceback(copy, traceback) : -1;
     Py_XDECREF(traceback);
-    if (!status) {
-        status = copy_chain(to, (PyBaseExceptionObject *)copy, from);
-    }
     if (!status) {
         status = copy_attributes(to, copy, from->dict);
     }
@@ -246,26 +237,87 @@ furnish(_Px_crossing *to, PyObject *copy, PyBaseExceptionObject *from)
     return status;
 }
 
-PyObject *
-_Px_CopyException(_Px_crossing *to, PyObject *exception)
+/* While its arguments are copied, which it may be among, None stands for it. */
+static PyObject *
+make_copy(_Px_crossing *to, PyBaseExceptionObject *from)
+{
+    if (_Py_hashtable_set(to->memo, from, Py_None) < 0) {
+        return PyErr_NoMemory();
+    }
+    PyObject *arguments = copy_arguments(to, from);
+    PyObject *copy =
+        arguments ? make_exception(class_outside(Py_TYPE(from)), arguments)
+                  : NULL;
+    Py_XDECREF(arguments);
+    (void)_Py_hashtable_steal(to->memo, from);
+    return _Px_Remember(to, (PyObject *)from, copy);
+}
+
+/* But for its cause and context. */
+static PyObject *
+copy_alone(_Px_crossing *to, PyObject *exception)
 {
     PyBaseExceptionObject *from = (PyBaseExceptionObject *)exception;
     if (_Px_IsMains(exception) && !_Px_IN()) {
         return Py_NewRef(exception);
     }
     PyObject *known = _Py_hashtable_get(to->memo, exception);
+    if (known == Py_None) {
+        PyErr_SetString(_Px_PersistenceError,
+                        "an exception that is among its own arguments cannot "
+                        "leave its context");
+        return NULL;
+    }
     if (known) {
         return Py_NewRef(known);
     }
-    PyObject *arguments = copy_arguments(to, from);
-    PyObject *copy = NULL;
-    if (arguments) {
-        copy = _Px_Remember(
-            to, exception,
-            make_exception(class_outside(Py_TYPE(from)), arguments));
-    }
-    Py_XDECREF(arguments);
+    PyObject *copy = make_copy(to, from);
     if (copy && furnish(to, copy, from) < 0) {
+        Py_CLEAR(copy);
+    }
+    return copy;
+}
+
+static int
+copy_chain(_Px_crossing *to, PyBaseExceptionObject *copy,
+           PyBaseExceptionObject *from)
+{
+    PyObject *cause = NULL, *context = NULL;
+    if (from->cause && !(cause = copy_alone(to, from->cause))) {
+        return -1;
+    }
+    PyException_SetCause((PyObject *)copy, cause);
+    if (from->context && !(context = copy_alone(to, from->context))) {
+        return -1;
+    }
+    PyException_SetContext((PyObject *)copy, context);
+    copy->suppress_context = from->suppress_context;
+    return 0;
+}
+
+/* Chains may be longer than recursion can be deep: what has been copied since
+ * @first gets its cause and context in turn, which adds to what has been. */
+static int
+copy_chains(_Px_crossing *to, size_t first)
+{
+    int status = 0;
+    for (size_t i = first; !status && i < to->count; i++) {
+        PyObject *from = to->order[i];
+        if (PyExceptionInstance_Check(from)) {
+            PyObject *copy = _Py_hashtable_get(to->memo, from);
+            status = copy_chain(to, (PyBaseExceptionObject *)copy,
+                                (PyBaseExceptionObject *)from);
+        }
+    }
+    return status;
+}
+
+PyObject *
+_Px_CopyException(_Px_crossing *to, PyObject *exception)
+{
+    size_t first = to->count;
+    PyObject *copy = copy_alone(to, exception);
+    if (copy && copy_chains(to, first) < 0) {
         Py_CLEAR(copy);
     }
     return copy;
