@@ -263,7 +263,7 @@ clean_error(void)
     Py_DECREF(error);
 }
 
-/* C5 */
+/* C6 */
 static int
 know_instances(_Px_crossing *to)
 {
