@@ -269,6 +269,7 @@ _Px_Enter(px_worker *worker, px_context *context, px_memory memory)
     cx->harmless = NULL;
     cx->common = false;
     cx->utf8 = NULL;
+    cx->shared = 0;
     _Px_OwnNothing(cx, worker->tstate->interp);
     memset(&cx->freelists, 0, sizeof cx->freelists);
     prepare_collector(cx, worker->tstate->interp);
@@ -337,6 +338,7 @@ _Px_Abandon(px_worker *worker)
     drop_data_stack(worker->tstate);
     cx->common = false;
     cx->utf8 = NULL;
+    cx->shared = 0;
     cx->in_need = false;
     cx->exports = NULL;
     cx->owners = NULL; /* with descriptors and all */

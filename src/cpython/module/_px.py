@@ -12,7 +12,7 @@ except ImportError:
     def is_parallel_thread():
         return False
 
-    def here(object, make):
+    def here(object, make=None):
         return object
 
     def environ_here(data, change):
