@@ -7,6 +7,8 @@ kinds. Each attempt either raises UnprotectedError or has the value that it has
 on the main side; main's object is the same afterwards.
 """
 import ctypes
+import faulthandler
+import signal
 import sys
 import unittest
 
@@ -149,6 +151,120 @@ class CTypesTest(Case):
         self.refuse(lambda: setattr(pair, "b", [1]))
         self.refuse(lambda: Pair.a.__set__(pair, 5))
         self.assertEqual((pair.a, pair.b), (1, None))
+
+
+class ErrorsTest(Case):
+    """What an exception takes along that cannot leave, and what refers to it."""
+
+    def outcome(self, body, *args):
+        try:
+            in_context(body, *args)
+        except Exception as error:  # with its traceback
+            return error
+
+    def test_a_part_that_cannot_leave_in_two_places(self):
+        for make in (lambda own: [1, own, 3], lambda own: ([1], own),
+                     lambda own: {1: 2, 2: own}, lambda own: [[own]]):
+            def body():
+                part = make(i for i in "a")
+                error = ValueError(part, part, [part])
+                error.again, error.well = part, [1]
+                raise error
+            error = self.outcome(body)
+            for part in (*error.args, error.again):
+                self.assertRegex(part, "<.* object of a context>")
+            self.assertEqual(error.well, [1])
+
+    def test_what_was_copied_on_the_way_is_forgotten(self):
+        def body():
+            first, second = [], []
+            first += [second, (i for i in "a")]
+            second.append(first)
+            raise ValueError(first, second, [4])
+        text = "<list object of a context>"
+        self.assertEqual(self.outcome(body).args, (text, text, [4]))
+
+    def test_an_exception_among_its_own_arguments(self):
+        def itself():
+            error = ValueError(1)
+            error.args = (error, 2)
+            raise error
+
+        def group():
+            part = ValueError(1)
+            whole = ExceptionGroup("whole", [part])
+            part.args = (whole,)
+            part.__cause__ = whole
+            raise whole
+        self.assertEqual(self.outcome(itself).args,
+                         ("<ValueError object of a context>", 2))
+        self.assertEqual(self.outcome(group).args[0], "whole")
+
+    def test_long_chains_and_tracebacks(self):
+        def chain(length):
+            error = None
+            for i in range(length):
+                following = ValueError(i)
+                following.__context__, error = error, following
+            raise error
+
+        def deep(length):
+            sys.setrecursionlimit(length + 100)
+
+            def down(n):
+                return down(n - 1) if n else 1 / 0
+            down(length)
+        length, count, frames = 200_000, 0, 0
+        error = self.outcome(chain, length)
+        while error is not None:
+            error, count = error.__context__, count + 1
+        at = self.outcome(deep, length).__traceback__
+        while at is not None:
+            at, frames = at.tb_next, frames + 1
+        self.assertEqual(count, length)
+        self.assertGreater(frames, length)
+
+    def test_no_memory_for_a_traceback(self):
+        def body():
+            sys.setrecursionlimit(10**6)
+
+            def down(n):
+                return down(n + 1)
+            down(0)
+        parallel.set_memory_limit(32 << 20)
+        try:
+            error = self.outcome(body)
+        finally:
+            parallel.set_memory_limit(None)
+        self.assertIsInstance(error, MemoryError)
+
+
+class ProcessTest(Case):
+
+    def test_the_fault_handler(self):
+        for change in (lambda: faulthandler.enable(sys.__stderr__.fileno()),
+                       lambda: faulthandler.disable(),
+                       lambda: faulthandler.dump_traceback_later(100),
+                       lambda: faulthandler.cancel_dump_traceback_later(),
+                       lambda: faulthandler.register(signal.SIGUSR1),
+                       lambda: faulthandler.unregister(signal.SIGUSR1)):
+            with self.assertRaisesRegex(parallel.ParallelError, "fault handler"):
+                in_context(change)
+
+    def test_monitoring(self):
+        def trace_own_frame():
+            frame = sys._getframe()
+            frame.f_trace = print
+            frame.f_trace_opcodes = True
+        use = sys.monitoring
+        for change in (trace_own_frame,
+                       lambda: use.use_tool_id(3, "mine"),
+                       lambda: use.free_tool_id(3),
+                       lambda: use.set_events(3, use.events.LINE),
+                       lambda: use.set_local_events(3, count.__code__, 1),
+                       lambda: use.restart_events()):
+            with self.assertRaisesRegex(parallel.ParallelError, "monitoring"):
+                in_context(change)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@
  *   C2  A copy is in the memo before its parts are copied.
  *   C3  Between the first copy of a harvest and the last no Python code runs.
  *   C4  What a container that is filled late contains is complete before it.
+ *   C5  Whoever goes on after a part could not be copied forgets all copies
+ *       since its beginning: some of them lack parts of theirs.
  *
  * Rejected: keeping the context, and letting main use what lies there. A task
  * that returns one small object would keep all that it ever allocated, and 16 TB
@@ -38,6 +40,22 @@
 
 /* ---- the memo ------------------------------------------------------------ */
 
+static int
+have_room(_Px_crossing *to)
+{
+    if (to->count < to->room) {
+        return 0;
+    }
+    size_t room = to->room ? 2 * to->room : 64;
+    PyObject **order = PyMem_RawRealloc(to->order, room * sizeof *order);
+    if (!order) {
+        return -1;
+    }
+    to->order = order;
+    to->room = room;
+    return 0;
+}
+
 /* C2. Takes @copy over, which may be NULL, and hands it back. */
 PyObject *
 _Px_Remember(_Px_crossing *to, PyObject *object, PyObject *copy)
@@ -45,11 +63,32 @@ _Px_Remember(_Px_crossing *to, PyObject *object, PyObject *copy)
     if (!copy) {
         return NULL;
     }
-    if (_Py_hashtable_set(to->memo, object, copy) < 0) {
+    if (have_room(to) < 0 || _Py_hashtable_set(to->memo, object, copy) < 0) {
         Py_DECREF(copy);
         return PyErr_NoMemory();
     }
+    to->order[to->count++] = object;
     return Py_NewRef(copy); /* one for the memo */
+}
+
+_Px_crossing_mark
+_Px_MarkCrossing(const _Px_crossing *to)
+{
+    return (_Px_crossing_mark){to->count,
+                               to->late ? PyList_GET_SIZE(to->late) : 0};
+}
+
+/* C5 */
+void
+_Px_ForgetSince(_Px_crossing *to, _Px_crossing_mark mark)
+{
+    while (to->count > mark.count) {
+        Py_XDECREF(_Py_hashtable_steal(to->memo, to->order[--to->count]));
+    }
+    if (to->late &&
+        PyList_SetSlice(to->late, mark.late, PY_SSIZE_T_MAX, NULL)) {
+        PyErr_Clear(); /* to cut a list short takes no memory */
+    }
 }
 
 static void
@@ -119,7 +158,7 @@ _Px_CopyPart(_Px_crossing *to, PyObject *object)
         return Py_NewRef(object);
     }
     known = _Py_hashtable_get(to->memo, object);
-    if (known) {
+    if (known && known != Py_None) {
         return Py_NewRef(known);
     }
     if (Py_EnterRecursiveCall(" while copying out of a context")) {
@@ -228,12 +267,13 @@ cross(PyObject *object, PyObject **late,
     _Px_crossing to = {_Py_hashtable_new_full(_Py_hashtable_hash_ptr,
                                               _Py_hashtable_compare_direct,
                                               NULL, drop_reference, NULL),
-                       NULL};
+                       NULL, NULL, 0, 0};
     if (!to.memo) {
         return PyErr_NoMemory();
     }
     PyObject *result = copy(&to, object);
     _Py_hashtable_destroy(to.memo);
+    PyMem_RawFree(to.order);
     if (!result) {
         clean_error();
         Py_CLEAR(to.late);

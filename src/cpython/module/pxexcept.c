@@ -23,9 +23,11 @@ enum { MOST_ARGUMENTS = 16 }; /* more of them are left behind */
 static PyObject *
 copy_or_describe(_Px_crossing *to, PyObject *part)
 {
+    _Px_crossing_mark mark = _Px_MarkCrossing(to);
     PyObject *copy = _Px_CopyPart(to, part);
     if (!copy && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         PyErr_Clear();
+        _Px_ForgetSince(to, mark);
         copy = PyUnicode_FromFormat("<%s object of a context>",
                                     Py_TYPE(part)->tp_name);
     }
@@ -143,33 +145,32 @@ position_of(PyTracebackObject *at)
                                                                 : -1;
 }
 
-static PyTracebackObject *
+static PyObject *
 copy_entry(PyTracebackObject *at)
 {
-    PyObject *copy = NULL, *frame = copy_frame(at->tb_frame);
-    if (frame) {
-        copy =
-            PyObject_CallFunction((PyObject *)&PyTraceBack_Type, "OOii",
-                                  Py_None, frame, position_of(at), line_of(at));
-    }
+    PyObject *frame = copy_frame(at->tb_frame);
+    PyObject *copy = frame
+                         ? PyObject_CallFunction((PyObject *)&PyTraceBack_Type,
+                                                 "OOii", Py_None, frame,
+                                                 position_of(at), line_of(at))
+                         : NULL;
     Py_XDECREF(frame);
-    return (PyTracebackObject *)copy;
+    return copy;
 }
 
-/* It may be longer than this thread's stack is deep. */
+/* None if there is none. It may be as long as recursion was deep. */
 static PyObject *
 copy_traceback(PyTracebackObject *at)
 {
-    PyTracebackObject *first = NULL, **end = &first;
+    PyObject *first = NULL, **end = &first;
     for (; at && PyTraceBack_Check(at); at = at->tb_next) {
-        *end = copy_entry(at);
-        if (!*end) {
+        if (!(*end = copy_entry(at))) {
             Py_XDECREF(first);
             return NULL;
         }
-        end = &(*end)->tb_next;
+        end = (PyObject **)&((PyTracebackObject *)*end)->tb_next;
     }
-    return first ? (PyObject *)first : Py_NewRef(Py_None);
+    return first ? first : Py_NewRef(Py_None);
 }
 
 /* Its own class stays behind: say which it was. */
@@ -250,49 +251,12 @@ copy_members(_Px_crossing *to, PyObject *copy, PyObject *from)
     return status;
 }
 
-/* What is too deep in the chain for this thread's stack is left behind. */
-static int
-copy_link(_Px_crossing *to, PyObject *link, PyObject **copy)
-{
-    *copy = NULL;
-    if (!link) {
-        return 0;
-    }
-    if (Py_EnterRecursiveCall(" while copying out of a context")) {
-        PyErr_Clear();
-        return 0;
-    }
-    *copy = _Px_CopyException(to, link);
-    Py_LeaveRecursiveCall();
-    return *copy ? 0 : -1;
-}
-
-static int
-copy_chain(_Px_crossing *to, PyBaseExceptionObject *copy,
-           PyBaseExceptionObject *from)
-{
-    PyObject *cause, *context;
-    if (copy_link(to, from->cause, &cause) < 0) {
-        return -1;
-    }
-    PyException_SetCause((PyObject *)copy, cause);
-    if (copy_link(to, from->context, &context) < 0) {
-        return -1;
-    }
-    PyException_SetContext((PyObject *)copy, context);
-    copy->suppress_context = from->suppress_context;
-    return 0;
-}
-
 static int
 furnish(_Px_crossing *to, PyObject *copy, PyBaseExceptionObject *from)
 {
     PyObject *traceback = copy_traceback((PyTracebackObject *)from->traceback);
     int status = traceback ? PyException_SetTraceback(copy, traceback) : -1;
     Py_XDECREF(traceback);
-    if (!status) {
-        status = copy_chain(to, (PyBaseExceptionObject *)copy, from);
-    }
     if (!status) {
         status = copy_members(to, copy, (PyObject *)from);
     }
@@ -305,26 +269,87 @@ furnish(_Px_crossing *to, PyObject *copy, PyBaseExceptionObject *from)
     return status;
 }
 
-PyObject *
-_Px_CopyException(_Px_crossing *to, PyObject *exception)
+/* While its arguments are copied, which it may be among, None stands for it. */
+static PyObject *
+make_copy(_Px_crossing *to, PyBaseExceptionObject *from)
+{
+    if (_Py_hashtable_set(to->memo, from, Py_None) < 0) {
+        return PyErr_NoMemory();
+    }
+    PyObject *arguments = copy_arguments(to, from);
+    PyObject *copy =
+        arguments ? make_exception(class_outside(Py_TYPE(from)), arguments)
+                  : NULL;
+    Py_XDECREF(arguments);
+    (void)_Py_hashtable_steal(to->memo, from);
+    return _Px_Remember(to, (PyObject *)from, copy);
+}
+
+/* But for its cause and context. */
+static PyObject *
+copy_alone(_Px_crossing *to, PyObject *exception)
 {
     PyBaseExceptionObject *from = (PyBaseExceptionObject *)exception;
     if (_Px_IsMains(exception) && !_Px_IN()) {
         return Py_NewRef(exception);
     }
     PyObject *known = _Py_hashtable_get(to->memo, exception);
+    if (known == Py_None) {
+        PyErr_SetString(_Px_PersistenceError,
+                        "an exception that is among its own arguments cannot "
+                        "leave its context");
+        return NULL;
+    }
     if (known) {
         return Py_NewRef(known);
     }
-    PyObject *arguments = copy_arguments(to, from);
-    PyObject *copy = NULL;
-    if (arguments) {
-        copy = _Px_Remember(
-            to, exception,
-            make_exception(class_outside(Py_TYPE(from)), arguments));
-    }
-    Py_XDECREF(arguments);
+    PyObject *copy = make_copy(to, from);
     if (copy && furnish(to, copy, from) < 0) {
+        Py_CLEAR(copy);
+    }
+    return copy;
+}
+
+static int
+copy_chain(_Px_crossing *to, PyBaseExceptionObject *copy,
+           PyBaseExceptionObject *from)
+{
+    PyObject *cause = NULL, *context = NULL;
+    if (from->cause && !(cause = copy_alone(to, from->cause))) {
+        return -1;
+    }
+    PyException_SetCause((PyObject *)copy, cause);
+    if (from->context && !(context = copy_alone(to, from->context))) {
+        return -1;
+    }
+    PyException_SetContext((PyObject *)copy, context);
+    copy->suppress_context = from->suppress_context;
+    return 0;
+}
+
+/* Chains may be longer than recursion can be deep: what has been copied since
+ * @first gets its cause and context in turn, which adds to what has been. */
+static int
+copy_chains(_Px_crossing *to, size_t first)
+{
+    int status = 0;
+    for (size_t i = first; !status && i < to->count; i++) {
+        PyObject *from = to->order[i];
+        if (PyExceptionInstance_Check(from)) {
+            PyObject *copy = _Py_hashtable_get(to->memo, from);
+            status = copy_chain(to, (PyBaseExceptionObject *)copy,
+                                (PyBaseExceptionObject *)from);
+        }
+    }
+    return status;
+}
+
+PyObject *
+_Px_CopyException(_Px_crossing *to, PyObject *exception)
+{
+    size_t first = to->count;
+    PyObject *copy = copy_alone(to, exception);
+    if (copy && copy_chains(to, first) < 0) {
         Py_CLEAR(copy);
     }
     return copy;
