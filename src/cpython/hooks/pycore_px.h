@@ -63,16 +63,17 @@ struct _Px_cx {
     PyTypeObject *harmless; /* a class whose objects do not */
 
     /* pxnames.c, pxown.c: what it has of its own, or has of main's as yet */
-    struct _Px_names *names;  /* attributes of main's modules */
-    struct _Px_state *states; /* of modules in C */
-    PyObject *modules;        /* sys.modules; NULL: main's */
-    PyObject *taken;          /* what of main's has been in there, by name */
-    PyObject *finders;        /* sys.path_importer_cache; NULL: main's */
-    PyObject *environ;        /* the data of os.environ; NULL: main's */
-    int imports_for_c;        /* under way */
-    PyObject *imported;       /* a module that main has, and is new to it */
-    PyObject *subclasses;     /* of main's classes; NULL: none */
-    PyObject *interned;       /* {string: itself}; NULL: none */
+    struct _Px_names *names;     /* attributes of main's modules */
+    struct _Px_state *states;    /* of modules in C */
+    struct _Px_instead *instead; /* copies of main's instances */
+    PyObject *modules;           /* sys.modules; NULL: main's */
+    PyObject *taken;             /* what of main's has been in there, by name */
+    PyObject *finders;           /* sys.path_importer_cache; NULL: main's */
+    PyObject *environ;           /* the data of os.environ; NULL: main's */
+    int imports_for_c;           /* under way */
+    PyObject *imported;          /* a module that main has, and is new to it */
+    PyObject *subclasses;        /* of main's classes; NULL: none */
+    PyObject *interned;          /* {string: itself}; NULL: none */
     bool placed;    /* its thread shares directory and umask with nobody, ... */
     bool moved;     /* ... and they may not be main's */
     int str_digits; /* sys.get_int_max_str_digits() */

@@ -22,6 +22,7 @@
  *   C4  What a container that is filled late contains is complete before it.
  *   C5  Whoever goes on after a part could not be copied forgets all copies
  *       since its beginning: some of them lack parts of theirs.
+ *   C6  What is in the place of main's instance leaves as that instance.
  *
  * Rejected: keeping the context, and letting main use what lies there. A task
  * that returns one small object would keep all that it ever allocated, and 16 TB
@@ -37,6 +38,8 @@
 
 #include "pycore_ceval.h"
 #include "pycore_hashtable.h"
+
+struct _Px_instead *_Px_leaving;
 
 /* ---- the memo ------------------------------------------------------------ */
 
@@ -260,6 +263,19 @@ clean_error(void)
     Py_DECREF(error);
 }
 
+/* C6 */
+static int
+know_instances(_Px_crossing *to)
+{
+    int status = 0;
+    for (struct _Px_instead *at = _Px_leaving; at && !status; at = at->next) {
+        PyObject *known = _Px_Remember(to, at->own, Py_NewRef(at->of));
+        status = known ? 0 : -1;
+        Py_XDECREF(known);
+    }
+    return status;
+}
+
 static PyObject *
 cross(PyObject *object, PyObject **late,
       PyObject *(*copy)(_Px_crossing *, PyObject *))
@@ -271,7 +287,7 @@ cross(PyObject *object, PyObject **late,
     if (!to.memo) {
         return PyErr_NoMemory();
     }
-    PyObject *result = copy(&to, object);
+    PyObject *result = know_instances(&to) < 0 ? NULL : copy(&to, object);
     _Py_hashtable_destroy(to.memo);
     PyMem_RawFree(to.order);
     if (!result) {

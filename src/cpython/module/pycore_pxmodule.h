@@ -77,6 +77,10 @@ _Px_IsMains(const void *object)
 /* The error that @object, or what refers to it, must stay. */
 extern PyObject *_Px_Refuse(PyObject *object);
 
+/* Of whose context copies are made: its copies of main's instances leave as
+ * these. */
+extern struct _Px_instead *_Px_leaving;
+
 extern PyObject *_Px_CopyPart(_Px_crossing *to, PyObject *object);
 extern PyObject *_Px_Remember(_Px_crossing *to, PyObject *object,
                               PyObject *copy);
@@ -217,8 +221,9 @@ typedef struct px_task {
     PyObject *notify;  /* main's: called as notify(error, result); NULL: none */
     PyObject *outcome; /* the context's: result or exception */
     PyObject *calls; /* the context's: a list of (func, args, kwds), or NULL */
-    PyObject *kept;  /* main's: what main answered to it */
-    PyObject *late;  /* main's: what its outcome lacks, for _Px_FillLate() */
+    struct _Px_instead *instead; /* the context's: copies of main's instances */
+    PyObject *kept;              /* main's: what main answered to it */
+    PyObject *late; /* main's: what its outcome lacks, for _Px_FillLate() */
     px_memory memory;
     int status; /* below 0: no context could be made for it */
     bool failed;
