@@ -733,5 +733,54 @@ def run(code, *options, **environ):
     return child.stdout, child.stderr
 
 
+# ---- the table -----------------------------------------------------------------
+
+class TableTest(unittest.TestCase):
+    """A name that is wrong there closes a method, or opens one, without a word."""
+    SOURCE = os.path.join(os.path.dirname(__file__), "..", "..", "src", "cpython",
+                          "hooks", "pxmethods.c")
+
+    def rows(self):
+        with open(self.SOURCE) as file:
+            text = file.read()
+        words = {name: "".join(re.findall(r'"(.*?)"', value)) for name, value in
+                 re.findall(r'#define (\w+)\s+(?:\\\n\s*)?((?:"[^"]*"\s*)+)', text)}
+        table = text[text.index("rows[] = {"):text.index("/* Slots that change")]
+        for name, value in re.findall(r'\{"([^"]+)",\s*((?:"[^"]*"\s*|\w+)+)\}',
+                                      table):
+            if value not in words:
+                words[value] = "".join(re.findall(r'"(.*?)"', value))
+            yield name, words[value].lstrip("-").split()
+
+    def names(self):
+        """Of all methods and the like, by the name of their class."""
+        found, seen, todo = {}, set(), [object]
+        while todo:
+            cls = todo.pop()
+            if cls in seen:
+                continue
+            seen.add(cls)
+            todo += type.__subclasses__(cls)
+            name = cls.__name__ if cls.__module__ == "builtins" else \
+                f"{cls.__module__}.{cls.__name__}"
+            for base in cls.__mro__:
+                found.setdefault(name, set()).update(vars(base))
+        return found
+
+    def test_every_name_is_one(self):
+        for module in ("_multibytecodec", "_multiprocessing", "_hashlib", "_blake2",
+                       "_md5", "_sha1", "_sha2", "_sha3", "sqlite3", "typing"):
+            __import__(module)
+        known, rows = self.names(), list(self.rows())
+        self.assertGreater(len(rows), 70)
+        self.assertEqual([name for name, _ in rows],
+                         sorted(name for name, _ in rows))  # it is searched
+        for name, methods in rows:  # some share a list
+            with self.subTest(name):
+                self.assertIn(name, known)
+                alike = [known[other] for other, same in rows if same == methods]
+                self.assertLessEqual(set(methods), set().union(*alike))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -4,6 +4,7 @@ in it, when it is asked or called. It must not reach main's objects.
 Run by the patched interpreter: python tests/cpython/test_reading.py
 """
 import collections
+import collections.abc
 import ctypes
 import functools
 import heapq
@@ -309,6 +310,17 @@ class CallTest(Case):
             self.assertEqual([future.result() for future in each], [True] * 8)
         self.assertIsInstance(GIVE(Method())[0], Method)
         self.assertEqual(GIVE.__reduce__()[1], ("give", 7))
+
+    def test_registering_a_class_of_mains(self):
+        """It would match sequences from then on, for all."""
+        def body():
+            class Sequence(collections.abc.Sequence):
+                pass
+            Sequence.register(Method)
+            return issubclass(Method, Sequence)
+        flags = Method.__flags__
+        self.assertEqual(in_context(body), True)
+        self.assertEqual(Method.__flags__, flags)
 
     def test_syslog(self):
         import syslog

@@ -246,7 +246,7 @@ extern PyObject *_Px_WithOwnSubclasses(PyTypeObject *base, PyObject *list);
 extern PyObject *_Px_OwnInterned(PyObject *string); /* steals it */
 extern int _Px_HaveOwnPlace(const char *event);
 PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
-PyAPI_FUNC(PyObject *) _Px_EmptyDict(void); /* main's: it stays empty */
+PyAPI_FUNC(PyObject *) _Px_EmptyDict(void);      /* main's: it stays empty */
 extern void _Px_GilTaken(PyThreadState *tstate); /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 /* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */

@@ -145,33 +145,32 @@ position_of(PyTracebackObject *at)
                                                                 : -1;
 }
 
-static PyTracebackObject *
+static PyObject *
 copy_entry(PyTracebackObject *at)
 {
-    PyObject *copy = NULL, *frame = copy_frame(at->tb_frame);
-    if (frame) {
-        copy =
-            PyObject_CallFunction((PyObject *)&PyTraceBack_Type, "OOii",
-                                  Py_None, frame, position_of(at), line_of(at));
-    }
+    PyObject *frame = copy_frame(at->tb_frame);
+    PyObject *copy = frame
+                         ? PyObject_CallFunction((PyObject *)&PyTraceBack_Type,
+                                                 "OOii", Py_None, frame,
+                                                 position_of(at), line_of(at))
+                         : NULL;
     Py_XDECREF(frame);
-    return (PyTracebackObject *)copy;
+    return copy;
 }
 
-/* It may be longer than this thread's stack is deep. */
+/* None if there is none. It may be as long as recursion was deep. */
 static PyObject *
 copy_traceback(PyTracebackObject *at)
 {
-    PyTracebackObject *first = NULL, **end = &first;
+    PyObject *first = NULL, **end = &first;
     for (; at && PyTraceBack_Check(at); at = at->tb_next) {
-        *end = copy_entry(at);
-        if (!*end) {
+        if (!(*end = copy_entry(at))) {
             Py_XDECREF(first);
             return NULL;
         }
-        end = &(*end)->tb_next;
+        end = (PyObject **)&((PyTracebackObject *)*end)->tb_next;
     }
-    return first ? (PyObject *)first : Py_NewRef(Py_None);
+    return first ? first : Py_NewRef(Py_None);
 }
 
 /* Its own class stays behind: say which it was. */
