@@ -543,6 +543,7 @@ extern size_t _Px_StrangeGilTakes(void);
 /* With the GIL: start the threads if they are not there. The coordinator calls
  * @settle with the GIL when it has closed the world. -1 with an exception. */
 extern int _Px_CrewStart(void (*settle)(void));
+extern bool _Px_InSubInterpreter(void);
 
 /* With the GIL: end them, which gives every task back. False: there are none. */
 extern bool _Px_CrewStop(void);

@@ -242,9 +242,22 @@ compute_tables(void)
     }
 }
 
+/* The world is that of the first interpreter: its GIL, its objects. */
+bool
+_Px_InSubInterpreter(void)
+{
+    return PyInterpreterState_Get() != PyInterpreterState_Main();
+}
+
 int
 _Px_CrewStart(void (*settle)(void))
 {
+    if (_Px_InSubInterpreter()) {
+        PyErr_SetString(_Px_ParallelError,
+                        "a sub-interpreter has no contexts: submit work in the "
+                        "main one");
+        return -1;
+    }
     if (_Px_WorldForked()) {
         PyErr_SetString(_Px_ParallelError,
                         "the child of a fork has no workers: start processes "

@@ -469,7 +469,7 @@ _Px_RunOnce(int64_t timeout_ms, bool gather)
     if (_Px_MAIN_ONLY("running the loop") < 0) {
         return -1;
     }
-    if (_Px_WorldForked()) {
+    if (_Px_WorldForked() || _Px_InSubInterpreter()) {
         return _Px_CrewStart(settle); /* says so */
     }
     if (_Px_IsServing()) {
@@ -487,6 +487,9 @@ _Px_RunOnce(int64_t timeout_ms, bool gather)
 void
 _Px_Stop(void)
 {
+    if (_Px_InSubInterpreter()) {
+        return; /* it ends, not its process */
+    }
     if (_Px_CrewStop()) {
         settle();
     }
