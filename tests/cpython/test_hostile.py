@@ -6,9 +6,12 @@ Most of it was found by programs that call whatever dir() shows on objects of al
 kinds. Each attempt either raises UnprotectedError or has the value that it has
 on the main side; main's object is the same afterwards.
 """
+import asyncio
 import ctypes
 import faulthandler
+import os
 import signal
+import subprocess
 import sys
 import unittest
 
@@ -44,6 +47,34 @@ class GeneratorsTest(Case):
         self.refuse(lambda: gen.__del__())
         self.assertEqual(list(gen), [1, 2])
 
+    def test_closing_and_throwing(self):
+        async def coroutine():
+            pass
+
+        def started():
+            gen = (lambda: (yield from count(3)))()
+            next(gen)
+            return gen
+
+        def in_try():
+            try:
+                yield 1
+            finally:
+                pass
+        later = in_try()
+        next(later)
+        for gen in count(3), started(), coroutine(), later, acount():
+            state = gen.gi_frame if hasattr(gen, "gi_frame") else None
+            for use in (lambda: gen.close(), lambda: gen.aclose(),
+                        lambda: gen.throw(ValueError), lambda: gen.__del__()):
+                with self.assertRaises((parallel.UnprotectedError,
+                                        AttributeError)):
+                    in_context(use)
+            if state:
+                self.assertIs(gen.gi_frame, state)
+            if hasattr(gen, "close"):
+                gen.close()
+
     def test_the_frame_that_is_not_there_yet(self):
         gen = count(3)
         self.refuse(lambda: gen.gi_frame)
@@ -70,6 +101,32 @@ class GeneratorsTest(Case):
                         lambda: awaitable.throw(ValueError)):
                 self.refuse(use)
             awaitable.close()
+
+
+class FuturesTest(Case):
+
+    def test_awaiting_mains(self):
+        loop = asyncio.new_event_loop()
+        future = loop.create_future()
+        self.refuse(lambda: list(future))
+        self.refuse(lambda: future.__await__())
+        self.assertFalse(future._asyncio_future_blocking)
+        future.set_result(1)
+        self.refuse(lambda: list(future))
+        loop.close()
+
+    def test_iterators_of_the_contexts_own(self):
+        loop = asyncio.new_event_loop()
+        future = loop.create_future()
+
+        def body():
+            own = asyncio.Future(loop=loop)
+            return {id(iter(own)) for _ in range(300)}
+        with parallel.Executor(memory="counted") as executor:
+            theirs = executor.submit(body).result()
+        several = [iter(future) for _ in range(300)]
+        self.assertFalse(theirs & set(map(id, several)))
+        loop.close()
 
 
 class FramesTest(Case):
@@ -250,6 +307,27 @@ class ProcessTest(Case):
                        lambda: faulthandler.unregister(signal.SIGUSR1)):
             with self.assertRaisesRegex(parallel.ParallelError, "fault handler"):
                 in_context(change)
+
+    def test_a_lock_that_the_guard_has_refused_is_free(self):
+        program = """
+import parallel, threading
+lock = threading.RLock()
+with lock:
+    pass
+def body():
+    with lock:
+        return 1
+parallel.submit_work(body)
+try:
+    parallel.run()
+except parallel.FrozenMemoryError:
+    pass
+assert lock.acquire(timeout=5)
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True,
+            env={**os.environ, "PYTHONPARALLELGUARD": "auto"}, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_monitoring(self):
         def trace_own_frame():
