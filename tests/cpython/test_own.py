@@ -70,10 +70,19 @@ class SysTest(Case):
                        lambda: setattr(os, "stdout", 1),
                        lambda: setattr(warnings, "warn", print),
                        lambda: delattr(sys, "stdout"),
-                       lambda: sys.path.append("")):
+                       lambda: sys.meta_path.append("")):
             with self.assertRaises(parallel.UnprotectedError):
                 in_context(change)
         self.assertFalse(hasattr(sys, "px_new"))
+
+    def test_path(self):
+        def body():
+            sys.path.insert(0, "px")
+            sys.argv[1:] = ["own"]
+            return sys.path[0], sys.argv[1:]
+        mine = sys.path[:], sys.argv[:]
+        self.assertEqual(in_context(body), ("px", ["own"]))
+        self.assertEqual((sys.path, sys.argv), mine)
 
     def test_modules(self):
         def body():

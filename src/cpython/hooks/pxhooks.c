@@ -215,6 +215,13 @@ _Px_NoteExport(PyObject *object)
 
 static struct _Py_object_freelists no_freelists; /* stays empty */
 
+/* The guard is going to see the write. */
+void
+_Px_Share(const void *memory)
+{
+    _Px_here.cx->shared = (uintptr_t)memory;
+}
+
 void
 _Px_CommonBegin(void)
 {

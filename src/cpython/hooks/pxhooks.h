@@ -145,8 +145,10 @@ extern __thread struct _Px_here _Px_here
     _Px_CheckExtension(handle, (void *)(init), name, path)
 #define _Px_GUARD_NEW(type) (_Px_IN() ? _Px_GuardNew(type) : 0)
 
-/* What a context has of its own in the place of what main has: see pxown.c.
- * The dict that has the value of a name in the module whose dict is given. */
+/* What a context has of its own in the place of what main has: see pxown.c and
+ * pxnames.c. The dict that has the value of a name in the module whose dict is
+ * given. The state of a module in C: containers from the field @first to @last
+ * are the context's, and what comes after @kept bytes begins as 0. */
 #define _Px_WARNINGS(main_state) (_Px_IN() ? _Px_OwnWarnings() : (main_state))
 #define _Px_CODECS(main_state, change)                                         \
     (_Px_IN() ? _Px_OwnCodecs(change) : (main_state))
@@ -164,6 +166,11 @@ extern __thread struct _Px_here _Px_here
 #define _Px_SET_GLOBAL(dict, name, value)                                      \
     (_Px_OWN(dict) ? PyDict_SetItem(dict, name, value)                         \
                    : _Px_SetForeignGlobal(dict, name, value))
+#define _Px_MODULE_STATE(type, state, first, last, kept)                       \
+    (_Px_OWN(state)                                                            \
+         ? (state)                                                             \
+         : (type *)_Px_OwnState(state, sizeof(type), offsetof(type, first),    \
+                                offsetof(type, last), kept))
 #define _Px_INTERNED(string) (_Px_IN() ? _Px_OwnInterned(string) : (string))
 #define _Px_MAY_SET_UMASK() (_Px_IN() ? _Px_HaveOwnPlace("os.umask") : 0)
 #define _Px_NEW_MEMORY_ERROR() (_Px_IN() ? _Px_NewMemoryError() : NULL)
@@ -177,7 +184,12 @@ extern __thread struct _Px_here _Px_here
 /* A context makes an object that may own something outside of its memory. */
 #define _Px_MADE(op) (_Px_IN() ? _Px_Made(op) : (void)0)
 
+/* A context is about to write to the first few bytes here, and may if they are
+ * main's: a lock, a note of what the system can do. */
+#define _Px_SHARES(memory) (_Px_OWN(memory) ? (void)0 : _Px_Share(memory))
+
 extern void _Px_Made(PyObject *object);
+PyAPI_FUNC(void) _Px_Share(const void *memory);
 extern int _Px_foreign_count;
 extern int _Px_MarkMethod(PyTypeObject *type, PyMethodDef **def);
 extern int _Px_MarkFunction(PyMethodDef **def);
@@ -227,6 +239,8 @@ PyAPI_FUNC(int)
 extern PyObject *_Px_OwnLocal(PyObject *local, PyObject *args, PyObject *kwds);
 PyAPI_FUNC(int)
     _Px_SetForeignGlobal(PyObject *dict, PyObject *name, PyObject *value);
+PyAPI_FUNC(void *) _Px_OwnState(void *state, size_t bytes, size_t first,
+                                size_t last, size_t kept);
 extern int _Px_AddOwnSubclass(PyTypeObject *base, PyTypeObject *type);
 extern PyObject *_Px_WithOwnSubclasses(PyTypeObject *base, PyObject *list);
 extern PyObject *_Px_OwnInterned(PyObject *string); /* steals it */
@@ -271,6 +285,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_SOME_STOPPED() 0
 #define _Px_BORN(op) ((void)0)
 #define _Px_MADE(op) ((void)0)
+#define _Px_SHARES(memory) ((void)0)
 #define _Px_KEEPS(op) 0
 #define _Px_EXPORTED(op) 0
 
@@ -316,6 +331,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_SET_GLOBAL(dict, name, value) PyDict_SetItem(dict, name, value)
 #define _Px_AddOwnSubclass(base, type) 0
 #define _Px_WithOwnSubclasses(base, list) (list)
+#define _Px_MODULE_STATE(type, state, first, last, kept) (state)
 #define _Px_INTERNED(string) (string)
 #define _Px_OwnLocal(local, args, kwds) NULL
 #define _Px_MAY_SET_UMASK() 0

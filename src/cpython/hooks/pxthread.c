@@ -268,6 +268,7 @@ _Px_Enter(px_worker *worker, px_context *context, px_memory memory)
     cx->newest = NULL;
     cx->harmless = NULL;
     cx->common = false;
+    cx->shared = 0;
     _Px_OwnNothing(cx, worker->tstate->interp);
     memset(&cx->freelists, 0, sizeof cx->freelists);
     prepare_collector(cx, worker->tstate->interp);
@@ -335,6 +336,7 @@ _Px_Abandon(px_worker *worker)
     forget(worker->tstate);
     drop_data_stack(worker->tstate);
     cx->common = false;
+    cx->shared = 0;
     cx->in_need = false;
     cx->exports = NULL;
     cx->owners = NULL; /* with descriptors and all */

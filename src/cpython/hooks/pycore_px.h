@@ -3,7 +3,10 @@
  *
  *      pxhooks.c    memory, strings and errors of a context: what hooks call
  *      pxlimbo.c    what main drops and stopped callbacks may use
- *      pxown.c      what a context has of its own where main has one for all
+ *      pxplace.c    what a context has in the place of main's objects
+ *      pxnames.c    globals of main's modules that a context has of its own
+ *      pxown.c      what else it has of its own where main has one for all
+ *                   (these three: pycore_pxown.h)
  *      pxforeign.c  extension modules that were not built for us
  *      pxmethods.c  which methods in C are for main's objects
  *      pxthread.c   a worker's thread state: into a context and out of it
@@ -64,24 +67,26 @@ struct _Px_cx {
     struct _Px_export *exports; /* main's buffers that it has looked into */
     char line[512];             /* printed, and not at its end yet, ... */
     size_t line_bytes;
-    int line_fd; /* ... to here */
-    bool common; /* between _Px_CommonBegin() and _Px_CommonEnd() */
+    int line_fd;      /* ... to here */
+    bool common;      /* between _Px_CommonBegin() and _Px_CommonEnd() */
+    uintptr_t shared; /* memory of main's that it was the last to write to */
 
     /* pxend.c: what owns something outside of its memory */
     struct _Py_hashtable_t *owners; /* by their blocks; NULL: none as yet */
     struct _Px_owner *newest;
     PyTypeObject *harmless; /* a class whose objects do not */
 
-    /* pxown.c: what it has of its own, and what it still has of main's */
-    struct _Px_names *names; /* attributes of main's modules */
-    PyObject *modules;       /* sys.modules; NULL: main's */
-    PyObject *taken;         /* what of main's has been in there, by name */
-    PyObject *finders;       /* sys.path_importer_cache; NULL: main's */
-    PyObject *environ;       /* the data of os.environ; NULL: main's */
-    int imports_for_c;       /* under way */
-    PyObject *imported;      /* a module that main has, and is new to it */
-    PyObject *subclasses;    /* of main's classes; NULL: none */
-    PyObject *interned;      /* {string: itself}; NULL: none */
+    /* pxnames.c, pxown.c: what it has of its own, or has of main's as yet */
+    struct _Px_names *names;  /* attributes of main's modules */
+    struct _Px_state *states; /* of modules in C */
+    PyObject *modules;        /* sys.modules; NULL: main's */
+    PyObject *taken;          /* what of main's has been in there, by name */
+    PyObject *finders;        /* sys.path_importer_cache; NULL: main's */
+    PyObject *environ;        /* the data of os.environ; NULL: main's */
+    int imports_for_c;        /* under way */
+    PyObject *imported;       /* a module that main has, and is new to it */
+    PyObject *subclasses;     /* of main's classes; NULL: none */
+    PyObject *interned;       /* {string: itself}; NULL: none */
     bool placed;    /* its thread shares directory and umask with nobody, ... */
     bool moved;     /* ... and they may not be main's */
     int str_digits; /* sys.get_int_max_str_digits() */
@@ -129,22 +134,6 @@ extern void _Px_LimboDrop(uint64_t until);
 extern size_t _Px_LimboCount(void);
 extern size_t _Px_LimboBytes(void); /* without what they refer to */
 extern bool _Px_LimboFull(void);    /* callbacks in flight should end */
-
-/* ---- pxown.c ------------------------------------------------------------- */
-
-/* A context begins: what may be its own is main's as yet. */
-extern void _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp);
-
-/* A context imports something; -1 with MemoryError. */
-extern int _Px_OwnImports(void);
-
-/* Any thread: @object, or in a context in the place of an object of main's
- * what make() has returned there when it was first asked for. A new reference;
- * NULL with an exception. */
-extern PyObject *_Px_InPlaceOf(PyObject *object, PyObject *make);
-
-/* Any thread: the dict behind os.environ, which is @data on the main side. */
-extern PyObject *_Px_EnvironHere(PyObject *data, bool change);
 
 /* ---- pxforeign.c --------------------------------------------------------- */
 
@@ -591,5 +580,7 @@ extern int _Px_RunOnce(int64_t timeout_ms, bool gather);
 
 extern size_t _Px_ActiveCount(void);
 extern void _Px_Stop(void);
+
+#include "pycore_pxown.h"
 
 #endif

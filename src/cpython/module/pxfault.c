@@ -51,6 +51,7 @@
 enum { PAGE = 4096, STEP_PAGES = 8, FRAMES = 40, KEY_FRAMES = 5 };
 enum { SITES = 8192, LOG_BYTES = 32 << 20, LINE_BYTES = 4096 };
 enum { TRAP_FLAG = 0x100, WRITE_ERROR = 2 };
+enum { SHARED_BYTES = 48 }; /* the largest is an RLock */
 
 static __thread struct {
     unsigned pages; /* 0: this thread is in no step */
@@ -118,7 +119,7 @@ static const struct {
 static bool
 is_shared(uintptr_t at)
 {
-    bool found = false;
+    bool found = at - _Px_here.cx->shared < SHARED_BYTES;
     for (size_t i = 0; i < Py_ARRAY_LENGTH(shared) && !found; i++) {
         found = at - (uintptr_t)shared[i].first < shared[i].bytes;
     }

@@ -192,19 +192,22 @@ px_local_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(here_doc,
-             "here(object, make)\n--\n\n"
+             "here(object, [make])\n--\n\n"
              "The object; in a context, in the place of an object of main's, "
              "what make()\n"
-             "returned when the context first asked for it.");
+             "returned when first asked, a copy if make is None. Without make, "
+             "what is there.");
 
 static PyObject *
 px_here_method(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *object, *make;
-    if (!PyArg_ParseTuple(args, "OO:here", &object, &make)) {
+    PyObject *object, *make = NULL;
+    if (!PyArg_ParseTuple(args, "O|O:here", &object, &make)) {
         return NULL;
     }
-    return _Px_InPlaceOf(object, make);
+    return !make             ? _Px_Seen(object)
+           : make == Py_None ? _Px_MakeInPlaceOf(object, PX_INSTANCE)
+                             : _Px_InPlaceOf(object, make);
 }
 
 static PyObject *
