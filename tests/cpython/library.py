@@ -669,9 +669,12 @@ def use_logging_root():
     import io
     import logging
     import warnings
-    out = io.StringIO()
-    logging.basicConfig(stream=out, level=logging.INFO, format="%(message)s",
-                        force=True)
+    root, out = logging.getLogger(), io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.basicConfig()  # does nothing: there is a handler
     logging.info("one")
     logging.getLogger("px.root").warning("two")
     logging.captureWarnings(True)
@@ -684,7 +687,8 @@ def use_logging_root():
     logging.disable(logging.NOTSET)
     logging.addLevelName(35, "PX")
     logging.log(35, "five")
-    return out.getvalue(), logging.root.level, len(logging.root.handlers)
+    root.removeHandler(handler)
+    return out.getvalue(), root.level, logging.root is root
 
 
 def use_logging_config():

@@ -8,8 +8,9 @@ since what one leaves in its modules' caches would hide what the next one misses
 first in a context, when nobody has used the module before, then on the main
 side, twice in a context when it is warm, and in one that counts references.
 
-    modules of the use    are imported by main before, or by the context
-    PYTHONPARALLELGUARD   off, auto
+    guard    modules of the use
+    off      imported by main before
+    auto     imported when the context asks
 """
 import dis
 import json
@@ -20,7 +21,7 @@ import unittest
 
 import library
 
-MODES = "off", "auto"
+WAYS = ("off", "imported"), ("auto", "fresh")
 
 
 def imports_of(use):
@@ -54,7 +55,7 @@ def child(name, variant):
         __import__(module)
     results = [try_use(in_context, use, "auto"), try_use(on_main, use),
                try_use(in_context, use, "auto"), try_use(in_context, use, "counted")]
-    print(json.dumps([*map(repr, results), _parallel.find_strays()]))
+    print(json.dumps([*map(repr, results), _parallel.find_strays()]), flush=True)
     os._exit(0)
 
 
@@ -62,10 +63,9 @@ class LibraryTest(unittest.TestCase):
     maxDiff = 2000
 
     def check(self, name):
-        for mode in MODES:
-            for variant in "imported", "fresh":
-                with self.subTest(guard=mode, modules=variant):
-                    self.check_one(name, mode, variant)
+        for mode, variant in WAYS:
+            with self.subTest(guard=mode, modules=variant):
+                self.check_one(name, mode, variant)
 
     def check_one(self, name, mode, variant):
         done = subprocess.run(

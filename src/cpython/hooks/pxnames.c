@@ -36,7 +36,6 @@
  */
 #include "pycore_px.h"
 
-#include "pycore_descrobject.h"
 #include "pycore_import.h"
 #include "pycore_interp.h"
 #include "pycore_moduleobject.h"
@@ -61,6 +60,9 @@ static const struct px_name {
     int kind;
 } listed[] = {
     {"_colorize", "can_colorize", SET},
+    {"_strptime", "_TimeRE_cache", SET},
+    {"_strptime", "_cache_lock", NEW},
+    {"_strptime", "_regex_cache", COPY},
     {"asyncio.coroutines", "_iscoroutine_typecache", COPY},
     {"asyncio.events", "_event_loop_policy", SET},
     {"asyncio.events", "_lock", NEW},
@@ -70,10 +72,14 @@ static const struct px_name {
     {"asyncio.tasks", "_task_name_counter", NEW},
     {"base64", "_a85chars", SET},
     {"base64", "_a85chars2", SET},
+    {"base64", "_b32rev", COPY},
+    {"base64", "_b32tab2", COPY},
     {"base64", "_b85chars", SET},
     {"base64", "_b85chars2", SET},
     {"base64", "_b85dec", SET},
     {"builtins", "_", SET},
+    {"concurrent.futures", "ProcessPoolExecutor", SET},
+    {"concurrent.futures", "ThreadPoolExecutor", SET},
     {"concurrent.futures.thread", "_global_shutdown_lock", NEW},
     {"dbm", "_defaultmod", SET},
     {"dbm", "_modules", COPY},
@@ -87,6 +93,7 @@ static const struct px_name {
     {"inspect", "_filesbymodname", COPY},
     {"inspect", "modulesbyfile", COPY},
     {"ipaddress", "_address_fmt_re", SET},
+    {"linecache", "cache", COPY},
     {"linecache", "getlines", SET},
     {"logging", "_at_fork_reinit_lock_weakset", NEW},
     {"logging", "_handlerList", NEW},
@@ -100,7 +107,7 @@ static const struct px_name {
     {"logging", "lastResort", SET},
     {"logging", "raiseExceptions", SET},
     {"logging", "root", MINE},
-    {"mimetypes", "_db", SET},
+    {"mimetypes", "_db", MINE},
     {"mimetypes", "common_types", SET},
     {"mimetypes", "encodings_map", SET},
     {"mimetypes", "inited", SET},
@@ -132,7 +139,7 @@ static const struct px_name {
     {"sysconfig", "_CONFIG_VARS_INITIALIZED", SET},
     {"sysconfig", "_CONFIG_VARS_LOCK", NEW},
     {"tempfile", "_O_TMPFILE_WORKS", SET},
-    {"tempfile", "_name_sequence", SET},
+    {"tempfile", "_name_sequence", NEW},
     {"tempfile", "_once_lock", NEW},
     {"tempfile", "tempdir", SET},
     {"threading", "_active", COPY},
@@ -367,14 +374,30 @@ set_module_attr(PyModuleObject *module, PyObject *name, PyObject *value)
     return same ? 0 : _Px_RaiseForeign(module);
 }
 
-/* class.name = value. A number that makes names differ need not be main's. */
+/* What the library sets in passing, and goes on without. */
+static const struct px_name dropped[] = {
+    {"HtmlDiff", "_default_prefix"}, /* difflib: makes names differ */
+};
+
+static bool
+is_dropped(const PyTypeObject *type, PyObject *name)
+{
+    bool found = false;
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(dropped) && !found; i++) {
+        found = strcmp(type->tp_name, dropped[i].module) == 0 &&
+                _PyUnicode_EqualToASCIIString(name, dropped[i].name);
+    }
+    return found;
+}
+
+/* class.name = value. */
 static int
 set_class_attr(PyTypeObject *type, PyObject *name, PyObject *value)
 {
     PyObject *has = PyDict_GetItemWithError(_PyType_GetDict(type), name);
-    bool is_number = strcmp(type->tp_name, "HtmlDiff") == 0 &&
-                     _PyUnicode_EqualToASCIIString(name, "_default_prefix");
-    return (has && has == value) || is_number ? 0 : _Px_RaiseForeign(type);
+    return (has && has == value) || is_dropped(type, name)
+               ? 0
+               : _Px_RaiseForeign(type);
 }
 
 /* object.name = value, or del object.name when @value is NULL. */
@@ -385,9 +408,10 @@ _Px_SetForeignAttr(PyObject *object, PyObject *name, PyObject *value)
     if (value && PyModule_Check(object) && module->md_dict) {
         return set_module_attr(module, name, value);
     }
-    return value && PyType_Check(object)
-               ? set_class_attr((PyTypeObject *)object, name, value)
-               : _Px_RaiseForeign(object);
+    if (value && PyType_Check(object)) {
+        return set_class_attr((PyTypeObject *)object, name, value);
+    }
+    return _Px_RaiseForeign(object);
 }
 
 /* global name; name = value. */

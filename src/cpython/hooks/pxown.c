@@ -293,6 +293,7 @@ _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp)
 {
     cx->names = NULL;
     cx->states = NULL;
+    cx->instead = NULL;
     cx->modules = NULL;
     cx->finders = NULL;
     cx->environ = NULL;

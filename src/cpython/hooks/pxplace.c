@@ -36,7 +36,7 @@ another_of_its_class(PyObject *value)
 }
 
 static PyObject *
-copy_of_dict(PyObject *value)
+shallow_copy_of_dict(PyObject *value)
 {
     PyObject *copier = NULL;
     if (PyDict_CheckExact(value)) {
@@ -54,14 +54,51 @@ copy_of_dict(PyObject *value)
     return copy;
 }
 
+static PyObject *copy_of(PyObject *value);
+
+/* With copies of the dicts and lists in it. */
+static PyObject *
+copy_of_dict(PyObject *value)
+{
+    PyObject *key, *item, *copy = shallow_copy_of_dict(value);
+    Py_ssize_t at = 0;
+    while (copy && PyDict_Next(value, &at, &key, &item)) {
+        bool inner = PyDict_Check(item) || PyList_CheckExact(item);
+        PyObject *own = inner ? copy_of(item) : NULL;
+        if (inner && (!own || PyDict_SetItem(copy, key, own) < 0)) {
+            Py_CLEAR(copy);
+        }
+        Py_XDECREF(own);
+    }
+    return copy;
+}
+
+static PyObject *
+copy_of_tuple(PyObject *value)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(value);
+    PyObject *copy = PyTuple_New(count);
+    for (Py_ssize_t i = 0; copy && i < count; i++) {
+        PyObject *own = copy_of(PyTuple_GET_ITEM(value, i));
+        if (own) {
+            PyTuple_SET_ITEM(copy, i, own);
+        }
+        else {
+            Py_CLEAR(copy);
+        }
+    }
+    return copy;
+}
+
 /* A new reference to @value itself if it is no container. */
 static PyObject *
 copy_of(PyObject *value)
 {
-    return PyDict_Check(value)        ? copy_of_dict(value)
-           : PyList_CheckExact(value) ? PySequence_List(value)
-           : PySet_CheckExact(value)  ? PySet_New(value)
-                                      : Py_NewRef(value);
+    return PyDict_Check(value)         ? copy_of_dict(value)
+           : PyList_CheckExact(value)  ? PySequence_List(value)
+           : PySet_CheckExact(value)   ? PySet_New(value)
+           : PyTuple_CheckExact(value) ? copy_of_tuple(value)
+                                       : Py_NewRef(value);
 }
 
 /* Of a method in C it is that of another object: counters are kept as
@@ -155,13 +192,32 @@ make_instead(PyObject *object, long kind)
                             : copy_of_instance(object);
 }
 
+/* When it leaves it is main's again. */
+static int
+note_instance(PyObject *object, PyObject *own)
+{
+    struct _Px_instead *note = PyMem_Malloc(sizeof *note);
+    if (!note) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    *note = (struct _Px_instead){own, object, _Px_here.cx->instead};
+    _Px_here.cx->instead = note;
+    return 0;
+}
+
 PyObject *
 _Px_MakeInPlaceOf(PyObject *object, long kind)
 {
     PyObject *own = _Px_OWN(object) ? object : in_place_of(object);
-    return own || PyErr_Occurred()
-               ? Py_XNewRef(own)
-               : put_in_place_of(object, make_instead(object, kind));
+    if (own || PyErr_Occurred()) {
+        return Py_XNewRef(own);
+    }
+    own = put_in_place_of(object, make_instead(object, kind));
+    if (own && kind == PX_INSTANCE && note_instance(object, own) < 0) {
+        Py_CLEAR(own);
+    }
+    return own;
 }
 
 PyObject *

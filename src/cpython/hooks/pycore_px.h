@@ -77,16 +77,17 @@ struct _Px_cx {
     PyTypeObject *harmless; /* a class whose objects do not */
 
     /* pxnames.c, pxown.c: what it has of its own, or has of main's as yet */
-    struct _Px_names *names;  /* attributes of main's modules */
-    struct _Px_state *states; /* of modules in C */
-    PyObject *modules;        /* sys.modules; NULL: main's */
-    PyObject *taken;          /* what of main's has been in there, by name */
-    PyObject *finders;        /* sys.path_importer_cache; NULL: main's */
-    PyObject *environ;        /* the data of os.environ; NULL: main's */
-    int imports_for_c;        /* under way */
-    PyObject *imported;       /* a module that main has, and is new to it */
-    PyObject *subclasses;     /* of main's classes; NULL: none */
-    PyObject *interned;       /* {string: itself}; NULL: none */
+    struct _Px_names *names;     /* attributes of main's modules */
+    struct _Px_state *states;    /* of modules in C */
+    struct _Px_instead *instead; /* copies of main's instances */
+    PyObject *modules;           /* sys.modules; NULL: main's */
+    PyObject *taken;             /* what of main's has been in there, by name */
+    PyObject *finders;           /* sys.path_importer_cache; NULL: main's */
+    PyObject *environ;           /* the data of os.environ; NULL: main's */
+    int imports_for_c;           /* under way */
+    PyObject *imported;          /* a module that main has, and is new to it */
+    PyObject *subclasses;        /* of main's classes; NULL: none */
+    PyObject *interned;          /* {string: itself}; NULL: none */
     bool placed;    /* its thread shares directory and umask with nobody, ... */
     bool moved;     /* ... and they may not be main's */
     int str_digits; /* sys.get_int_max_str_digits() */
@@ -256,6 +257,10 @@ _Px_IsMains(const void *object)
 /* The error that @object, or what refers to it, must stay. */
 extern PyObject *_Px_Refuse(PyObject *object);
 
+/* Of whose context copies are made: its copies of main's instances leave as
+ * these. */
+extern struct _Px_instead *_Px_leaving;
+
 extern PyObject *_Px_CopyPart(_Px_crossing *to, PyObject *object);
 extern PyObject *_Px_Remember(_Px_crossing *to, PyObject *object,
                               PyObject *copy);
@@ -375,8 +380,9 @@ typedef struct px_task {
     PyObject *notify;  /* main's: called as notify(error, result); NULL: none */
     PyObject *outcome; /* the context's: result or exception */
     PyObject *calls; /* the context's: a list of (func, args, kwds), or NULL */
-    PyObject *kept;  /* main's: what main answered to it */
-    PyObject *late;  /* main's: what its outcome lacks, for _Px_FillLate() */
+    struct _Px_instead *instead; /* the context's: copies of main's instances */
+    PyObject *kept;              /* main's: what main answered to it */
+    PyObject *late; /* main's: what its outcome lacks, for _Px_FillLate() */
     px_memory memory;
     int status; /* below 0: no context could be made for it */
     bool failed;

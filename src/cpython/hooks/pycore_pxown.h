@@ -17,6 +17,12 @@ enum { PX_COPY = 2, PX_NEW, PX_INSTANCE };
 extern PyObject *_Px_MakeInPlaceOf(PyObject *object, long kind);
 extern PyObject *_Px_Seen(PyObject *object);
 
+/* Copies of main's instances that a context has made, in its memory. */
+struct _Px_instead {
+    PyObject *own, *of;
+    struct _Px_instead *next;
+};
+
 /* ---- pxnames.c ----------------------------------------------------------- */
 
 /* In a context: its own value of an attribute of main's module, whose dict is

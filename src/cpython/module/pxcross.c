@@ -20,6 +20,7 @@
  *   C2  A copy is in the memo before its parts are copied.
  *   C3  Between the first copy of a harvest and the last no Python code runs.
  *   C4  What a container that is filled late contains is complete before it.
+ *   C5  What is in the place of main's instance leaves as that instance.
  *
  * Rejected: keeping the context, and letting main use what lies there. A task
  * that returns one small object would keep all that it ever allocated, and 16 TB
@@ -35,6 +36,8 @@
 
 #include "pycore_ceval.h"
 #include "pycore_hashtable.h"
+
+struct _Px_instead *_Px_leaving;
 
 /* ---- the memo ------------------------------------------------------------ */
 
@@ -221,6 +224,19 @@ clean_error(void)
     Py_DECREF(error);
 }
 
+/* C5 */
+static int
+know_instances(_Px_crossing *to)
+{
+    int status = 0;
+    for (struct _Px_instead *at = _Px_leaving; at && !status; at = at->next) {
+        PyObject *known = _Px_Remember(to, at->own, Py_NewRef(at->of));
+        status = known ? 0 : -1;
+        Py_XDECREF(known);
+    }
+    return status;
+}
+
 static PyObject *
 cross(PyObject *object, PyObject **late,
       PyObject *(*copy)(_Px_crossing *, PyObject *))
@@ -232,7 +248,7 @@ cross(PyObject *object, PyObject **late,
     if (!to.memo) {
         return PyErr_NoMemory();
     }
-    PyObject *result = copy(&to, object);
+    PyObject *result = know_instances(&to) < 0 ? NULL : copy(&to, object);
     _Py_hashtable_destroy(to.memo);
     if (!result) {
         clean_error();

@@ -119,6 +119,7 @@ perform_guarded(px_worker *worker, px_task *task)
 {
     if (!_Px_GuardCall(worker, perform_task, task)) {
         worker->calls = NULL;
+        worker->cx.instead = NULL;
         task->failed = true;
         task->outcome = PyErr_GetRaisedException();
     }
@@ -134,6 +135,7 @@ run_task(px_context *context, void *arg)
         worker->calls = worker->kept = NULL;
         perform_guarded(worker, task);
         task->calls = worker->calls;
+        task->instead = worker->cx.instead;
         task->kept = worker->kept;
         _Px_Leave(worker);
         task->context = px_context_retain(context);
@@ -211,8 +213,10 @@ take_outcome(px_task *task)
 static void
 take(px_task *task)
 {
+    _Px_leaving = task->instead;
     task->calls = _Px_TakeCalls(task->calls);
     task->outcome = take_outcome(task);
+    _Px_leaving = NULL;
     px_context_release(task->context);
     task->context = NULL;
 }

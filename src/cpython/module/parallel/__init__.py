@@ -40,6 +40,7 @@ from _parallel import (
     thread_seq_id,
 )
 
+from . import logs as _logs  # here and not in a context, which would import it
 from .executor import Executor
 from .imports import allow_methods
 
