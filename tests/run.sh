@@ -184,6 +184,8 @@ leg_cpython() {
     "$python" tests/cpython/test_contexts.py
     "$python" tests/cpython/test_own.py
     "$python" tests/cpython/test_caches.py
+    "$python" tests/cpython/test_services.py
+    "$python" tests/cpython/test_library.py
     "$python" tests/cpython/test_imports.py
     "$python" tests/cpython/test_extensions.py
     "$python" tests/cpython/test_memory.py

@@ -64,7 +64,7 @@ static const struct px_name {
     {"_strptime", "_cache_lock", NEW},
     {"_strptime", "_regex_cache", COPY},
     {"asyncio.coroutines", "_iscoroutine_typecache", COPY},
-    {"asyncio.events", "_event_loop_policy", SET},
+    {"asyncio.events", "_event_loop_policy", MINE},
     {"asyncio.events", "_lock", NEW},
     {"asyncio.tasks", "_current_tasks", COPY},
     {"asyncio.tasks", "_eager_tasks", COPY},

@@ -135,9 +135,22 @@ copy_attributes(PyObject *copy, PyObject *attributes)
     return status;
 }
 
+/* All it has is its attributes. */
+static bool
+is_plain(PyTypeObject *type)
+{
+    return type->tp_basicsize == PyBaseObject_Type.tp_basicsize &&
+           type->tp_itemsize == 0 &&
+           PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE);
+}
+
 static PyObject *
 copy_of_instance(PyObject *object)
 {
+    if (!is_plain(Py_TYPE(object))) {
+        (void)_Px_RaiseForeign(object);
+        return NULL;
+    }
     PyObject *attributes = PyObject_GenericGetDict(object, NULL);
     PyObject *copy =
         attributes ? PyType_GenericAlloc(Py_TYPE(object), 0) : NULL;
