@@ -3,7 +3,7 @@ the guard off and on: it gives what it gives on the main side.
 
     python tests/cpython/test_library.py [-k use_json]
 
-By the patched interpreter. Each use of library.py runs in a process of its own,
+By the patched interpreter. Each use of library/ runs in a process of its own,
 since what one leaves in its modules' caches would hide what the next one misses:
 first in a context, when nobody has used the module before, then on the main
 side, twice in a context when it is warm, and in one that counts references.

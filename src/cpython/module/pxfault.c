@@ -114,6 +114,7 @@ static const struct {
      sizeof _PyRuntime._main_interpreter.imports.lock},
     {&_PyRuntime._main_interpreter.rare_events,
      sizeof _PyRuntime._main_interpreter.rare_events},
+    {&_PyRuntime.interpreters.mutex, sizeof _PyRuntime.interpreters.mutex},
 };
 
 static bool
