@@ -165,6 +165,22 @@ class ViewsTest(Case):
             self.assertEqual(bytes(view), b"abc")
             view.release()
 
+    def test_they_write_nothing(self):
+        program = """
+import parallel
+view = memoryview(bytearray(b"abc"))
+def body():
+    return [bytes(v) for v in (view[1:], view.cast("b"), view.toreadonly(),
+                               memoryview(view))], view == b"abc"
+with parallel.Executor() as executor:
+    print(executor.submit(body).result())
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True,
+            env={**os.environ, "PYTHONPARALLELGUARD": "auto"}, timeout=60)
+        self.assertEqual((done.stdout, done.stderr),
+                         ("([b'bc', b'abc', b'abc', b'abc'], True)\n", ""))
+
     @staticmethod
     def look(make, view):
         with make(view) as other:
