@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import faulthandler
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -212,6 +213,13 @@ class LazyTest(Case):
             self.assertTrue(in_context(lambda: ask() == expected))
             self.assertEqual(_parallel.find_strays(), [])
             self.assertEqual(ask(), expected)
+
+
+    def test_the_places_of_a_match(self):
+        match = re.match("(a)b", "ab")
+        self.assertTrue(in_context(lambda: match.regs == ((0, 2), (0, 1))))
+        self.assertEqual(_parallel.find_strays(), [])
+        self.assertEqual(match.regs, ((0, 2), (0, 1)))
 
 
 class CTypesTest(Case):
