@@ -14,6 +14,7 @@ import enum
 import functools
 import ipaddress
 import os
+import pathlib
 import pickle
 import pkgutil
 import random
@@ -296,6 +297,38 @@ class CacheTest(Case):
         import _interpreters
         with self.assertRaises(_interpreters.InterpreterError):
             in_context(_interpreters.create)
+
+
+class Area:
+    def __init__(self, side):
+        self.side = side
+
+    @functools.cached_property
+    def square(self):
+        return self.side ** 2
+
+
+class PathsTest(Case):
+    """What an object keeps of itself, when it is main's and has not been asked."""
+
+    def test_paths(self):
+        def ask(path, other):
+            return [str(path), repr(path), path.parts, path.name, path.suffix,
+                    str(path.parent), path.anchor, hash(path) == hash(other),
+                    path == other, path < other / "x", str(path / "d"),
+                    str(path.with_suffix(".q")), path.as_uri(),
+                    [str(parent) for parent in path.parents]]
+        for kind in pathlib.PurePosixPath, pathlib.PureWindowsPath, pathlib.Path:
+            name = "/a/b.c/d.e" if kind is not pathlib.PureWindowsPath else "c:/a/B.e"
+            path, other = kind(name), kind(name)
+            seen = in_context(ask, path, other)
+            self.assertFalse(hasattr(path, "_str"))
+            self.assertEqual(seen, ask(kind(name), kind(name)))
+
+    def test_cached_properties(self):
+        area = Area(3)
+        self.assertEqual(in_context(lambda: area.square), 9)
+        self.assertEqual(vars(area), {"side": 3})
 
 
 if __name__ == "__main__":
