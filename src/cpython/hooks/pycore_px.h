@@ -241,16 +241,10 @@ extern int _Px_FillLate(PyObject *late);
 /* One object that leaves a context, with all that it refers to. */
 typedef struct _Px_crossing {
     struct _Py_hashtable_t *memo; /* a context's object -> its copy, counted */
-    PyObject *late; /* containers and what they contain, or NULL */
+    PyObject *late;   /* containers and what they contain, or NULL */
     PyObject **order; /* what the memo has, the oldest first */
     size_t count, room;
 } _Px_crossing;
-
-/* What a crossing had made at some time: see _Px_ForgetSince(). */
-typedef struct _Px_crossing_mark {
-    size_t count;
-    Py_ssize_t late;
-} _Px_crossing_mark;
 
 /* A copy of @object's own class @type, which is the kind's or made of it. */
 typedef PyObject *_Px_maker(_Px_crossing *to, PyTypeObject *type,
@@ -278,8 +272,8 @@ extern PyObject *_Px_Refuse(PyObject *object);
 extern PyObject *_Px_CopyPart(_Px_crossing *to, PyObject *object);
 extern PyObject *_Px_Remember(_Px_crossing *to, PyObject *object,
                               PyObject *copy);
-extern _Px_crossing_mark _Px_MarkCrossing(const _Px_crossing *to);
-extern void _Px_ForgetSince(_Px_crossing *to, _Px_crossing_mark mark);
+extern Py_ssize_t _Px_LateCount(const _Px_crossing *to);
+extern void _Px_ForgetSince(_Px_crossing *to, size_t count, Py_ssize_t late);
 extern int _Px_PutLate(_Px_crossing *to, PyObject *container, PyObject *items);
 
 /* ---- pxcopy.c ------------------------------------------------------------ */

@@ -71,22 +71,20 @@ _Px_Remember(_Px_crossing *to, PyObject *object, PyObject *copy)
     return Py_NewRef(copy); /* one for the memo */
 }
 
-_Px_crossing_mark
-_Px_MarkCrossing(const _Px_crossing *to)
+Py_ssize_t
+_Px_LateCount(const _Px_crossing *to)
 {
-    return (_Px_crossing_mark){to->count,
-                               to->late ? PyList_GET_SIZE(to->late) : 0};
+    return to->late ? PyList_GET_SIZE(to->late) : 0;
 }
 
-/* C5 */
+/* C5: back to @count copies, @late of them to be filled late. */
 void
-_Px_ForgetSince(_Px_crossing *to, _Px_crossing_mark mark)
+_Px_ForgetSince(_Px_crossing *to, size_t count, Py_ssize_t late)
 {
-    while (to->count > mark.count) {
+    while (to->count > count) {
         Py_XDECREF(_Py_hashtable_steal(to->memo, to->order[--to->count]));
     }
-    if (to->late &&
-        PyList_SetSlice(to->late, mark.late, PY_SSIZE_T_MAX, NULL)) {
+    if (to->late && PyList_SetSlice(to->late, late, PY_SSIZE_T_MAX, NULL)) {
         PyErr_Clear(); /* to cut a list short takes no memory */
     }
 }

@@ -23,11 +23,12 @@ enum { MOST_ARGUMENTS = 16 }; /* more of them are left behind */
 static PyObject *
 copy_or_describe(_Px_crossing *to, PyObject *part)
 {
-    _Px_crossing_mark mark = _Px_MarkCrossing(to);
+    size_t count = to->count;
+    Py_ssize_t late = _Px_LateCount(to);
     PyObject *copy = _Px_CopyPart(to, part);
     if (!copy && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         PyErr_Clear();
-        _Px_ForgetSince(to, mark);
+        _Px_ForgetSince(to, count, late);
         copy = PyUnicode_FromFormat("<%s object of a context>",
                                     Py_TYPE(part)->tp_name);
     }
