@@ -48,7 +48,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, STEP_PAGES = 8, FRAMES = 40, KEY_FRAMES = 5 };
+enum { STEP_PAGES = 8, FRAMES = 40, KEY_FRAMES = 5 };
 enum { SITES = 8192, LOG_BYTES = 32 << 20, LINE_BYTES = 4096 };
 enum { TRAP_FLAG = 0x100, WRITE_ERROR = 2 };
 enum { SHARED_BYTES = 48 }; /* the largest is an RLock */
@@ -87,6 +87,15 @@ is_protected(uintptr_t at)
         found = is_in(_Px_guard->spans[i], at);
     }
     return found;
+}
+
+/* With the step's lock: is it read-only now, but for the step? */
+static bool
+is_up(uintptr_t at)
+{
+    const px_guard *guard = _Px_guard;
+    return guard->up &&
+           (is_in(guard->heap, at) ? guard->heap_up : guard->data_up);
 }
 
 /* Sections of the program: data that the sources of the contexts mark, and all
@@ -205,7 +214,7 @@ unlock_step(void)
 static void
 set_page(uintptr_t page, int how)
 {
-    (void)mprotect((void *)page, PAGE, how);
+    (void)mprotect((void *)page, PX_PAGE, how);
 }
 
 /* The system's masks have 64 bits; those of the C library are longer. */
@@ -228,7 +237,7 @@ let_write(ucontext_t *uc, uintptr_t at)
     if (step.pages == 0) {
         begin_step(uc);
     }
-    uintptr_t page = at / PAGE * PAGE;
+    uintptr_t page = at / PX_PAGE * PX_PAGE;
     if (step.pages < STEP_PAGES) {
         step.page[step.pages++] = page;
     }
@@ -244,8 +253,9 @@ on_trap(int signal, siginfo_t *info, void *ucontext)
         return;
     }
     for (; step.pages > 0; step.pages--) {
-        if (_Px_guard->up) {
-            set_page(step.page[step.pages - 1], PROT_READ);
+        uintptr_t page = step.page[step.pages - 1];
+        if (is_up(page)) {
+            set_page(page, PROT_READ);
         }
     }
     uc->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;

@@ -36,6 +36,13 @@
  *   G4  Ordinary threads may write where they have reason to without the GIL;
  *       their writes are carried out, one at a time, and not noted.
  *
+ *   G5  A fault that comes while its signal is blocked ends the process. What is
+ *       written so is the world's, when subprocess starts a process: its pages
+ *       are not protected.
+ *   G6  Spans once found stay, and are found anew in the same places: the handler
+ *       of a fault may look at them late, when the world has closed since or is
+ *       about to open, and must know it for one of ours.
+ *
  * Not covered: what malloc() gives (so says PyMem_RawMalloc: thread states,
  * locks; and what libraries keep), stacks of Python frames, libraries that are
  * not extension modules.
@@ -55,7 +62,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { HEAP_BYTES_LOG = 36, SEGMENT_BYTES = 32 << 20, PAGE = 4096 };
+enum { HEAP_BYTES_LOG = 36, SEGMENT_BYTES = 32 << 20 };
 enum { BESIDE = 10000 }; /* more threads than wait */
 
 px_guard *_Px_guard;
@@ -116,12 +123,24 @@ _Px_ThreadsInCalls(void)
 /* ---- what is protected --------------------------------------------------- */
 
 static void
-add_span(uintptr_t first, uintptr_t end)
+add_span(unsigned *count, uintptr_t first, uintptr_t end)
 {
-    px_guard *guard = _Px_guard;
-    if (first < end && guard->count < PX_GUARD_SPANS) {
-        guard->spans[guard->count++] = (px_span){first, end};
+    if (first < end && *count < PX_GUARD_SPANS) {
+        _Px_guard->spans[(*count)++] = (px_span){first, end};
     }
+}
+
+/* All of it but the world's pages (G5). */
+static void
+add_data(unsigned *count, uintptr_t first, uintptr_t end)
+{
+    uintptr_t world = (uintptr_t)&_Px_world;
+    if (world < first || world >= end) {
+        add_span(count, first, end);
+        return;
+    }
+    add_span(count, first, world);
+    add_span(count, world + sizeof _Px_world, end);
 }
 
 static bool
@@ -133,8 +152,7 @@ is_of_interpreter(const char *path)
 
 /* The data segment of one of ours, less what the loader has protected. */
 static int
-add_object(struct dl_phdr_info *info, size_t Py_UNUSED(bytes),
-           void *Py_UNUSED(unused))
+add_object(struct dl_phdr_info *info, size_t Py_UNUSED(bytes), void *count)
 {
     uintptr_t data = 0, end = 0, sealed = 0;
     for (int i = 0; i < info->dlpi_phnum; i++) {
@@ -149,8 +167,8 @@ add_object(struct dl_phdr_info *info, size_t Py_UNUSED(bytes),
         }
     }
     if (is_of_interpreter(info->dlpi_name)) {
-        uintptr_t first = Py_MAX(data, sealed) / PAGE * PAGE;
-        add_span(first, (end + PAGE - 1) / PAGE * PAGE);
+        uintptr_t first = Py_MAX(data, sealed) / PX_PAGE * PX_PAGE;
+        add_data(count, first, (end + PX_PAGE - 1) / PX_PAGE * PX_PAGE);
     }
     return 0;
 }
@@ -170,12 +188,30 @@ find_loader(struct dl_phdr_info *info, size_t Py_UNUSED(bytes), void *loader)
 }
 
 static void
+protect_span(px_span span, int how)
+{
+    (void)mprotect((void *)span.first, span.end - span.first, how);
+}
+
+static void
 protect(int how)
 {
-    for (unsigned i = 0; i < _Px_guard->count; i++) {
-        px_span span = _Px_guard->spans[i];
-        (void)mprotect((void *)span.first, span.end - span.first, how);
+    const px_guard *guard = _Px_guard;
+    if (guard->heap_up) {
+        protect_span(guard->heap, how);
     }
+    for (unsigned i = 0; guard->data_up && i < guard->count; i++) {
+        protect_span(guard->spans[i], how);
+    }
+}
+
+/* G6: modules that are new come behind those that were there. */
+static void
+find_data(void)
+{
+    unsigned count = 0;
+    (void)dl_iterate_phdr(add_object, &count);
+    _Px_guard->count = count;
 }
 
 void
@@ -187,13 +223,11 @@ _Px_GuardUp(void)
         return;
     }
     _Px_FaultsCatch();
-    guard->count = 0;
-    if (_Px_ThreadsInCalls() <= 0) {
-        guard->heap_ups++;
-        add_span(guard->heap.first, guard->heap.end);
-    }
-    if (guard->mode != PX_GUARD_AUTO) {
-        (void)dl_iterate_phdr(add_object, NULL);
+    guard->heap_up = _Px_ThreadsInCalls() <= 0;
+    guard->heap_ups += guard->heap_up;
+    guard->data_up = guard->mode != PX_GUARD_AUTO;
+    if (guard->data_up) {
+        find_data();
     }
     _Px_SpansLock(&mask);
     guard->up = true;

@@ -180,7 +180,8 @@ typedef struct px_guard {
     size_t heap_ups; /* times that the heap was protected */
     size_t frozen;   /* callbacks ended */
     px_span heap, loader;
-    unsigned count; /* what is protected now: */
+    bool heap_up, data_up; /* what is protected while it is up: */
+    unsigned count;        /* of spans; see G6 */
     px_span spans[PX_GUARD_SPANS];
 } px_guard;
 
@@ -239,9 +240,13 @@ typedef struct px_totals {
     size_t largest; /* bytes of one */
 } px_totals;
 
+enum { PX_PAGE = 4096 };
+
 /* The world, which pxgate.c and pxworld.c share: see there. */
 struct _Px_world {
-    pthread_mutex_t mutex;
+    /* Pages of its own, which the guard leaves alone: a context goes through
+     * here with all signals blocked when it starts a process. */
+    _Alignas(PX_PAGE) pthread_mutex_t mutex;
     pthread_cond_t gate;  /* workers: the world may be open */
     pthread_cond_t bell;  /* who opened or closes it: look again */
     pthread_cond_t start; /* the coordinator: there may be work */
