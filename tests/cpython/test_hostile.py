@@ -17,14 +17,12 @@ import sys
 import unittest
 
 import parallel
+import test_own
 from parallel import _parallel
 from test_contexts import in_context
 
 
-class Case(unittest.TestCase):
-
-    def tearDown(self):
-        self.assertEqual(_parallel.find_strays(), [])
+class Case(test_own.Case):
 
     def refuse(self, change, *args):
         with self.assertRaises(parallel.UnprotectedError):

@@ -21,6 +21,7 @@ import unittest
 import parallel
 from parallel import _parallel
 from test_contexts import in_context
+from test_hostile import Case
 
 type Lazy = list[tuple[int]]
 
@@ -39,16 +40,6 @@ def run(program):
                           capture_output=True, text=True, timeout=60)
 
 
-class Case(unittest.TestCase):
-
-    def tearDown(self):
-        self.assertEqual(_parallel.find_strays(), [])
-
-    def refuses(self, func, *args):
-        with self.assertRaises(parallel.UnprotectedError):
-            in_context(func, *args)
-
-
 # ---- containers ------------------------------------------------------------------
 
 class ContainerTest(Case):
@@ -58,7 +49,7 @@ class ContainerTest(Case):
         for more in (lambda: mine.extend(x for x in "abc"),
                      lambda: mine.extend(map(str, range(3))),
                      lambda: operator.iadd(mine, iter([1, 2]))):
-            self.refuses(more)
+            self.refuse(more)
             self.assertEqual(mine, [])
 
     def test_heaps(self):
@@ -67,11 +58,11 @@ class ContainerTest(Case):
             for change in (lambda: heapq.heapreplace(heap, 7),
                            lambda: heapq.heappushpop(heap, 7),
                            lambda: heapq._heapreplace_max(heap, 7)):
-                self.refuses(change)
+                self.refuse(change)
                 self.assertEqual(heap, list(range(size)))
             heap.reverse()
-            self.refuses(heapq.heapify, heap)
-            self.refuses(heapq._heapify_max, heap)
+            self.refuse(heapq.heapify, heap)
+            self.refuse(heapq._heapify_max, heap)
             self.assertEqual(heap, list(range(size))[::-1])
 
     def test_ordered_dicts_that_were_changed_as_dicts(self):
@@ -87,7 +78,7 @@ class ContainerTest(Case):
         for _ in range(10):
             self.assertEqual(in_context(body, range(10)), expected)
         mine = body(range(10))
-        self.refuses(lambda: list(mine))
+        self.refuse(lambda: list(mine))
         self.assertEqual(mine, expected)
 
     def test_views_of_views(self):
@@ -122,7 +113,7 @@ class FileTest(Case):
     def check(self, file, reads, first, rest):
         self.assertEqual(file.readline(), first)  # all is in the buffer now
         for read in reads:
-            self.refuses(read)
+            self.refuse(read)
         self.assertEqual(file.read(), rest)
 
     def test_what_is_in_the_buffer(self):
@@ -161,13 +152,13 @@ class GeneratorTest(Case):
         def outer():
             yield from inner()
         for new in inner(), outer():
-            self.refuses(new.close)
-            self.refuses(new.throw, ValueError)
+            self.refuse(new.close)
+            self.refuse(new.throw, ValueError)
             self.assertEqual(list(new), [1, 2])
         for begun in inner(), outer():
             next(begun)
-            self.refuses(begun.close)
-            self.refuses(begun.throw, ValueError)
+            self.refuse(begun.close)
+            self.refuse(begun.throw, ValueError)
             self.assertEqual(list(begun), [2])
 
     def test_coroutines(self):
@@ -182,8 +173,8 @@ class GeneratorTest(Case):
             coro = work()
             for _ in range(steps):
                 coro.send(None)
-            self.refuses(coro.close)
-            self.refuses(lambda: coro.__await__().close())
+            self.refuse(coro.close)
+            self.refuse(lambda: coro.__await__().close())
             with self.assertRaises(StopIteration) as seen:
                 for _ in range(2):
                     coro.send(None)
@@ -208,9 +199,9 @@ class GeneratorTest(Case):
                                    finalizer=lambda gen: None)
             return end(take(there))
         there = count()
-        self.refuses(body, there)
-        self.refuses(there.asend, None)
-        self.refuses(there.aclose)
+        self.refuse(body, there)
+        self.refuse(there.asend, None)
+        self.refuse(there.aclose)
         self.assertEqual(end(take(there)), [1, 2])
 
         async def wait(for_that):
@@ -219,7 +210,7 @@ class GeneratorTest(Case):
         for that in first, last:
             for use in (lambda: that.send(None), that.close,
                         lambda: that.throw(ValueError), lambda: end(wait(that))):
-                self.refuses(use)
+                self.refuse(use)
         self.assertEqual((end(wait(first)), end(wait(last))), (1, None))
 
     def test_frames(self):
@@ -229,15 +220,15 @@ class GeneratorTest(Case):
             yield x
         there = work()
         next(there)
-        self.refuses(lambda: there.gi_frame)
+        self.refuse(lambda: there.gi_frame)
         frame = there.gi_frame
         self.assertTrue(in_context(lambda: there.gi_running is False))
 
         def body():
             return frame.f_locals["x"], frame.f_lineno
         self.assertEqual(in_context(body), (1, frame.f_lineno))
-        self.refuses(lambda: frame.f_locals.__setitem__("x", [2]))
-        self.refuses(lambda: frame.f_locals.__setitem__("new", [2]))
+        self.refuse(lambda: frame.f_locals.__setitem__("x", [2]))
+        self.refuse(lambda: frame.f_locals.__setitem__("new", [2]))
         self.assertEqual(next(there), 1)
 
 
@@ -259,7 +250,7 @@ class LazyTest(Case):
         T, *_ = generic.__type_params__
         union = list[T] | None
         self.assertEqual(in_context(lambda: union.__parameters__), (T,))
-        self.refuses(lambda: union[int])
+        self.refuse(lambda: union[int])
         self.assertEqual(union[int], list[int] | None)
         self.assertEqual(in_context(lambda: str(union[int])), str(union[int]))
 
@@ -360,7 +351,7 @@ class CtypesTest(Case):
                        lambda: setattr(mine, "inner", Inner(1)),
                        lambda: mine.many.__setitem__(0, 1),
                        lambda: operator.setitem(mine.many, 0, 1)):
-            self.refuses(change)
+            self.refuse(change)
         self.assertEqual((mine.inner.n, mine.many[0]), (0, 0))
 
         def body():
