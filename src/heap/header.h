@@ -68,9 +68,6 @@ px__span_usable(size_t span)
     return span - PX_HEADER - PX_REDZONE;
 }
 
-/* sized.c: a block the short way, for most; NULL: take the long one. */
-void *px__sized_take_small(px_heap *heap, size_t bytes);
-
 /* sized.c: the list for blocks of @span bytes; PX_LISTS when there is none. */
 unsigned px__list_of(size_t span);
 

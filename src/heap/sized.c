@@ -27,14 +27,9 @@
  * Rejected: coalescing neighbours (needs a footer, and helps heaps that live
  * long, which these do not).
  */
-#include "heap/header.h"
+#include "heap/small.h"
 
-enum {
-    STEP_LISTS = 32,
-    STEP_MAX = 512,
-    STEP_MAX_LOG = 9,
-    LISTED_MAX = 1 << 30
-};
+enum { STEP_MAX_LOG = 9, LISTED_MAX = 1 << 30 };
 
 /* ---- spans ---- */
 
@@ -43,22 +38,23 @@ px__list_of(size_t span)
 {
     if (span > LISTED_MAX)
         return PX_LISTS;
-    if (span <= STEP_MAX)
-        return (unsigned)(span / 16) - 1;
+    if (span <= PX_STEP_MAX)
+        return px__small_list_of(span);
     unsigned doubling =
         63u - (unsigned)__builtin_clzll((unsigned long long)span - 1) -
         STEP_MAX_LOG;
-    size_t base = (size_t)STEP_MAX << doubling;
-    return STEP_LISTS + 4 * doubling + (unsigned)((span - 1 - base) * 4 / base);
+    size_t base = (size_t)PX_STEP_MAX << doubling;
+    return PX_STEP_LISTS + 4 * doubling +
+           (unsigned)((span - 1 - base) * 4 / base);
 }
 
 static size_t
 span_of_list(unsigned list)
 {
-    if (list < STEP_LISTS)
+    if (list < PX_STEP_LISTS)
         return (size_t)(list + 1) * 16;
-    unsigned above = list - STEP_LISTS;
-    size_t base = (size_t)STEP_MAX << above / 4;
+    unsigned above = list - PX_STEP_LISTS;
+    size_t base = (size_t)PX_STEP_MAX << above / 4;
     return base + base / 4 * (above % 4 + 1);
 }
 
@@ -76,33 +72,6 @@ span_for(const px_heap *heap, size_t bytes)
 
 /* ---- lists ---- */
 
-static void
-list_push(px__lists *lists, unsigned list, struct px__free_block *block)
-{
-    struct px__free_block *last = lists->last[list];
-    if (last) {
-        block->next = last->next;
-        last->next = block;
-    } else {
-        block->next = block;
-        lists->last[list] = block;
-    }
-}
-
-static struct px__free_block *
-list_pop(px__lists *lists, unsigned list)
-{
-    struct px__free_block *last = lists->last[list];
-    if (!last)
-        return NULL;
-    struct px__free_block *first = last->next;
-    if (first == last)
-        lists->last[list] = NULL;
-    else
-        last->next = first->next;
-    return first;
-}
-
 /* Two rings become one when two of their links are exchanged. */
 void
 px__lists_join(px_heap *heap, px__lists *older)
@@ -119,56 +88,20 @@ px__lists_join(px_heap *heap, px__lists *older)
     }
 }
 
-/* ---- small blocks, the short way ---- */
-
-/* Nearly all blocks of a heap are small, and nearly all heaps are watched by
- * nobody. What the long way does for these is done here without a call and with
- * few registers: measured, it halves what a block costs an interpreter. */
-
-static bool
-is_plain(const px_heap *heap)
-{
-    return heap->mode == PX__MODE_SIZED;
-}
-
-/* The header of a new block: H1, Z1; NULL when memory must be committed. */
-static char *
-move_on(px_heap *heap, size_t span)
-{
-    char *header = heap->cursor.next;
-    if (span + PX_HEADER > (size_t)(heap->committed - header))
-        return NULL;
-    px__heap_move(heap, header + span);
-    return header;
-}
-
-void *
-px__sized_take_small(px_heap *heap, size_t bytes)
-{
-    size_t span = (bytes + PX_HEADER + PX_REDZONE + 15) & ~(size_t)15;
-    if (!is_plain(heap) || bytes - 1 >= STEP_MAX - PX_HEADER - PX_REDZONE)
-        return NULL;
-    char *block = NULL;
-    if (heap->lists)
-        block = (char *)list_pop(heap->lists, (unsigned)(span / 16) - 1);
-    char *header = block ? block - PX_HEADER : move_on(heap, span);
-    if (!header)
-        return NULL;
-    px__header_put(header, span, PX__BLOCK_LIVE);
-    return header + PX_HEADER;
-}
+/* ---- small blocks, the short way (taking: small.h) ---- */
 
 /* The span of a small live block above the newest record; 0: none, or it takes
  * the long way to tell. */
 static size_t
 small_span(const px_heap *heap, const char *block)
 {
-    if (!is_plain(heap) || !heap->lists || ((uintptr_t)block & 15) != 0 ||
-        block < heap->first + PX_HEADER || block < (char *)heap->top ||
-        block >= heap->cursor.next)
+    if (!px__heap_is_plain(heap) || !heap->lists ||
+        ((uintptr_t)block & 15) != 0 || block < heap->first + PX_HEADER ||
+        block < (char *)heap->top || block >= heap->cursor.next)
         return 0;
     size_t span = px__header_span(block - PX_HEADER);
-    if (span > STEP_MAX || px__header_kind(block - PX_HEADER) != PX__BLOCK_LIVE)
+    if (span > PX_STEP_MAX ||
+        px__header_kind(block - PX_HEADER) != PX__BLOCK_LIVE)
         return 0;
     return span;
 }
@@ -188,8 +121,8 @@ give_small(px_heap *heap, char *block)
     }
     px__header_put(header, span, PX__BLOCK_FREE);
     px__overwrite(block, px__span_usable(span));
-    list_push(heap->lists, (unsigned)(span / 16) - 1,
-              (struct px__free_block *)(void *)block);
+    px__list_push(heap->lists, px__small_list_of(span),
+                  (struct px__free_block *)(void *)block);
     return true;
 }
 
@@ -201,7 +134,7 @@ take_listed(px_heap *heap, size_t span)
     unsigned list = px__list_of(span);
     if (!heap->lists || list == PX_LISTS)
         return NULL;
-    char *block = (char *)list_pop(heap->lists, list);
+    char *block = (char *)px__list_pop(heap->lists, list);
     if (!block)
         return NULL;
     PX_INVARIANT(px__header_kind(block - PX_HEADER) == PX__BLOCK_FREE); /* Z2 */
@@ -293,7 +226,7 @@ set_free(px_heap *heap, char *block, size_t span)
     if (!heap->lists || list == PX_LISTS || span != span_of_list(list))
         return;
     px__note_defined(block, sizeof(struct px__free_block));
-    list_push(heap->lists, list, (struct px__free_block *)(void *)block);
+    px__list_push(heap->lists, list, (struct px__free_block *)(void *)block);
 }
 
 int
