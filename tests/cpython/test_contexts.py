@@ -521,6 +521,48 @@ class Library(unittest.TestCase):
                          sorted(f"{i} {'x' * 100} {i}" for i in range(100)))
         self.assertEqual(child.stderr, "z\n")
 
+    def test_print_to_a_pipe_that_main_reads(self):
+        """It is full most of the time, and main needs the GIL to empty it."""
+        code = textwrap.dedent("""
+            import os, parallel, threading
+            def talk():
+                print("x" * 1_000_000)
+            output = os.dup(1)
+            reader, writer = os.pipe()
+            os.dup2(writer, 1)
+            os.close(writer)
+            parallel.submit_work(talk)
+            runner = threading.Thread(target=parallel.run)
+            runner.start()
+            count = 0
+            while count < 1_000_001:
+                count += len(os.read(reader, 1 << 16))
+            runner.join()
+            os.write(output, b"%d" % count)
+        """)
+        child = subprocess.run([sys.executable, "-c", code],
+                               capture_output=True, text=True, timeout=60)
+        self.assertEqual((child.stdout, child.stderr), ("1000001", ""))
+
+    def test_print_encodes_as_main_does(self):
+        code = ("import parallel, sys\n"
+                "def talk():\n"
+                "    print('\\xe4\\u20ac')\n"
+                "    try: print('\\udc80')\n"
+                "    except UnicodeEncodeError as error: print(error.encoding)\n"
+                "    print('\\u20ac', file=sys.stderr)\n"
+                "parallel.submit_work(talk)\n"
+                "parallel.run()\n"
+                "sys.stdout.flush()\n"
+                "talk()")
+        for encoding, out, error in (
+                ("latin-1:replace", b"\xe4?\n?\n", b"\\u20ac\n"),
+                ("utf-8", "ä€\nutf-8\n".encode(), "€\n".encode())):
+            child = subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, timeout=60,
+                env={**os.environ, "PYTHONIOENCODING": encoding})
+            self.assertEqual((child.stdout, child.stderr), (out * 2, error * 2))
+
     def test_classes_of_the_library(self):
         def recursive():
             record = Record([1])
