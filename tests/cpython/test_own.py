@@ -496,5 +496,33 @@ class LocalTest(Case):
         self.assertEqual(in_context(use), {"x": 1})
 
 
+# ---- in the place of main's objects ------------------------------------------------
+
+class Holder:
+    pass
+
+
+class InsteadTest(Case):
+
+    def test_an_instance(self):
+        main = Holder()
+        main.numbers, main.names = [1], {"a": {"b": [2]}}
+
+        def body():
+            own = _parallel.here(main, None)
+            own.numbers.append(2)
+            own.names["a"]["b"].append(3)
+            return _parallel.here(main) is own, own.numbers, own.names
+        self.assertEqual(in_context(body), (True, [1, 2], {"a": {"b": [2, 3]}}))
+        self.assertEqual(vars(main), {"numbers": [1], "names": {"a": {"b": [2]}}})
+
+    def test_one_that_contains_itself(self):
+        main = Holder()
+        main.names = {}
+        main.names["again"] = main.names
+        with self.assertRaisesRegex(RecursionError, "for a context"):
+            in_context(_parallel.here, main, None)
+
+
 if __name__ == "__main__":
     unittest.main()
