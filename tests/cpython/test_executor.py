@@ -200,6 +200,10 @@ class Futures(Case):
         with self.assertRaises(parallel.PersistenceError):
             self.executor.submit(lambda: iter([])).result(10)
 
+    def test_none_in_a_context(self):
+        with self.assertRaisesRegex(parallel.ParallelError, r"submit_work\(\)"):
+            self.executor.submit(parallel.Executor).result(10)
+
     def test_as_completed_and_wait(self):
         work = {self.executor.submit(divide, i): i for i in range(100)}
         for future in futures.as_completed(work, timeout=20):
