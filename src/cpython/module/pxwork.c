@@ -63,6 +63,7 @@ call(px_task *task)
         return result;
     }
     PyObject *answer = PyObject_CallOneArg(task->callback, result);
+    Py_DECREF(result);
     return expect_none(answer, "callback") < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -76,6 +77,9 @@ call_errback(px_task *task)
                                        traceback ? traceback : Py_None);
     PyObject *answer =
         arguments ? PyObject_CallOneArg(task->errback, arguments) : NULL;
+    Py_XDECREF(arguments);
+    Py_XDECREF(traceback);
+    Py_DECREF(exception);
     return expect_none(answer, "errback") < 0 ? NULL : Py_NewRef(Py_None);
 }
 
