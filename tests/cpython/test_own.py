@@ -3,14 +3,11 @@ context, and main has seen nothing of it.
 
 Run by the patched interpreter: python tests/cpython/test_own.py
 """
-import abc
 import codecs
 import contextlib
-import ctypes
 import io
 import os
 import random
-import struct
 import subprocess
 import sys
 import tempfile
@@ -20,13 +17,7 @@ import warnings
 
 import parallel
 from parallel import _parallel
-from test_contexts import in_context
-
-
-class Case(unittest.TestCase):
-
-    def tearDown(self):
-        self.assertEqual(_parallel.find_strays(), [])
+from support import Case, in_context
 
 
 # ---- sys -----------------------------------------------------------------------
