@@ -205,6 +205,22 @@ class Work(unittest.TestCase):
             parallel.run_once()
         """), ("", ""))
 
+    def test_errors_that_nobody_has_asked_for(self):
+        out, errors = run("""
+            import parallel
+            def fail(what):
+                raise LookupError(what)
+            for what in "first", "second":
+                parallel.submit_work(fail, what)
+            with parallel.Executor() as executor:
+                executor.submit(len, "").result()
+            while parallel.is_active():
+                parallel.active_count()
+        """)
+        for what in "first", "second":
+            self.assertIn(f"LookupError: {what}", errors)
+        self.assertEqual(errors.count("Exception ignored at the end"), 2)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -196,6 +196,7 @@ take_outcome(px_task *task)
     task->late = NULL;
     if (!task->outcome) {
         say_why_it_never_ran(task);
+        task->interrupted = task->status == 0; /* who ends the process knows */
     }
     else if (task->failed) {
         mine = _Px_PromoteException(task->outcome, &task->late);
@@ -498,5 +499,5 @@ _Px_Stop(void)
     if (_Px_CrewStop()) {
         settle();
     }
-    _Px_ForgetErrors();
+    _Px_TellErrors();
 }

@@ -391,7 +391,8 @@ extern bool _Px_HasErrors(void);
 /* Raise the first that is kept: -1; 0 when there is none. */
 extern int _Px_RaiseError(void);
 
-extern void _Px_ForgetErrors(void);
+/* The end: write those that are left to stderr. */
+extern void _Px_TellErrors(void);
 
 /* ---- pxcalls.c ----------------------------------------------------------- */
 
