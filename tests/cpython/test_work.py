@@ -98,6 +98,15 @@ class Work(unittest.TestCase):
     def test_nothing_submitted(self):
         _, errors = run("import parallel\nparallel.run_once()")
         self.assertIn("NoEventsError", errors)
+        self.assertEqual(run("""
+            import parallel
+            with parallel.Executor() as executor:
+                executor.submit(len, "").result()
+            while parallel.run_once(0):
+                pass
+        """), ("", ""))
+        with self.assertRaisesRegex(parallel.ParallelError, "not possible"):
+            in_context(parallel.run_once)
 
     def test_callback_and_errback_run_in_the_context(self):
         def check(value):

@@ -77,7 +77,6 @@ for _name in (*_sys.builtin_module_names, "unicodedata", "ast"):
 
 _atexit.register(_parallel._stop)
 _re.sub("", r"\g<0>", "")  # its code in C remembers what it needs for this
-_submitted = False
 
 
 class NoEventsError(ParallelError):
@@ -113,7 +112,6 @@ def submit_work(func, args=None, kwds=None, callback=None, errback=None, *,
     In a context, the work is submitted when the callback is over, with copies
     of the arguments.
     """
-    global _submitted
     number = _parallel.memory_named(memory)
     if is_parallel_thread():
         call_from_main_thread(submit_work)(func, args, kwds, callback, errback,
@@ -121,7 +119,6 @@ def submit_work(func, args=None, kwds=None, callback=None, errback=None, *,
         return
     _parallel.submit(func, _as_arguments(args), kwds, callback, errback, None,
                      number)
-    _submitted = True
 
 
 def run_once(timeout=None):
@@ -131,9 +128,10 @@ def run_once(timeout=None):
     seconds; None waits for as long as there is something to do. Callbacks in
     flight end before it returns, but when the time is over.
     """
-    if not _submitted:
+    some = _parallel.run_once(_milliseconds(timeout))
+    if not some and not context_stats()["workers"]:
         raise NoEventsError("run_once() before anything was submitted")
-    return _parallel.run_once(_milliseconds(timeout))
+    return some
 
 
 def run():
