@@ -228,6 +228,7 @@ class Changes(Case):
         handler = signal.getsignal(signal.SIGUSR1)
         for change in (
                 os.fork, os.forkpty, lambda: os.chroot("/"),
+                sys._current_frames, sys._clear_type_cache,
                 lambda: os.putenv("PX_TEST", "1"),
                 lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
                 lambda: signal.alarm(100), lambda: sys.settrace(print),

@@ -1,4 +1,5 @@
-"""Methods of classes in C: which of them a context may call on main's objects.
+"""Methods of classes in C: which of them a context may call on main's objects;
+functions in C that it may not call at all.
 
 Run by the patched interpreter: python tests/cpython/test_methods.py
 """
@@ -10,6 +11,7 @@ import csv
 import ctypes
 import decimal
 import hashlib
+import importlib.util
 import io
 import itertools
 import lzma
@@ -295,7 +297,7 @@ class TableTest(unittest.TestCase):
             text = file.read()
         words = {name: "".join(re.findall(r'"(.*?)"', value)) for name, value in
                  re.findall(r'#define (\w+)\s+(?:\\\n\s*)?((?:"[^"]*"\s*)+)', text)}
-        table = text[text.index("rows[] = {"):text.index("/* Slots that change")]
+        table = text[text.index(" rows[] = {"):text.index("/* Slots that change")]
         for name, value in re.findall(r'\{"([^"]+)",\s*((?:"[^"]*"\s*|\w+)+)\}',
                                       table):
             if value not in words:
@@ -316,6 +318,35 @@ class TableTest(unittest.TestCase):
             for base in cls.__mro__:
                 found.setdefault(name, set()).update(vars(base))
         return found
+
+    def functions(self):
+        """Of modules in C, that contexts must not call: (name, module)."""
+        with open(self.SOURCE) as file:
+            text = file.read()
+        table = text[text.index(" mains[] = {"):text.index("\ncompare_function")]
+        return re.findall(r'\{"(\w+)",\s*"(\w+)",', table)
+
+    def test_functions_that_are_mains(self):
+        functions = self.functions()
+        self.assertGreater(len(functions), 35)
+        self.assertEqual(functions, sorted(functions))  # it is searched
+
+        def call(function):
+            for args in (), (None,):
+                try:
+                    return function(*args)
+                except TypeError:
+                    pass
+        for name, module in functions:
+            if not importlib.util.find_spec(module):
+                continue  # built without it
+            function = getattr(importlib.import_module(module), name)
+            with self.subTest(function=f"{module}.{name}"):
+                with self.assertRaises(parallel.ParallelError) as caught:
+                    in_context(call, function)
+                self.assertIs(type(caught.exception), parallel.ParallelError)
+                self.assertIn("is not possible in a context",
+                              str(caught.exception))
 
     def test_every_name_is_one(self):
         for module in ("_multibytecodec", "_multiprocessing", "_hashlib", "_blake2",
