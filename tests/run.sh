@@ -181,27 +181,11 @@ leg_cpython() {
     sh src/cpython/tools/stats.sh
     sh src/cpython/tools/build.sh --no-install
     python=build/cpython-src/build/objects/python
-    "$python" tests/cpython/test_contexts.py
-    "$python" tests/cpython/test_own.py
-    "$python" tests/cpython/test_hostile.py
-    "$python" tests/cpython/test_caches.py
-    "$python" tests/cpython/test_services.py
-    "$python" tests/cpython/test_library.py
-    "$python" tests/cpython/test_imports.py
-    "$python" tests/cpython/test_extensions.py
-    "$python" tests/cpython/test_memory.py
-    "$python" tests/cpython/test_results.py
-    "$python" tests/cpython/test_reading.py
-    "$python" tests/cpython/test_ends.py
-    "$python" tests/cpython/test_stats.py
-    "$python" tests/cpython/test_executor.py
-    "$python" tests/cpython/test_stop.py
+    for test in tests/cpython/test_*.py; do
+        "$python" "$test"
+    done
     PX_STOP_SECONDS=60 "$python" tests/cpython/stress_stop.py
     "$python" tests/cpython/stress_submit.py
-    "$python" tests/cpython/test_examples.py
-    "$python" tests/cpython/test_guard.py
-    "$python" tests/cpython/test_compare.py
-    "$python" tests/cpython/test_bench.py
     # In the background of a shell Ctrl-C is ignored, which CPython's own tests of
     # it do not bear.
     # shellcheck disable=SC2086 # a list

@@ -22,7 +22,7 @@ def hits(seed, darts):
 
 def main():
     darts = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000_000
-    each = darts // PARTS
+    each = max(darts // PARTS, 1)
     with parallel.Executor() as executor:
         # was: sum(map(hits, range(PARTS), [each] * PARTS))
         inside = sum(executor.map(hits, range(PARTS), [each] * PARTS))

@@ -25,7 +25,8 @@ def main():
     with parallel.Executor() as executor:
         parts = executor.map(primes_between, ranges)  # was: map(...)
         primes = [prime for part in parts for prime in part]
-    print(len(primes), "primes below", limit, "the last is", primes[-1])
+    print(len(primes), "primes below", limit, "the last is",
+          max(primes, default=None))
 
 
 if __name__ == "__main__":

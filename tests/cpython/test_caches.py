@@ -29,8 +29,7 @@ import zoneinfo
 
 import parallel
 from parallel import _parallel
-from test_contexts import in_context
-from test_own import Case
+from support import Case, in_context
 
 
 @functools.lru_cache(None)

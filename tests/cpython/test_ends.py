@@ -19,7 +19,7 @@ import weakref
 
 import _parallel
 import parallel
-from test_contexts import in_context
+from support import in_context
 
 SOURCE = __file__
 

@@ -200,6 +200,10 @@ class Futures(Case):
         with self.assertRaises(parallel.PersistenceError):
             self.executor.submit(lambda: iter([])).result(10)
 
+    def test_none_in_a_context(self):
+        with self.assertRaisesRegex(parallel.ParallelError, r"submit_work\(\)"):
+            self.executor.submit(parallel.Executor).result(10)
+
     def test_as_completed_and_wait(self):
         work = {self.executor.submit(divide, i): i for i in range(100)}
         for future in futures.as_completed(work, timeout=20):
@@ -287,6 +291,20 @@ class Calls(Case):
         future.add_done_callback(lambda f: seen.append(f.result()))
         self.assertTrue(wait_for(lambda: len(seen) == 4))
         self.assertEqual(seen, [[0, ""], [1, "a"], [2, "aa"], "result"])
+
+    def test_methods_in_c_of_mains_objects(self):
+        seen, table = [], {}
+
+        def work():
+            parallel.call_from_main_thread(seen.append)(1)
+            parallel.call_from_main_thread(table.__setitem__)("key", [2])
+            return seen.count, table.__len__
+        count, length = self.executor.submit(work).result(10)
+        self.assertEqual((seen, table), ([1], {"key": [2]}))
+        self.assertEqual((count(1), length()), (1, 1))
+        for own in (lambda: [].append, lambda: {}.__setitem__):
+            with self.assertRaises(parallel.PersistenceError):
+                self.executor.submit(own).result(10)
 
     def test_as_decorator(self):
         @parallel.call_from_main_thread

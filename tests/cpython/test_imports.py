@@ -8,14 +8,14 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 import traceback
 import unittest
 
 import parallel
 from parallel import _parallel
-from test_contexts import in_context
-from test_own import Case
+from support import Case, in_context, run
 
 
 FILES = {
@@ -190,6 +190,240 @@ class ImportTest(Case):
             futures = [executor.submit(lambda: __import__("px_one").add())
                        for _ in range(50)]
         self.assertEqual([future.result() for future in futures], [1] * 50)
+
+
+# ---- imports that main makes -------------------------------------------------------
+
+class FreshTest(Case):
+    """In fresh processes, where main has not imported it yet."""
+
+    def test_a_module_in_c(self):
+        code = """
+            import parallel, sys
+            def body():
+                import zlib
+                import _bisect as alias
+                from zlib import crc32
+                assert parallel.is_parallel_thread()
+                return (crc32(b"x"), zlib is sys.modules["zlib"], id(zlib),
+                        parallel._parallel.owns(zlib), alias.__spec__.name)
+            assert "zlib" not in sys.modules and "_bisect" not in sys.modules
+            with parallel.Executor() as executor:
+                seen = {executor.submit(body).result() for _ in range(4)}
+            assert "alias" not in globals()
+            import zlib
+            print(seen == {(zlib.crc32(b"x"), True, id(zlib), False, "_bisect")})
+        """
+        self.assertEqual(run(code), ("True\n", ""))
+
+    def test_modules_that_need_them(self):
+        code = """
+            import parallel, sys
+            def body():
+                import csv, decimal, lzma, sqlite3
+                import xml.etree.ElementTree as tree
+                with sqlite3.connect(":memory:") as db:
+                    one = db.execute("select 1 + 1").fetchone()
+                return (next(csv.reader(["a,b"])), str(decimal.Decimal(1) / 8),
+                        len(lzma.compress(b"x" * 1000)) > 50, one,
+                        tree.fromstring("<a><b/></a>")[0].tag)
+            parallel.submit_work(body, callback=print)
+            parallel.run()
+            for name in "csv", "_csv", "xml", "xml.etree.ElementTree":
+                assert name in sys.modules, name
+        """
+        self.assertEqual(run(code), (
+            "(['a', 'b'], '0.125', True, (2,), 'b')\n", ""))
+
+    def test_the_library(self):
+        code = """
+            import parallel, sys
+            def body():
+                import ast, random, dataclasses, tomllib.nothing
+            def again():
+                import ast, random, dataclasses
+                return [parallel._parallel.owns(m)
+                        for m in (ast, random, dataclasses)]
+            def own():
+                del sys.modules["ast"]
+                import ast
+                sys.modules["colorsys"] = None
+                try:
+                    import colorsys
+                except ImportError:
+                    import netrc
+                    return [parallel._parallel.owns(m) for m in (ast, netrc)]
+            def late():  # main has it, but this context has never had it
+                sys.modules
+                parallel.call_from_main_thread_and_wait(importing)("poplib")
+                import poplib
+                return parallel._parallel.owns(poplib)
+            def importing(name):
+                __import__(name)
+            with parallel.Executor() as executor:
+                print(executor.submit(body).exception())
+                print(executor.submit(again).result())
+                print(executor.submit(own).result())
+                print(executor.submit(late).result())
+            print("tomllib" in sys.modules, "netrc" in sys.modules)
+        """
+        self.assertEqual(run(code), (
+            "No module named 'tomllib.nothing'\n[False, False, False]\n"
+            "[True, True]\nFalse\nTrue False\n", ""))
+
+    def test_many_at_once(self):
+        code = """
+            import importlib, parallel, random, sys
+            NAMES = ["_bisect", "_bz2", "_csv", "_datetime", "_decimal", "_heapq",
+                     "_json", "_lzma", "_pickle", "_queue", "_random", "_socket",
+                     "_struct", "_zoneinfo", "array", "binascii", "cmath", "fcntl",
+                     "grp", "math", "mmap", "pyexpat", "resource", "select",
+                     "syslog", "termios", "zlib"]
+            def body(number):
+                names = NAMES[number:] + NAMES[:number]
+                return {name: id(importlib.import_module(name)) for name in names}
+            with parallel.Executor() as executor:
+                results = list(executor.map(body, range(len(NAMES))))
+            mine = {name: id(importlib.import_module(name)) for name in NAMES}
+            print(all(result == mine for result in results))
+        """
+        self.assertEqual(run(code), ("True\n", ""))
+
+    def test_by_code_in_c(self):
+        code = """
+            import parallel, sys, time
+            def body():
+                return time.strptime("2026", "%Y").tm_year
+            assert "_strptime" not in sys.modules
+            parallel.submit_work(body, callback=print)
+            parallel.run()
+            print("_strptime" in sys.modules)
+        """
+        self.assertEqual(run(code), ("2026\nTrue\n", ""))
+
+    def test_what_is_not_there(self):
+        def body():
+            try:
+                import _px_nothing
+            except ModuleNotFoundError as error:
+                return error.name
+        self.assertEqual(in_context(body), "_px_nothing")
+
+    def test_from_elsewhere(self):
+        code = """
+            import importlib.util, parallel
+            def body(path):
+                spec = importlib.util.spec_from_file_location("zlib", path)
+                return importlib.util.module_from_spec(spec)
+            with parallel.Executor() as executor:
+                print(executor.submit(body, "elsewhere.so").exception())
+        """
+        out, errors = run(code)
+        self.assertIn("'zlib'", out)
+        self.assertIn("main thread", out)
+        self.assertEqual(errors, "")
+
+    def test_asyncio(self):
+        code = """
+            import asyncio, parallel
+            def body():
+                import _bz2
+                return _bz2.__name__
+            async def main():
+                loop = asyncio.get_running_loop()
+                with parallel.Executor() as executor:
+                    return await loop.run_in_executor(executor, body)
+            print(asyncio.run(main()))
+        """
+        self.assertEqual(run(code), ("_bz2\n", ""))
+
+
+class BusyTest(Case):
+    """Main is doing something else: nothing may hang."""
+
+    def import_busy(self, body):
+        """Run this in the body of a module that main imports."""
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "busy.py"), "w") as file:
+                file.write(textwrap.dedent(body))
+            return run("import busy", PYTHONPATH=folder)
+
+    def test_main_imports_and_waits_for_the_callback(self):
+        out, errors = self.import_busy("""
+            import parallel
+            def body():
+                import zlib
+            with parallel.Executor() as executor:
+                print(executor.submit(body).exception())
+        """)
+        self.assertIn("'zlib'", out)
+        self.assertIn("importing 'busy'", out)
+        self.assertEqual(errors, "")
+
+    def test_main_imports_and_runs_the_callback(self):
+        self.assertEqual(self.import_busy("""
+            import parallel
+            def body():
+                import zlib
+                return zlib.crc32(b"")
+            parallel.submit_work(body, callback=print)
+            parallel.run()
+        """), ("0\n", ""))
+
+    def test_another_thread_imports(self):
+        out, errors = self.import_busy("""
+            import sys, threading, time, parallel, types
+            from importlib._bootstrap import _get_module_lock
+            def import_slowly():
+                lock = _get_module_lock("slow")
+                lock.acquire()
+                began.set()
+                time.sleep(0.2)
+                lock.release()
+            def body():
+                import zlib
+                return "imported"
+            began = threading.Event()
+            thread = threading.Thread(target=import_slowly)
+            thread.start()
+            began.wait()
+            parallel.submit_work(body, callback=print)
+            parallel.run()
+            thread.join()
+        """)
+        self.assertEqual((out, errors), ("imported\n", ""))
+
+    def test_exit(self):
+        code = """
+            import parallel
+            def body():
+                import zlib, _bz2, _lzma, _decimal
+            for _ in range(20):
+                parallel.submit_work(body)
+            parallel.run_once(0)
+        """
+        for _ in range(5):
+            self.assertEqual(run(code), ("", ""))
+
+    def test_the_child_of_a_fork(self):
+        code = """
+            import os, parallel, warnings
+            warnings.simplefilter("ignore")
+            def body():
+                import zlib
+                return "parent"
+            parallel.submit_work(abs, 1)
+            parallel.run()
+            child = os.fork()
+            if not child:
+                import zlib, _bz2
+                os._exit(7)
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            print(code, flush=True)
+            parallel.submit_work(body, callback=print)
+            parallel.run()
+        """
+        self.assertEqual(run(code), ("7\nparent\n", ""))
 
 
 if __name__ == "__main__":

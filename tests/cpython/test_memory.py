@@ -10,11 +10,7 @@ import warnings
 import weakref
 
 import parallel
-
-
-def in_context(func, *args, memory="auto"):
-    with parallel.Executor(memory=memory) as executor:
-        return executor.submit(func, *args).result()
+from support import in_context
 
 
 def is_counting():

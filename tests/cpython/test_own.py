@@ -3,14 +3,11 @@ context, and main has seen nothing of it.
 
 Run by the patched interpreter: python tests/cpython/test_own.py
 """
-import abc
 import codecs
 import contextlib
-import ctypes
 import io
 import os
 import random
-import struct
 import subprocess
 import sys
 import tempfile
@@ -20,13 +17,7 @@ import warnings
 
 import parallel
 from parallel import _parallel
-from test_contexts import in_context
-
-
-class Case(unittest.TestCase):
-
-    def tearDown(self):
-        self.assertEqual(_parallel.find_strays(), [])
+from support import Case, in_context
 
 
 # ---- sys -----------------------------------------------------------------------
@@ -494,6 +485,34 @@ class LocalTest(Case):
             local.x = 1
             return vars(local)
         self.assertEqual(in_context(use), {"x": 1})
+
+
+# ---- in the place of main's objects ------------------------------------------------
+
+class Holder:
+    pass
+
+
+class InsteadTest(Case):
+
+    def test_an_instance(self):
+        main = Holder()
+        main.numbers, main.names = [1], {"a": {"b": [2]}}
+
+        def body():
+            own = _parallel.here(main, None)
+            own.numbers.append(2)
+            own.names["a"]["b"].append(3)
+            return _parallel.here(main) is own, own.numbers, own.names
+        self.assertEqual(in_context(body), (True, [1, 2], {"a": {"b": [2, 3]}}))
+        self.assertEqual(vars(main), {"numbers": [1], "names": {"a": {"b": [2]}}})
+
+    def test_one_that_contains_itself(self):
+        main = Holder()
+        main.names = {}
+        main.names["again"] = main.names
+        with self.assertRaisesRegex(RecursionError, "for a context"):
+            in_context(_parallel.here, main, None)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,7 @@ Run by the patched interpreter: python tests/cpython/test_reading.py
 import collections
 import collections.abc
 import ctypes
-import functools
 import heapq
-import io
 import operator
 import os
 import re
@@ -20,7 +18,7 @@ import unittest
 
 import parallel
 from parallel import _parallel
-from test_contexts import in_context
+from support import in_context
 from test_hostile import Case
 
 type Lazy = list[tuple[int]]

@@ -13,8 +13,7 @@ import threading
 import unittest
 
 import parallel
-from test_contexts import in_context
-from test_own import Case
+from support import Case, in_context
 
 
 class Collecting(logging.Handler):

@@ -6,7 +6,7 @@ import gc
 import unittest
 
 import parallel
-from test_contexts import in_context
+from support import in_context
 
 
 class Contexts(unittest.TestCase):

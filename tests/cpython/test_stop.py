@@ -544,5 +544,25 @@ class Limbo(Case):
         self.assertEqual(_parallel._limbo(), 0)
 
 
+# ---- who waits ---------------------------------------------------------------
+
+class Patience(unittest.TestCase):
+    def test_none_at_all_costs_no_cpu(self):
+        """Who runs the loop sleeps while a long callback ends, however soon it
+        would stop it if somebody asked."""
+        parallel.set_stop_after(0)
+        self.addCleanup(parallel.set_stop_after, 0.02)
+
+        def compute():
+            until = time.monotonic() + 1
+            while time.monotonic() < until:
+                pass
+        parallel.submit_work(compute)
+        parallel.submit_work(len, "")
+        began = time.thread_time()
+        parallel.run()
+        self.assertLess(time.thread_time() - began, 0.1)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -280,20 +280,20 @@ _Px_Intern(PyObject *interned, PyObject *string)
 static PyObject *
 encode_once(struct _Px_cx *cx, PyObject *string)
 {
-    bool known_by_hash = PyUnicode_CheckExact(string);
-    if (known_by_hash && !cx->utf8) {
-        cx->utf8 = PyDict_New();
+    if (!PyUnicode_CheckExact(string)) {
+        return PyUnicode_AsUTF8String(string);
     }
-    PyObject *table = known_by_hash ? cx->utf8 : NULL;
-    PyObject *known = table ? PyDict_GetItemWithError(table, string) : NULL;
-    if (known) {
+    if (!cx->utf8 && !(cx->utf8 = PyDict_New())) {
+        return NULL;
+    }
+    PyObject *known = PyDict_GetItemWithError(cx->utf8, string);
+    if (known || PyErr_Occurred()) {
         return known;
     }
     PyObject *encoded = PyUnicode_AsUTF8String(string);
-    if (table && encoded && PyDict_SetItem(table, string, encoded) == 0) {
-        Py_DECREF(encoded);
-    }
-    return encoded;
+    int status = encoded ? PyDict_SetItem(cx->utf8, string, encoded) : -1;
+    Py_XDECREF(encoded);
+    return status < 0 ? NULL : encoded;
 }
 
 /* Main's string has no UTF-8 form yet, and must not get one of ours. */
@@ -428,24 +428,29 @@ _Px_NewMemoryError(void)
  * prints. So what goes to the process's own stdout and stderr is written to
  * their descriptors, a line at a time so that lines of contexts do not mix. */
 
+/* Who reads them may need the GIL to go on: this is a call that may block. */
 static void
 write_all(int fd, const char *bytes, size_t count)
 {
+    _Px_Detach();
     while (count > 0) {
         ssize_t done = write(fd, bytes, count);
         if (done < 0 && errno != EINTR) {
-            return; /* nobody listens; print() would not say so either */
+            break; /* nobody listens; print() would not say so either */
         }
         bytes += done > 0 ? done : 0;
         count -= done > 0 ? (size_t)done : 0;
     }
+    _Px_Attach();
 }
 
 void
 _Px_FlushLine(struct _Px_cx *cx)
 {
-    write_all(cx->line_fd, cx->line, cx->line_bytes);
-    cx->line_bytes = 0;
+    if (cx->line_bytes > 0) {
+        write_all(cx->line_fd, cx->line, cx->line_bytes);
+        cx->line_bytes = 0;
+    }
 }
 
 static void
@@ -475,6 +480,22 @@ descriptor_of(PyObject *file)
                                                    : -1;
 }
 
+/* As the file itself would. */
+static PyObject *
+encode_for(PyObject *file, PyObject *text)
+{
+    PyObject *encoding = PyObject_GetAttr(file, &_Py_ID(encoding));
+    PyObject *errors =
+        encoding ? PyObject_GetAttr(file, &_Py_ID(errors)) : NULL;
+    const char *name = errors ? PyUnicode_AsUTF8(encoding) : NULL;
+    const char *handler = name ? PyUnicode_AsUTF8(errors) : NULL;
+    PyObject *bytes =
+        handler ? PyUnicode_AsEncodedString(text, name, handler) : NULL;
+    Py_XDECREF(encoding);
+    Py_XDECREF(errors);
+    return bytes;
+}
+
 /* file.write(text), or file.flush() when @text is NULL. */
 PyObject *
 _Px_PrintTo(PyObject *file, PyObject *text)
@@ -488,8 +509,7 @@ _Px_PrintTo(PyObject *file, PyObject *text)
         _Px_FlushLine(_Px_here.cx);
         Py_RETURN_NONE;
     }
-    PyObject *bytes =
-        PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    PyObject *bytes = encode_for(file, text);
     if (!bytes) {
         return NULL;
     }

@@ -226,8 +226,10 @@ weigh(PyObject *object, void *with)
 static bool
 make_room(void)
 {
-    memmove(limbo.entries, limbo.entries + limbo.first,
-            limbo.count * sizeof *limbo.entries);
+    if (limbo.count > 0) {
+        memmove(limbo.entries, limbo.entries + limbo.first,
+                limbo.count * sizeof *limbo.entries);
+    }
     limbo.first = 0;
     if (limbo.count < limbo.room / 2) {
         return true;

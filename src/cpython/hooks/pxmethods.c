@@ -1,5 +1,6 @@
 /*
- * Which methods of classes in C a context may call on main's objects.
+ * Which methods of classes in C a context may call on main's objects, and which
+ * functions in C it may not call at all.
  *
  * C code changes its objects where nobody sees it. The interpreter's own classes
  * have guards where they change; for classes of extension modules the rule is
@@ -20,20 +21,27 @@
  * know, so they leave such a method to the general call, and that looks. Methods
  * that are open are called exactly as in stock CPython.
  *
- *   M1  A method with the flag is called in a context only on the context's own.
+ *   M1  A method with the flag is called in a context only on the context's own;
+ *       one that is foreign or main's, not at all.
  *   M2  A flag that is set is cleared by main alone, while contexts stand still.
  *   M3  Copies are never freed, like the definitions that they are copies of.
  *
  * Item assignment needs no method; it asks by the name of its slot.
  *
+ * Functions that change the process, where no audit event announces it, have a mark
+ * of their own, by the table `mains`: it is put when their module is made.
+ *
  * Rejected: a bit in the class, which each call of each method would ask for; a
- * guard in each of some hundred methods, and none in those of others' modules.
+ * guard in each of some hundred methods and functions, and none in those of others'
+ * modules.
  *
  * Thread rule: main with the GIL to make ready and to allow; any for the rest.
  */
 #include "pycore_px.h"
 
+#include "pycore_interp.h"
 #include "pycore_object.h"
+#include "pycore_pystate.h"
 #include "pycore_typeobject.h"
 
 /* ---- what is known ------------------------------------------------------- */
@@ -197,6 +205,92 @@ is_open(const PyTypeObject *type, const char *name)
                                   : true;
 }
 
+/* ---- functions that are main's -------------------------------------------- */
+
+#define EXIT "changing what happens at exit"
+#define FAULT "the fault handler"
+#define WHO "changing the user or the group"
+
+/* By name, which is sorted. */
+static const struct function {
+    const char *name, *module, *what;
+} mains[] = {
+    {"_clear", "atexit", EXIT},
+    {"_clear_type_cache", "sys", "clearing the type cache"},
+    {"activate_stack_trampoline", "sys", "changing the stack trampoline"},
+    {"alarm", "_signal", "setting an alarm"},
+    {"cancel_dump_traceback_later", "faulthandler", FAULT},
+    {"chroot", "posix", "changing the root directory"},
+    {"deactivate_stack_trampoline", "sys", "changing the stack trampoline"},
+    {"disable", "faulthandler", FAULT},
+    {"dump_traceback", "faulthandler", FAULT},
+    {"dump_traceback_later", "faulthandler", FAULT},
+    {"enable", "faulthandler", FAULT},
+    {"initgroups", "posix", WHO},
+    {"nice", "posix", "changing the priority"},
+    {"pthread_sigmask", "_signal", "changing the signal mask"},
+    {"register", "atexit", EXIT},
+    {"register", "faulthandler", FAULT},
+    {"register_at_fork", "posix", "registering a fork handler"},
+    {"set_completer", "readline", "changing the command line"},
+    {"set_wakeup_fd", "_signal", "setting the wakeup fd"},
+    {"setdefaulttimeout", "_socket", "setting the default timeout"},
+    {"setdlopenflags", "sys", "setting the dlopen flags"},
+    {"setegid", "posix", WHO},
+    {"seteuid", "posix", WHO},
+    {"setgid", "posix", WHO},
+    {"setgroups", "posix", WHO},
+    {"setitimer", "_signal", "setting an alarm"},
+    {"setpriority", "posix", "changing the priority"},
+    {"setregid", "posix", WHO},
+    {"setresgid", "posix", WHO},
+    {"setresuid", "posix", WHO},
+    {"setreuid", "posix", WHO},
+    {"setswitchinterval", "sys", "setting the switch interval"},
+    {"setuid", "posix", WHO},
+    {"siginterrupt", "_signal", "setting a signal handler"},
+    {"signal", "_signal", "setting a signal handler"},
+    {"start", "_tracemalloc", "tracing memory"},
+    {"tzset", "time", "setting the time zone"},
+    {"unregister", "atexit", EXIT},
+    {"unregister", "faulthandler", FAULT},
+};
+
+static int
+compare_function(const void *name, const void *function)
+{
+    return strcmp(name, ((const struct function *)function)->name);
+}
+
+/* What the function would change, or NULL. Some names are those of several, side by
+ * side. */
+static const char *
+change_of(const char *name, PyObject *module)
+{
+    const struct function *end = mains + Py_ARRAY_LENGTH(mains);
+    const struct function *at = bsearch(name, mains, Py_ARRAY_LENGTH(mains),
+                                        sizeof *mains, compare_function);
+    while (at && at > mains && strcmp(at[-1].name, name) == 0) {
+        at--;
+    }
+    for (; at && at < end && strcmp(at->name, name) == 0; at++) {
+        if (PyUnicode_EqualToUTF8(module, at->module)) {
+            return at->what;
+        }
+    }
+    return NULL;
+}
+
+/* @self is a module that the table knows. */
+static int
+raise_mains(const PyMethodDef *def, PyObject *self)
+{
+    PyObject *module = PyModule_GetNameObject(self);
+    const char *what = module ? change_of(def->ml_name, module) : NULL;
+    Py_XDECREF(module);
+    return _Px_RaiseForbidden(what ? what : def->ml_name);
+}
+
 /* ---- marks --------------------------------------------------------------- */
 
 static int
@@ -219,13 +313,25 @@ is_foreign(const PyMethodDef *def)
     return _Px_ForeignName((void *)def->ml_meth);
 }
 
+static bool
+is_mains(const PyMethodDef *def, PyObject *module)
+{
+    return module && PyUnicode_Check(module) &&
+           _Py_IsMainInterpreter(_PyInterpreterState_GET()) &&
+           change_of(def->ml_name, module);
+}
+
 /* A function of a module, or a method that is bound. */
 int
-_Px_MarkFunction(PyMethodDef **def)
+_Px_MarkFunction(PyMethodDef **def, PyObject *module)
 {
-    bool mark =
-        !_Px_IN() && !((*def)->ml_flags & _Px_METH_FOREIGN) && is_foreign(*def);
-    return mark ? put_mark(def, _Px_METH_FOREIGN) : 0;
+    if (_Px_IN() || (*def)->ml_flags & _Px_METH_MARKS) {
+        return 0;
+    }
+    int mark = is_foreign(*def)         ? _Px_METH_FOREIGN
+               : is_mains(*def, module) ? _Px_METH_MAIN
+                                        : 0;
+    return mark ? put_mark(def, mark) : 0;
 }
 
 /* Main: a method of a class that becomes ready. In a context the class, and all
@@ -263,6 +369,9 @@ _Px_GuardMethod(const PyMethodDef *def, const void *self)
 {
     if (def->ml_flags & _Px_METH_FOREIGN) {
         return _Px_RaiseForeignCode((void *)def->ml_meth);
+    }
+    if (def->ml_flags & _Px_METH_MAIN) {
+        return raise_mains(def, (PyObject *)self);
     }
     return _Px_OWN(self) ? 0 : raise_closed(def->ml_name, self);
 }

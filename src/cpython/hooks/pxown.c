@@ -162,9 +162,11 @@ PyObject *
 _Px_OwnOnceRegistry(PyObject *registry)
 {
     PyObject *warnings = PyImport_GetModule(&_Py_ID(warnings));
-    return warnings ? own_registry(PyModule_GetDict(warnings), "onceregistry",
-                                   registry)
-                    : NULL;
+    PyObject *own = warnings ? own_registry(PyModule_GetDict(warnings),
+                                            "onceregistry", registry)
+                             : NULL;
+    Py_XDECREF(warnings);
+    return own;
 }
 
 /* ---- codecs -------------------------------------------------------------- */
@@ -295,6 +297,7 @@ _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp)
     cx->states = NULL;
     cx->instead = NULL;
     cx->modules = NULL;
+    cx->taken = NULL;
     cx->finders = NULL;
     cx->environ = NULL;
     cx->interned = NULL;

@@ -24,6 +24,7 @@
  */
 #include "pycore_px.h"
 
+#include "pycore_ceval.h"
 #include "pycore_descrobject.h"
 #include "pycore_object.h"
 
@@ -90,15 +91,28 @@ copy_of_tuple(PyObject *value)
     return copy;
 }
 
+/* A dict may be in itself. */
+static PyObject *
+copy_of_nested(PyObject *value)
+{
+    if (Py_EnterRecursiveCall(" while copying for a context")) {
+        return NULL;
+    }
+    PyObject *copy =
+        PyDict_Check(value) ? copy_of_dict(value) : copy_of_tuple(value);
+    Py_LeaveRecursiveCall();
+    return copy;
+}
+
 /* A new reference to @value itself if it is no container. */
 static PyObject *
 copy_of(PyObject *value)
 {
-    return PyDict_Check(value)         ? copy_of_dict(value)
-           : PyList_CheckExact(value)  ? PySequence_List(value)
-           : PySet_CheckExact(value)   ? PySet_New(value)
-           : PyTuple_CheckExact(value) ? copy_of_tuple(value)
-                                       : Py_NewRef(value);
+    return PyList_CheckExact(value)  ? PySequence_List(value)
+           : PySet_CheckExact(value) ? PySet_New(value)
+           : PyDict_Check(value) || PyTuple_CheckExact(value)
+               ? copy_of_nested(value)
+               : Py_NewRef(value);
 }
 
 /* Of a method in C it is that of another object: counters are kept as

@@ -22,6 +22,7 @@
 
 #include "pycore_dict.h"
 #include "pycore_object.h"
+#include "pycore_typeobject.h"
 
 /* ---- classes ------------------------------------------------------------- */
 
@@ -314,6 +315,51 @@ _Px_MakeMethod(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
     PyObject *copy = self ? PyMethod_New(func, self) : NULL;
     Py_XDECREF(func);
     Py_XDECREF(self);
+    return copy;
+}
+
+/* Methods in C, such as append of a list: only if that is main's. A copy of the
+ * list would hear what the original was to be told. */
+static PyObject *
+refuse_method(PyObject *object)
+{
+    PyErr_SetRaisedException(_Px_Refuse(object));
+    return NULL;
+}
+
+PyObject *
+_Px_MakeBuiltin(_Px_crossing *Py_UNUSED(to), PyTypeObject *Py_UNUSED(type),
+                PyObject *object)
+{
+    PyCFunctionObject *from = (PyCFunctionObject *)object;
+    return _Px_IsMains(from->m_self) && _Px_IsMains(from->m_module)
+               ? PyCMethod_New(from->m_ml, from->m_self, from->m_module,
+                               PyCFunction_GET_CLASS(from))
+               : refuse_method(object);
+}
+
+/* Such as __setitem__ of a dict. */
+PyObject *
+_Px_MakeWrapper(_Px_crossing *Py_UNUSED(to), PyTypeObject *Py_UNUSED(type),
+                PyObject *object)
+{
+    PyObject *self = PyObject_GetAttrString(object, "__self__");
+    PyObject *class = PyObject_GetAttrString(object, "__objclass__");
+    PyObject *name = PyObject_GetAttrString(object, "__name__");
+    PyObject *slot = NULL, *copy = NULL;
+    if (self && class && name && _Px_IsMains(self) && _Px_IsMains(class)) {
+        PyObject *dict = _PyType_GetDict((PyTypeObject *)class);
+        slot = PyDict_GetItemWithError(dict, name);
+    }
+    if (slot) {
+        copy = PyWrapper_New(slot, self);
+    }
+    else if (!PyErr_Occurred()) {
+        (void)refuse_method(object);
+    }
+    Py_XDECREF(self);
+    Py_XDECREF(class);
+    Py_XDECREF(name);
     return copy;
 }
 

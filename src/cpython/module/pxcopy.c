@@ -21,6 +21,7 @@
  */
 #include "pycore_pxmodule.h"
 
+#include "pycore_descrobject.h"
 #include "pycore_hashtable.h"
 #include "pycore_long.h"
 #include "pycore_namespace.h"
@@ -455,6 +456,9 @@ static const _Px_kind kinds[] = {
     {&PyFunction_Type, NULL, _Px_MakeFunction, _Px_FillFunction, false},
     {&PyCell_Type, NULL, _Px_MakeCell, _Px_FillCell, false},
     {&PyMethod_Type, NULL, _Px_MakeMethod, NULL, false},
+    {&PyCFunction_Type, NULL, _Px_MakeBuiltin, NULL, false},
+    {&PyCMethod_Type, NULL, _Px_MakeBuiltin, NULL, false},
+    {&_PyMethodWrapper_Type, NULL, _Px_MakeWrapper, NULL, false},
     {&_PyNamespace_Type, NULL, make_empty, NULL, false},
     {NULL, "datetime.datetime", _Px_MakeTime, NULL, false},
     {NULL, "datetime.date", make_by_arguments, NULL, false},

@@ -42,8 +42,14 @@ _Px_RaiseError(void)
     return -1;
 }
 
+/* Nobody is going to ask any more. */
 void
-_Px_ForgetErrors(void)
+_Px_TellErrors(void)
 {
+    while (_Px_RaiseError() < 0) {
+        PyErr_FormatUnraisable(
+            "Exception ignored at the end, as nobody has run "
+            "the loop since");
+    }
     Py_CLEAR(errors);
 }

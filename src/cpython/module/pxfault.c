@@ -311,9 +311,11 @@ frames_from(uintptr_t pc, void **frames)
         frames[0] = (void *)pc;
         return 1;
     }
-    count = Py_MIN(count - first, FRAMES);
-    memcpy(frames, all + first, (size_t)count * sizeof *frames);
-    return count;
+    int kept = 0;
+    while (kept < FRAMES && first < count) {
+        frames[kept++] = all[first++];
+    }
+    return kept;
 }
 
 static size_t

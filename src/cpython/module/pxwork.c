@@ -63,6 +63,7 @@ call(px_task *task)
         return result;
     }
     PyObject *answer = PyObject_CallOneArg(task->callback, result);
+    Py_DECREF(result);
     return expect_none(answer, "callback") < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -76,6 +77,9 @@ call_errback(px_task *task)
                                        traceback ? traceback : Py_None);
     PyObject *answer =
         arguments ? PyObject_CallOneArg(task->errback, arguments) : NULL;
+    Py_XDECREF(arguments);
+    Py_XDECREF(traceback);
+    Py_DECREF(exception);
     return expect_none(answer, "errback") < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -192,6 +196,7 @@ take_outcome(px_task *task)
     task->late = NULL;
     if (!task->outcome) {
         say_why_it_never_ran(task);
+        task->interrupted = task->status == 0; /* who ends the process knows */
     }
     else if (task->failed) {
         mine = _Px_PromoteException(task->outcome, &task->late);
@@ -494,5 +499,5 @@ _Px_Stop(void)
     if (_Px_CrewStop()) {
         settle();
     }
-    _Px_ForgetErrors();
+    _Px_TellErrors();
 }

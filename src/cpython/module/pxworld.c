@@ -46,8 +46,9 @@
 #include <signal.h>
 
 enum {
-    SLICE_MS_MAX = 20,    /* the longest that a signal waits */
-    CTRL_C_NS = 20000000, /* before Ctrl-C ends callbacks */
+    SLICE_MS_MAX = 20,     /* the longest that a signal waits */
+    LOOK_NS_MIN = 1000000, /* who looks more often does little else */
+    CTRL_C_NS = 20000000,  /* before Ctrl-C ends callbacks */
     /* So long main waits each time for callbacks that should end. For ever
      * would not do: they may wait for main. */
     FULL_LIMBO_NS = 1000000000,
@@ -83,7 +84,7 @@ _Px_GilWanted(void)
         return;
     }
     _Px_WorldLock();
-    if (_Px_world.open) {
+    if (_Px_world.open || _Px_world.inside > 0) {
         _Px_WorldRing();
     }
     _Px_WorldUnlock();
@@ -243,7 +244,8 @@ static void
 await_calm(PyThreadState *tstate, PyTime_t deadline)
 {
     const PyTime_t began = now_ns();
-    const PyTime_t look = Py_MIN(SLICE_MS_MAX / 2 * 1000000, _Px_StopAfter + 1);
+    const PyTime_t often = Py_MIN(SLICE_MS_MAX / 2 * 1000000, _Px_StopAfter);
+    const PyTime_t look = Py_MAX(often, LOOK_NS_MIN);
     while (_Px_world.inside > 0) {
         if (ctrl_c_pending() && now_ns() - began >= CTRL_C_NS) {
             interrupt_callbacks();

@@ -141,6 +141,7 @@ extern int _Px_AddMember(PyObject *copy);
 extern _Px_maker _Px_MakeFunction;
 extern _Px_filler _Px_FillFunction;
 extern _Px_maker _Px_MakePlain, _Px_MakeMethod, _Px_MakeCell;
+extern _Px_maker _Px_MakeBuiltin, _Px_MakeWrapper;
 extern _Px_filler _Px_FillCell;
 
 /* Such as time.struct_time: a tuple with some more fields behind its items. */
@@ -390,7 +391,8 @@ extern bool _Px_HasErrors(void);
 /* Raise the first that is kept: -1; 0 when there is none. */
 extern int _Px_RaiseError(void);
 
-extern void _Px_ForgetErrors(void);
+/* The end: write those that are left to stderr. */
+extern void _Px_TellErrors(void);
 
 /* ---- pxcalls.c ----------------------------------------------------------- */
 
@@ -412,7 +414,7 @@ extern bool _Px_IsServing(void); /* this thread */
 /* ---- pximport.c ---------------------------------------------------------- */
 
 /* Main: for_c(name) returns the module, imported by main; library(name) what is
- * is in sys.modules after that, as a dict, or None. */
+ * in sys.modules after that, as a dict, or None. */
 extern void _Px_SetImporters(PyObject *for_c, PyObject *library);
 
 /* ---- pxwork.c ------------------------------------------------------------ */

@@ -77,7 +77,6 @@ for _name in (*_sys.builtin_module_names, "unicodedata", "ast"):
 
 _atexit.register(_parallel._stop)
 _re.sub("", r"\g<0>", "")  # its code in C remembers what it needs for this
-_submitted = False
 
 
 class NoEventsError(ParallelError):
@@ -102,7 +101,8 @@ def submit_work(func, args=None, kwds=None, callback=None, errback=None, *,
 
     When it returns, callback(result) is called in the same context; when it
     or callback raises, errback((type, value, traceback)). Both must return
-    None. An exception that no errback deals with is raised by run_once().
+    None. An exception that no errback deals with is raised by run_once(), or
+    written to stderr when the process ends.
 
     memory says when objects of the context go: "counted", when nothing refers
     to them, as on the main side; "arena", all at once when it is over; "auto",
@@ -112,7 +112,6 @@ def submit_work(func, args=None, kwds=None, callback=None, errback=None, *,
     In a context, the work is submitted when the callback is over, with copies
     of the arguments.
     """
-    global _submitted
     number = _parallel.memory_named(memory)
     if is_parallel_thread():
         call_from_main_thread(submit_work)(func, args, kwds, callback, errback,
@@ -120,7 +119,6 @@ def submit_work(func, args=None, kwds=None, callback=None, errback=None, *,
         return
     _parallel.submit(func, _as_arguments(args), kwds, callback, errback, None,
                      number)
-    _submitted = True
 
 
 def run_once(timeout=None):
@@ -130,9 +128,10 @@ def run_once(timeout=None):
     seconds; None waits for as long as there is something to do. Callbacks in
     flight end before it returns, but when the time is over.
     """
-    if not _submitted:
+    some = _parallel.run_once(_milliseconds(timeout))
+    if not some and not context_stats()["workers"]:
         raise NoEventsError("run_once() before anything was submitted")
-    return _parallel.run_once(_milliseconds(timeout))
+    return some
 
 
 def run():
@@ -152,7 +151,8 @@ def call_from_main_thread(func):
     the main side func is called with copies of the arguments, in the order of
     these calls. What func returns goes nowhere: anything but None is a
     RuntimeWarning. What it raises is raised by run_once(). On the main side it
-    is func.
+    is func. It must not wait for a future of an Executor: who calls it is who
+    would let that one's context run.
     """
     @_functools.wraps(func)
     def call(*args, **kwargs):
@@ -167,7 +167,8 @@ def call_from_main_thread_and_wait(func):
 
     The callback stops in mid-flight until the main side has called func with
     copies of the arguments. What func returns is main's, to be read; what it
-    raises is raised in the context. In func the loop cannot be run.
+    raises is raised in the context. In func the loop cannot be run, nor may it
+    wait for a future of an Executor.
     """
     @_functools.wraps(func)
     def call(*args, **kwargs):

@@ -36,6 +36,10 @@ class Executor(_futures.Executor):
     """
 
     def __init__(self, *, memory="auto"):
+        if _parallel.is_parallel_thread():
+            raise _parallel.ParallelError(
+                "an executor is not possible in a context: submit_work() there, "
+                "or let the main thread submit")
         self._memory = _parallel.memory_named(memory)
         self._pending = set()
         self._closed = False

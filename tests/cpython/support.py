@@ -1,0 +1,58 @@
+"""What the tests of contexts share."""
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import unittest
+
+import parallel
+from parallel import _parallel
+
+# Whoever starts a test in the background has it ignore Ctrl-C, and so would the
+# interpreters that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def in_context(func, *args, memory="auto"):
+    """What func(*args) returns or raises in a context."""
+    seen = []
+    _parallel.submit(func, args, None, None, None,
+                     lambda error, result: seen.append((error, result)),
+                     _parallel.memory_named(memory))
+    while not seen:
+        _parallel.run_once()
+    error, result = seen[0]
+    if error is not None:
+        raise error
+    return result
+
+
+def run(code, *options, **environ):
+    """What a fresh interpreter prints: (output, errors)."""
+    child = subprocess.run(
+        [sys.executable, *options, "-c", textwrap.dedent(code)], text=True,
+        capture_output=True, env={**os.environ, **environ}, timeout=60)
+    return child.stdout, child.stderr
+
+
+class Case(unittest.TestCase):
+
+    def tearDown(self):
+        self.assertEqual(_parallel.find_strays(), [])
+
+    def refuse(self, *changes, state=lambda: None):
+        """Each is refused in a context, again when main has had its code
+        specialised, and changes nothing."""
+        before = state()
+        for number, change in enumerate(changes):
+            with self.subTest(number):
+                for _ in range(2):
+                    with self.assertRaises(parallel.UnprotectedError):
+                        in_context(change)
+                    self.assertEqual(state(), before)
+
+    def agree(self, *questions):
+        """Each gives in a context what it gives on the main side."""
+        for ask in questions:
+            self.assertEqual(in_context(ask), ask())
