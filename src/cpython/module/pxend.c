@@ -11,7 +11,8 @@
  *
  * From then on the context counts references, so that what is dropped goes at
  * once, as elsewhere, and leaves the list. What is left when the callback is
- * over is dealt with from the newest to the oldest:
+ * over is dealt with before what it refers to, an event loop before its sockets;
+ * of others the newer first, a text file before its buffer:
  *
  *      finalize    __del__, and what closes files and sockets, with the
  *                  ResourceWarning of those that nobody has closed
@@ -125,12 +126,18 @@ block_of(PyObject *object)
     return (char *)object - _PyType_PreHeaderSize(Py_TYPE(object));
 }
 
+static _Py_hashtable_t *
+new_table(void)
+{
+    return _Py_hashtable_new(_Py_hashtable_hash_ptr,
+                             _Py_hashtable_compare_direct);
+}
+
 static bool
 have_table(struct _Px_cx *cx)
 {
     if (!cx->owners) {
-        cx->owners = _Py_hashtable_new(_Py_hashtable_hash_ptr,
-                                       _Py_hashtable_compare_direct);
+        cx->owners = new_table();
     }
     return cx->owners;
 }
@@ -235,8 +242,7 @@ look_into(walk *to, PyObject *object)
 static int
 find_all(walk *to, PyObject *outcome, PyObject *calls)
 {
-    to->seen =
-        _Py_hashtable_new(_Py_hashtable_hash_ptr, _Py_hashtable_compare_direct);
+    to->seen = new_table();
     int status = to->seen ? visit(outcome, to) : -1;
     if (status == 0) {
         status = visit(calls, to);
@@ -284,7 +290,96 @@ owner_in(const struct _Px_cx *cx, void *block)
     return owner ? owner->object : NULL;
 }
 
-/* The blocks of those that are there now and do not leave, from the newest on.
+/* ---- in which order ------------------------------------------------------ */
+
+/* On a walk to the depth: all that an object refers to has been seen. */
+enum { DONE = 1 };
+
+static int
+push(PyObject *object, void *arg)
+{
+    walk *to = arg;
+    PyObject *here = (PyObject *)((uintptr_t)object & ~(uintptr_t)DONE);
+    if (!here || !_Px_OWN(here)) {
+        return 0;
+    }
+    if (to->count == to->room && !make_room(to)) {
+        return -1;
+    }
+    to->found[to->count++] = object;
+    return 0;
+}
+
+static int
+look_deeper(walk *to, PyObject *object)
+{
+    traverseproc traverse = Py_TYPE(object)->tp_traverse;
+    if (_Py_hashtable_get(to->seen, object)) {
+        return 0;
+    }
+    if (_Py_hashtable_set(to->seen, object, object) < 0 ||
+        push((PyObject *)((uintptr_t)object | DONE), to) < 0) {
+        return -1;
+    }
+    return PyObject_IS_GC(object) && traverse ? traverse(object, push, to) : 0;
+}
+
+/* The owners of a list, each before those that it reaches: who has been seen
+ * through first is put last. */
+typedef struct sorting {
+    walk walk;
+    _Py_hashtable_t *due; /* blocks of the list */
+    void **sorted;
+    size_t left;
+} sorting;
+
+static int
+sort_from(sorting *all, PyObject *root)
+{
+    walk *to = &all->walk;
+    int status = push(root, to);
+    while (status == 0 && to->count > 0) {
+        uintptr_t next = (uintptr_t)to->found[--to->count];
+        PyObject *object = (PyObject *)(next & ~(uintptr_t)DONE);
+        if (!(next & DONE)) {
+            status = look_deeper(to, object);
+        }
+        else if (_Py_hashtable_get(all->due, block_of(object))) {
+            all->sorted[--all->left] = block_of(object);
+        }
+    }
+    return status;
+}
+
+static int
+sort_all(sorting *all, const struct _Px_cx *cx, void **list, size_t count)
+{
+    int status = all->due && all->walk.seen && all->sorted ? 0 : -1;
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        status = _Py_hashtable_set(all->due, list[i], list[i]);
+    }
+    for (size_t i = count; status == 0 && i > 0;) {
+        status = sort_from(all, owner_in(cx, list[--i]));
+    }
+    return status;
+}
+
+/* Without memory for that they stay in the order of their age. */
+static void
+sort_owners(const struct _Px_cx *cx, void **list, size_t count)
+{
+    sorting all = {{.seen = new_table()},
+                   new_table(),
+                   PyMem_Calloc(count, sizeof *list),
+                   count};
+    if (sort_all(&all, cx, list, count) == 0) {
+        memcpy(list, all.sorted, count * sizeof *list);
+    }
+    PyMem_Free(all.sorted);
+    PyMem_Free(all.walk.found); /* the tables go with the context */
+}
+
+/* The blocks of those that are there now and do not leave.
  * @stay: nor those that cannot, although the outcome refers to them. NULL: no
  * memory. */
 static void **
@@ -297,9 +392,14 @@ list_owners(const struct _Px_cx *cx, const walk *to, bool stay, size_t *count)
             list[used++] = block_of(at->object);
         }
     }
+    if (used > 1) {
+        sort_owners(cx, list, used);
+    }
     *count = used;
     return list;
 }
+
+/* ---- dealing with them ---------------------------------------------------- */
 
 /* True: finalizers have made new owners. */
 static bool
