@@ -54,11 +54,11 @@ enum { ROUNDS = 10 };
 /* Extension modules, and parts of them, whose objects own nothing but memory of
  * the context's. */
 static const char *const harmless[] = {
-    "array.",       "datetime.", "decimal.",      "_asyncio.",  "_bz2.",
-    "_csv.",        "_json.",    "_ctypes.CArg",  "_lzma.",     "_pickle.",
-    "_queue.",      "_random.",  "_elementtree.", "_struct.",   "pyexpat.",
-    "zlib.",        "zoneinfo.", "unicodedata.",  "xml.etree.", "_io.Bytes",
-    "_io.StringIO",
+    "array.",       "datetime.",   "decimal.",      "_asyncio.",  "_bz2.",
+    "_csv.",        "_json.",      "_ctypes.CArg",  "_lzma.",     "_pickle.",
+    "_queue.",      "_random.",    "_elementtree.", "_struct.",   "pyexpat.",
+    "zlib.",        "zoneinfo.",   "unicodedata.",  "xml.etree.", "_io.Bytes",
+    "_io.StringIO", "sqlite3.Row",
 };
 
 static uintptr_t image, image_bytes; /* the interpreter's code and data */
@@ -295,35 +295,6 @@ owner_in(const struct _Px_cx *cx, void *block)
 /* On a walk to the depth: all that an object refers to has been seen. */
 enum { DONE = 1 };
 
-static int
-push(PyObject *object, void *arg)
-{
-    walk *to = arg;
-    PyObject *here = (PyObject *)((uintptr_t)object & ~(uintptr_t)DONE);
-    if (!here || !_Px_OWN(here)) {
-        return 0;
-    }
-    if (to->count == to->room && !make_room(to)) {
-        return -1;
-    }
-    to->found[to->count++] = object;
-    return 0;
-}
-
-static int
-look_deeper(walk *to, PyObject *object)
-{
-    traverseproc traverse = Py_TYPE(object)->tp_traverse;
-    if (_Py_hashtable_get(to->seen, object)) {
-        return 0;
-    }
-    if (_Py_hashtable_set(to->seen, object, object) < 0 ||
-        push((PyObject *)((uintptr_t)object | DONE), to) < 0) {
-        return -1;
-    }
-    return PyObject_IS_GC(object) && traverse ? traverse(object, push, to) : 0;
-}
-
 /* The owners of a list, each before those that it reaches: who has been seen
  * through first is put last. */
 typedef struct sorting {
@@ -334,15 +305,52 @@ typedef struct sorting {
 } sorting;
 
 static int
+put(walk *to, uintptr_t object)
+{
+    if (to->count == to->room && !make_room(to)) {
+        return -1;
+    }
+    to->found[to->count++] = (PyObject *)object;
+    return 0;
+}
+
+/* What refers to nothing and is not on the list is of no account. */
+static int
+push(PyObject *object, void *arg)
+{
+    sorting *all = arg;
+    if (!object || !_Px_OWN(object) ||
+        (!PyObject_IS_GC(object) &&
+         !_Py_hashtable_get(all->due, block_of(object)))) {
+        return 0;
+    }
+    return put(&all->walk, (uintptr_t)object);
+}
+
+static int
+look_deeper(sorting *all, PyObject *object)
+{
+    traverseproc traverse = Py_TYPE(object)->tp_traverse;
+    if (_Py_hashtable_get(all->walk.seen, object)) {
+        return 0;
+    }
+    if (_Py_hashtable_set(all->walk.seen, object, object) < 0 ||
+        put(&all->walk, (uintptr_t)object | DONE) < 0) {
+        return -1;
+    }
+    return PyObject_IS_GC(object) && traverse ? traverse(object, push, all) : 0;
+}
+
+static int
 sort_from(sorting *all, PyObject *root)
 {
     walk *to = &all->walk;
-    int status = push(root, to);
+    int status = push(root, all);
     while (status == 0 && to->count > 0) {
         uintptr_t next = (uintptr_t)to->found[--to->count];
         PyObject *object = (PyObject *)(next & ~(uintptr_t)DONE);
         if (!(next & DONE)) {
-            status = look_deeper(to, object);
+            status = look_deeper(all, object);
         }
         else if (_Py_hashtable_get(all->due, block_of(object))) {
             all->sorted[--all->left] = block_of(object);
@@ -379,7 +387,7 @@ sort_owners(const struct _Px_cx *cx, void **list, size_t count)
     PyMem_Free(all.walk.found); /* the tables go with the context */
 }
 
-/* The blocks of those that are there now and do not leave.
+/* The blocks of those that are there now and do not leave, from the newest on.
  * @stay: nor those that cannot, although the outcome refers to them. NULL: no
  * memory. */
 static void **
@@ -391,9 +399,6 @@ list_owners(const struct _Px_cx *cx, const walk *to, bool stay, size_t *count)
         if (!leaves(to, at->object) || (!stay && !can_leave(at->object))) {
             list[used++] = block_of(at->object);
         }
-    }
-    if (used > 1) {
-        sort_owners(cx, list, used);
     }
     *count = used;
     return list;
@@ -408,6 +413,9 @@ finalize_all(struct _Px_cx *cx, const walk *to)
     size_t count;
     struct _Px_owner *newest = cx->newest;
     void **list = list_owners(cx, to, false, &count);
+    if (list && count > 1) {
+        sort_owners(cx, list, count);
+    }
     for (size_t i = 0; list && i < count; i++) {
         PyObject *object = owner_in(cx, list[i]);
         if (object) {
