@@ -186,6 +186,9 @@ leg_cpython() {
     "$python" tests/cpython/test_hostile.py
     "$python" tests/cpython/test_caches.py
     "$python" tests/cpython/test_services.py
+    "$python" tests/cpython/test_stumbles.py
+    "$python" tests/cpython/test_returns.py
+    "$python" tests/cpython/test_first_use.py
     "$python" tests/cpython/test_library.py
     "$python" tests/cpython/test_imports.py
     "$python" tests/cpython/test_extensions.py

@@ -116,11 +116,11 @@ extern __thread struct _Px_here _Px_here
 
 /* The same for a dict, which may be the context's and still show what is main's. */
 #define _Px_DICT_VIEW ((uint64_t)1 << 63)
-#define _Px_GUARD_DICT(d)                                                      \
+#define _Px_READS_DICT(d)                                                      \
     (_Px_IN() && (_Px_FOREIGN(d) ||                                            \
-                  ((PyDictObject *)(d))->ma_version_tag & _Px_DICT_VIEW)       \
-         ? _Px_RaiseForeignDict((PyObject *)(d))                               \
-         : 0)
+                  ((PyDictObject *)(d))->ma_version_tag & _Px_DICT_VIEW))
+#define _Px_GUARD_DICT(d)                                                      \
+    (_Px_READS_DICT(d) ? _Px_RaiseForeignDict((PyObject *)(d)) : 0)
 
 /* A new reference to the dict of an object, which has it or had it made. */
 #define _Px_DICT_OF_OBJECT(op, dict)                                           \
@@ -320,6 +320,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_GC(main_gc) (main_gc)
 #define _Px_FREELISTS(main_lists) (main_lists)
 #define _Px_GUARD(p) 0
+#define _Px_READS_DICT(d) 0
 #define _Px_GUARD_DICT(d) 0
 #define _Px_DICT_OF_OBJECT(op, dict) Py_XNewRef(dict)
 #define _Px_View(owner, dict) (dict)

@@ -121,12 +121,21 @@ _Px_RaiseForbidden(const char *what)
     return forbid(what, MAIN);
 }
 
-int
-_Px_RaiseForeign(const void *object)
+bool
+_Px_RefuseUser(void)
 {
     const user *by = find_user(true);
     if (by) {
-        return forbid(by->what, by->instead);
+        (void)forbid(by->what, by->instead);
+    }
+    return by;
+}
+
+int
+_Px_RaiseForeign(const void *object)
+{
+    if (_Px_RefuseUser()) {
+        return -1;
     }
     PyErr_Format(_Px_UnprotectedError,
                  "a context must not change the '%.100s' object at %p, which "

@@ -113,6 +113,10 @@ extern void _Px_FlushLine(struct _Px_cx *cx);
 
 /* ---- pxrefuse.c ---------------------------------------------------------- */
 
+/* In a context: whether an error is set that says what of the library does not work
+ * there, since it is that which is about to change main's. */
+extern bool _Px_RefuseUser(void);
+
 /* A context is about to make one of this class. */
 extern int _Px_GuardExecutor(const PyTypeObject *type);
 
