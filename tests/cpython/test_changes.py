@@ -121,11 +121,11 @@ class Changes(Case):
             state=lambda: (dict(point.__dict__), slotted.a, items[:],
                            dir(Point), vars(set_global).copy()))
 
-    def test_a_detached_dict(self):
+    def test_a_copy_of_a_dict(self):
         point = Point(1, 2)
 
         def body():
-            attributes = vars(point)
+            attributes = vars(point).copy()
             attributes["x"] = 10
             return attributes, point.x
         self.assertEqual(in_context(body), ({"x": 10, "y": 2}, 1))

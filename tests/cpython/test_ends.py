@@ -11,8 +11,10 @@ import select
 import shutil
 import socket
 import sqlite3
+import subprocess
 import sys
 import tempfile
+import textwrap
 import unittest
 import warnings
 import weakref
@@ -181,6 +183,61 @@ class Finalizers(EndsTest):
             return 1
         self.assertEqual(in_context(body, self.ends[1]), 1)
         self.assertEqual(self.told(), ["2 context", "1 context", "0 context"])
+
+    def test_before_what_it_refers_to(self):
+        def body(to):
+            old = Tell(to, "old")
+            old.parts = [{"k": Tell(to, "its part")}, Tell(to, "another")]
+            new = Tell(to, "new")
+            new.parts = [old.parts[1]]
+            old.loop, new.loop = old, new
+            return 1
+        self.assertEqual(in_context(body, self.ends[1]), 1)
+        *others, last = (line.split(" context")[0] for line in self.told())
+        self.assertEqual(others + [last], ["new", "old", "another", "its part"])
+
+    def test_cycles_of_them(self):
+        def body(to):
+            ring = [Tell(to, n) for n in range(20)]
+            for one, next_one in zip(ring, ring[1:] + ring[:1]):
+                one.next = next_one
+        in_context(body, self.ends[1])
+        self.assertEqual(sorted(self.told()), sorted(f"{n} context" for n in range(20)))
+
+    def test_what_its_finalizer_uses_is_there(self):
+        path = self.enterContext(tempfile.TemporaryDirectory()) + "/log"
+
+        class Log:
+            def __init__(self):
+                self.file, self.loop = open(path, "w"), self
+
+            def __del__(self):
+                self.file.write("last words")
+        self.assertIsNone(in_context(lambda: Log() and None))
+        with open(path) as file:
+            self.assertEqual(file.read(), "last words")
+
+    def test_event_loops(self):
+        done = subprocess.run([sys.executable, "-c", textwrap.dedent("""
+            import asyncio, os, parallel
+
+            async def serve():
+                return len((await asyncio.start_server(print, "127.0.0.1", 0)).sockets)
+
+            def leave(known):
+                loop = asyncio.new_event_loop()
+                if known:
+                    asyncio.set_event_loop(loop)
+                return loop.run_until_complete(serve())
+
+            with parallel.Executor() as executor:
+                executor.submit(len, "").result()
+                before = len(os.listdir("/proc/self/fd"))
+                for known in [True, False] * 3:
+                    assert executor.submit(leave, known).result() == 1
+                assert len(os.listdir("/proc/self/fd")) == before
+            """)], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_at_once_when_dropped(self):
         def body(to):

@@ -165,5 +165,5 @@ _Px_GuardNew(const PyTypeObject *type)
             return _Px_RaiseForeignCode(calls[i]);
         }
     }
-    return 0;
+    return _Px_GuardExecutor(type);
 }

@@ -317,88 +317,77 @@ _Px_EmptyDict(void)
     return Py_NewRef(_Px_empty_dict);
 }
 
-/* ---- errors -------------------------------------------------------------- */
+/* What reading __dict__ of main's object gives, if main has not made a dict yet,
+ * is a view: a copy of what the object has now, which refuses changes, as they
+ * would be lost with it. Its version, which a context does not use, says whose:
+ *
+ *      bit 63       62 .. 59    58 .. 12                  11 .. 0
+ *      1: a view    0           address of the object     watchers: 0
+ */
+enum { OWNER_SHIFT = 12 };
 
-int
-_Px_RaiseForeign(const void *object)
+/* Takes @dict, which nobody else knows, over, and hands it back. */
+PyObject *
+_Px_View(const void *owner, PyObject *dict)
 {
-    PyErr_Format(_Px_UnprotectedError,
-                 "a context must not change the '%.100s' object at %p, which "
-                 "is not its own: change a copy, return the new value, or let "
-                 "the main thread do it",
-                 Py_TYPE((PyObject *)object)->tp_name, object);
-    return -1;
+    if (dict) {
+        ((PyDictObject *)dict)->ma_version_tag =
+            _Px_DICT_VIEW | (uint64_t)(uintptr_t)owner << OWNER_SHIFT;
+    }
+    return dict;
 }
 
-/* Pickling an iterator goes through a copy of it on the stack. */
-static bool
-is_on_stack(const void *object)
+/* A new reference: to main's dict, or to what is a view from here on. */
+PyObject *
+_Px_DictOf(PyObject *object, PyObject *dict)
 {
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    return (uintptr_t)object - here < _Px_here.cx->stack - here;
+    return dict && _Px_OWN(dict) ? _Px_View(object, dict) : Py_XNewRef(dict);
+}
+
+/* Takes @dict over, whose values lie in main's object. */
+PyObject *
+_Px_Detached(PyObject *dict)
+{
+    PyObject *copy = dict ? PyDict_Copy(dict) : NULL;
+    Py_XDECREF(dict);
+    return copy;
 }
 
 int
-_Px_GuardNext(PyObject *iterator)
+_Px_RaiseForeignDict(PyObject *dict)
 {
-    if (is_on_stack(iterator)) {
-        return 0;
-    }
-    PyObject *next = _PyType_Lookup(Py_TYPE(iterator), &_Py_ID(__next__));
-    return next && PyFunction_Check(next) ? 0 : _Px_RaiseForeign(iterator);
+    uint64_t tag = ((PyDictObject *)dict)->ma_version_tag & ~_Px_DICT_VIEW;
+    return _Px_RaiseForeign(_Px_FOREIGN(dict)
+                                ? (void *)dict
+                                : (void *)(uintptr_t)(tag >> OWNER_SHIFT));
 }
 
-int
-_Px_RaiseForbidden(const char *what)
+/* ---- what an object keeps of itself --------------------------------------- */
+
+/* The hash of main's object by a copy of these bytes of it, of its class in C:
+ * the copy may keep it. */
+Py_hash_t
+_Px_HashCopy(PyTypeObject *type, PyObject *object, size_t bytes)
 {
-    PyErr_Format(_Px_ParallelError,
-                 "%s is not possible in a context: let the main thread do it",
-                 what);
-    return -1;
+    PyObject *copy = type->tp_alloc(type, 1);
+    if (!copy) {
+        return -1;
+    }
+    memcpy((char *)copy + sizeof *copy, (char *)object + sizeof *object,
+           bytes - sizeof *object);
+    Py_hash_t hash = type->tp_hash(copy);
+    Py_DECREF(copy);
+    return hash;
 }
 
-/* ---- what is main's business --------------------------------------------- */
-
-/* CPython announces these events before it does what they name. Each changes
- * what all threads share, or would let main's code be written to. */
-static const char *const main_events[] = {
-    "_thread.start_new_thread",
-    "_thread.start_joinable_thread",
-    "cpython._PySys_ClearAuditHooks",
-    "gc.get_objects",
-    "gc.get_referrers",
-    "os.exec",
-    "os.fork",
-    "os.forkpty",
-    "os.putenv",
-    "os.unsetenv",
-    "resource.setrlimit",
-    "sys._current_exceptions",
-    "sys._current_frames",
-    "sys.addaudithook",
-    "sys.monitoring.register_callback",
-    "sys.setprofile",
-    "sys.settrace",
-    "syslog.closelog",
-    "syslog.openlog",
-    "syslog.setlogmask",
-};
-
-int
-_Px_AuditContext(const char *event)
+/* Takes @copy over. */
+PyObject *
+_Px_AskCopy(PyObject *copy, PyObject *(*ask)(PyObject *, PyObject *),
+            PyObject *argument)
 {
-    if (_Px_here.cx->environ && strcmp(event, "os.system") == 0) {
-        return _Px_RaiseForbidden("os.system() with an environment of its own");
-    }
-    if (strcmp(event, "os.chdir") == 0) {
-        return _Px_HaveOwnPlace(event);
-    }
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(main_events); i++) {
-        if (strcmp(event, main_events[i]) == 0) {
-            return _Px_RaiseForbidden(event);
-        }
-    }
-    return 0;
+    PyObject *answer = copy ? ask(copy, argument) : NULL;
+    Py_XDECREF(copy);
+    return answer;
 }
 
 /* ---- MemoryError ---------------------------------------------------------- */

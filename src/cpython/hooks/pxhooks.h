@@ -114,6 +114,18 @@ extern __thread struct _Px_here _Px_here
 /* 0 when the object may be changed here; else -1 with UnprotectedError. */
 #define _Px_GUARD(p) (_Px_OWN(p) ? 0 : _Px_RaiseForeign(p))
 
+/* The same for a dict, which may be the context's and still show what is main's. */
+#define _Px_DICT_VIEW ((uint64_t)1 << 63)
+#define _Px_READS_DICT(d)                                                      \
+    (_Px_IN() && (_Px_FOREIGN(d) ||                                            \
+                  ((PyDictObject *)(d))->ma_version_tag & _Px_DICT_VIEW))
+#define _Px_GUARD_DICT(d)                                                      \
+    (_Px_READS_DICT(d) ? _Px_RaiseForeignDict((PyObject *)(d)) : 0)
+
+/* A new reference to the dict of an object, which has it or had it made. */
+#define _Px_DICT_OF_OBJECT(op, dict)                                           \
+    (_Px_OWN(op) ? Py_XNewRef(dict) : _Px_DictOf(op, dict))
+
 /* The same for an iterator that is about to go on. One whose __next__ is Python
  * code is guarded where that code changes something. */
 #define _Px_GUARD_NEXT(p) (_Px_OWN(p) ? 0 : _Px_GuardNext(p))
@@ -259,6 +271,15 @@ extern int _Px_GuardBegin(const char *mode);
  * written to main's memory, neither by it nor by the system. */
 PyAPI_FUNC(void) _Px_Still(int more);
 PyAPI_FUNC(int) _Px_RaiseForeign(const void *object);
+extern int _Px_RaiseForeignDict(PyObject *dict);
+extern PyObject *_Px_View(const void *owner, PyObject *dict);
+extern PyObject *_Px_DictOf(PyObject *object, PyObject *dict);
+extern PyObject *_Px_Detached(PyObject *dict);
+extern PyObject *_Px_AskCopy(PyObject *copy,
+                             PyObject *(*ask)(PyObject *, PyObject *),
+                             PyObject *argument);
+PyAPI_FUNC(Py_hash_t)
+    _Px_HashCopy(PyTypeObject *type, PyObject *object, size_t bytes);
 extern int _Px_GuardNext(PyObject *iterator);
 extern int _Px_GuardMethod(const PyMethodDef *def, const void *self);
 extern int _Px_GuardSlot(PyObject *slot, const char *name, const void *self);
@@ -303,6 +324,13 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_GC(main_gc) (main_gc)
 #define _Px_FREELISTS(main_lists) (main_lists)
 #define _Px_GUARD(p) 0
+#define _Px_READS_DICT(d) 0
+#define _Px_GUARD_DICT(d) 0
+#define _Px_DICT_OF_OBJECT(op, dict) Py_XNewRef(dict)
+#define _Px_View(owner, dict) (dict)
+#define _Px_Detached(dict) (dict)
+#define _Px_AskCopy(copy, ask, argument) NULL
+#define _Px_HashCopy(type, object, bytes) (-1)
 #define _Px_GUARD_NEXT(p) 0
 #define _Px_METH_MARKS 0
 #define _Px_MARK_METHOD(type, def) 0

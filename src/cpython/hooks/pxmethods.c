@@ -353,6 +353,9 @@ _Px_MarkMethod(PyTypeObject *type, PyMethodDef **def)
 static int
 raise_closed(const char *name, const void *object)
 {
+    if (_Px_RefuseUser()) {
+        return -1;
+    }
     PyErr_Format(
         _Px_UnprotectedError,
         "a context must not call %s() of the '%.100s' object at %p, "

@@ -123,6 +123,7 @@ static const struct px_name {
     {"posixpath", "_varprogb", SET},
     {"random", "_sha512", SET},
     {"shutil", "_USE_CP_SENDFILE", SET},
+    {"subprocess", "_active", NEW},
     {"symtable", "_newSymbolTable", NEW},
     {"sys", "argv", COPY},
     {"sys", "breakpointhook", SET},

@@ -2,7 +2,8 @@
  * What our own sources in CPython share: these, among themselves and with those of
  * the module (pycore_pxmodule.h).
  *
- *      pxhooks.c    memory, strings and errors of a context: what hooks call
+ *      pxhooks.c    memory, strings and dicts of a context: what hooks call
+ *      pxrefuse.c   what contexts are refused, and what they are told
  *      pxlimbo.c    what main drops and stopped callbacks may use
  *      pxplace.c    what a context has in the place of main's objects
  *      pxnames.c    globals of main's modules that a context has of its own
@@ -109,6 +110,15 @@ typedef struct _Px_export {
 
 /* A context ends: write what it has printed. */
 extern void _Px_FlushLine(struct _Px_cx *cx);
+
+/* ---- pxrefuse.c ---------------------------------------------------------- */
+
+/* In a context: whether an error is set that says what of the library does not work
+ * there, since it is that which is about to change main's. */
+extern bool _Px_RefuseUser(void);
+
+/* A context is about to make one of this class. */
+extern int _Px_GuardExecutor(const PyTypeObject *type);
 
 /* ---- pxlimbo.c ----------------------------------------------------------- */
 

@@ -19,3 +19,11 @@ except ImportError:
         return data
 
     local = None  # for what somebody else owns
+
+
+def attributes(object):
+    """Where what an object computes once is looked for, and kept."""
+    if owns(object):
+        return object.__dict__
+    key = "attributes", id(object)  # main's: nobody gets its place meanwhile
+    return local().get(key) or local().setdefault(key, object.__dict__.copy())

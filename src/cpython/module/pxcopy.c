@@ -27,6 +27,7 @@
 #include "pycore_namespace.h"
 #include "pycore_setobject.h"
 #include "pycore_unicodeobject.h"
+#include "pycore_unionobject.h"
 
 /* ---- by the C constructor ------------------------------------------------ */
 
@@ -471,6 +472,16 @@ static const _Px_kind kinds[] = {
     {NULL, "collections.defaultdict", make_empty, _Px_FillDefaultDict, false},
     {NULL, "functools.partial", _Px_MakePartial, NULL, false},
     {NULL, "array.array", _Px_MakeArray, NULL, false},
+    {NULL, "typing.Generic", _Px_MakePlain, NULL, false},
+    {&PyDictProxy_Type, NULL, _Px_MakePlain, _Px_FillFields, false},
+    {&_PyUnion_Type, NULL, _Px_MakePlain, _Px_FillFields, false},
+    {&Py_GenericAliasType, NULL, make_by_arguments, NULL, false},
+    {NULL, "ast.AST", _Px_MakePlain, NULL, false},
+    {NULL, "xml.etree.ElementTree.Element", make_empty, _Px_FillElement, false},
+    {NULL, "sqlite3.Row", _Px_MakePlain, _Px_FillFields, false},
+    {NULL, "operator.itemgetter", make_by_arguments, NULL, false},
+    {NULL, "operator.attrgetter", make_by_arguments, NULL, false},
+    {NULL, "datetime.IsoCalendarDate", make_tuple, fill_tuple, false},
 };
 
 static const _Px_kind struct_kind = {NULL, NULL, _Px_MakeStruct, _Px_FillStruct,

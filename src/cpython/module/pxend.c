@@ -11,7 +11,8 @@
  *
  * From then on the context counts references, so that what is dropped goes at
  * once, as elsewhere, and leaves the list. What is left when the callback is
- * over is dealt with from the newest to the oldest:
+ * over is dealt with before what it refers to, an event loop before its sockets;
+ * of others the newer first, a text file before its buffer:
  *
  *      finalize    __del__, and what closes files and sockets, with the
  *                  ResourceWarning of those that nobody has closed
@@ -53,11 +54,11 @@ enum { ROUNDS = 10 };
 /* Extension modules, and parts of them, whose objects own nothing but memory of
  * the context's. */
 static const char *const harmless[] = {
-    "array.",       "datetime.", "decimal.",      "_asyncio.",  "_bz2.",
-    "_csv.",        "_json.",    "_ctypes.CArg",  "_lzma.",     "_pickle.",
-    "_queue.",      "_random.",  "_elementtree.", "_struct.",   "pyexpat.",
-    "zlib.",        "zoneinfo.", "unicodedata.",  "xml.etree.", "_io.Bytes",
-    "_io.StringIO",
+    "array.",       "datetime.",   "decimal.",      "_asyncio.",  "_bz2.",
+    "_csv.",        "_json.",      "_ctypes.CArg",  "_lzma.",     "_pickle.",
+    "_queue.",      "_random.",    "_elementtree.", "_struct.",   "pyexpat.",
+    "zlib.",        "zoneinfo.",   "unicodedata.",  "xml.etree.", "_io.Bytes",
+    "_io.StringIO", "sqlite3.Row",
 };
 
 static uintptr_t image, image_bytes; /* the interpreter's code and data */
@@ -125,12 +126,18 @@ block_of(PyObject *object)
     return (char *)object - _PyType_PreHeaderSize(Py_TYPE(object));
 }
 
+static _Py_hashtable_t *
+new_table(void)
+{
+    return _Py_hashtable_new(_Py_hashtable_hash_ptr,
+                             _Py_hashtable_compare_direct);
+}
+
 static bool
 have_table(struct _Px_cx *cx)
 {
     if (!cx->owners) {
-        cx->owners = _Py_hashtable_new(_Py_hashtable_hash_ptr,
-                                       _Py_hashtable_compare_direct);
+        cx->owners = new_table();
     }
     return cx->owners;
 }
@@ -235,8 +242,7 @@ look_into(walk *to, PyObject *object)
 static int
 find_all(walk *to, PyObject *outcome, PyObject *calls)
 {
-    to->seen =
-        _Py_hashtable_new(_Py_hashtable_hash_ptr, _Py_hashtable_compare_direct);
+    to->seen = new_table();
     int status = to->seen ? visit(outcome, to) : -1;
     if (status == 0) {
         status = visit(calls, to);
@@ -284,6 +290,103 @@ owner_in(const struct _Px_cx *cx, void *block)
     return owner ? owner->object : NULL;
 }
 
+/* ---- in which order ------------------------------------------------------ */
+
+/* On a walk to the depth: all that an object refers to has been seen. */
+enum { DONE = 1 };
+
+/* The owners of a list, each before those that it reaches: who has been seen
+ * through first is put last. */
+typedef struct sorting {
+    walk walk;
+    _Py_hashtable_t *due; /* blocks of the list */
+    void **sorted;
+    size_t left;
+} sorting;
+
+static int
+put(walk *to, uintptr_t object)
+{
+    if (to->count == to->room && !make_room(to)) {
+        return -1;
+    }
+    to->found[to->count++] = (PyObject *)object;
+    return 0;
+}
+
+/* What refers to nothing and is not on the list is of no account. */
+static int
+push(PyObject *object, void *arg)
+{
+    sorting *all = arg;
+    if (!object || !_Px_OWN(object) ||
+        (!PyObject_IS_GC(object) &&
+         !_Py_hashtable_get(all->due, block_of(object)))) {
+        return 0;
+    }
+    return put(&all->walk, (uintptr_t)object);
+}
+
+static int
+look_deeper(sorting *all, PyObject *object)
+{
+    traverseproc traverse = Py_TYPE(object)->tp_traverse;
+    if (_Py_hashtable_get(all->walk.seen, object)) {
+        return 0;
+    }
+    if (_Py_hashtable_set(all->walk.seen, object, object) < 0 ||
+        put(&all->walk, (uintptr_t)object | DONE) < 0) {
+        return -1;
+    }
+    return PyObject_IS_GC(object) && traverse ? traverse(object, push, all) : 0;
+}
+
+static int
+sort_from(sorting *all, PyObject *root)
+{
+    walk *to = &all->walk;
+    int status = push(root, all);
+    while (status == 0 && to->count > 0) {
+        uintptr_t next = (uintptr_t)to->found[--to->count];
+        PyObject *object = (PyObject *)(next & ~(uintptr_t)DONE);
+        if (!(next & DONE)) {
+            status = look_deeper(all, object);
+        }
+        else if (_Py_hashtable_get(all->due, block_of(object))) {
+            all->sorted[--all->left] = block_of(object);
+        }
+    }
+    return status;
+}
+
+static int
+sort_all(sorting *all, const struct _Px_cx *cx, void **list, size_t count)
+{
+    int status = all->due && all->walk.seen && all->sorted ? 0 : -1;
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        status = _Py_hashtable_set(all->due, list[i], list[i]);
+    }
+    for (size_t i = count; status == 0 && i > 0;) {
+        status = sort_from(all, owner_in(cx, list[--i]));
+    }
+    return status;
+}
+
+/* Without memory for that they stay in the order of their age. */
+static void
+sort_owners(const struct _Px_cx *cx, void **list, size_t count)
+{
+    sorting all = {{.seen = new_table()},
+                   new_table(),
+                   PyMem_Calloc(count, sizeof *list),
+                   count};
+    if (sort_all(&all, cx, list, count) == 0) {
+        memcpy(list, all.sorted, count * sizeof *list);
+    }
+    PyMem_Free(all.sorted);
+    PyMem_Free(all.walk.found); /* the tables go with the context */
+}
+
 /* The blocks of those that are there now and do not leave, from the newest on.
  * @stay: nor those that cannot, although the outcome refers to them. NULL: no
  * memory. */
@@ -301,6 +404,8 @@ list_owners(const struct _Px_cx *cx, const walk *to, bool stay, size_t *count)
     return list;
 }
 
+/* ---- dealing with them ---------------------------------------------------- */
+
 /* True: finalizers have made new owners. */
 static bool
 finalize_all(struct _Px_cx *cx, const walk *to)
@@ -308,6 +413,9 @@ finalize_all(struct _Px_cx *cx, const walk *to)
     size_t count;
     struct _Px_owner *newest = cx->newest;
     void **list = list_owners(cx, to, false, &count);
+    if (list && count > 1) {
+        sort_owners(cx, list, count);
+    }
     for (size_t i = 0; list && i < count; i++) {
         PyObject *object = owner_in(cx, list[i]);
         if (object) {

@@ -1,5 +1,6 @@
 /*
- * Copies of what C code of the library makes: dates, queues, arrays, partials.
+ * Copies of what C code of the library makes: dates, queues, arrays, partials,
+ * trees of XML, rows of sqlite3.
  *
  * The modules of these kinds are known by name, as nobody may have imported them;
  * an object is asked by methods of the kind's C type (L2 of pxcopy.c), which give
@@ -98,6 +99,75 @@ _Px_MakeArray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
     Py_XDECREF(bytes);
     return _Px_Construct(type, arguments);
 }
+
+/* ---- by their fields ------------------------------------------------------ */
+
+/* Of a class in C whose fields are references, each of which may be NULL. */
+int
+_Px_FillFields(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    size_t bytes = (size_t)_Px_BaseInC(Py_TYPE(object))->tp_basicsize;
+    int status = 0;
+    for (size_t at = sizeof *copy; !status && at < bytes; at += sizeof copy) {
+        PyObject *part = *(PyObject **)((char *)object + at);
+        PyObject *mine = part ? _Px_CopyPart(to, part) : NULL;
+        *(PyObject **)((char *)copy + at) = mine;
+        status = part && !mine ? -1 : 0;
+    }
+    return status;
+}
+
+/* ---- by their state ------------------------------------------------------- */
+
+/* What the C method of this name returns, with an argument if it is not NULL. */
+static PyObject *
+call_in_c(PyObject *object, const char *name, PyObject *argument)
+{
+    PyObject *method = _Px_AttributeInC(object, name);
+    PyObject *result = !method    ? NULL
+                       : argument ? PyObject_CallOneArg(method, argument)
+                                  : PyObject_CallNoArgs(method);
+    Py_XDECREF(method);
+    return result;
+}
+
+/* The list of children is a new one of main's, with the context's children. */
+static PyObject *
+copy_field(_Px_crossing *to, PyObject *value)
+{
+    if (!PyList_CheckExact(value) || !_Px_IsMains(value)) {
+        return _Px_CopyPart(to, value);
+    }
+    PyObject *mine = PyList_New(PyList_GET_SIZE(value));
+    if (mine && _Px_FillItems(to, ((PyListObject *)mine)->ob_item,
+                              ((PyListObject *)value)->ob_item,
+                              PyList_GET_SIZE(value)) < 0) {
+        Py_CLEAR(mine);
+    }
+    return mine;
+}
+
+int
+_Px_FillElement(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    PyObject *state = call_in_c(object, "__getstate__", NULL);
+    PyObject *mine = state ? PyDict_New() : NULL;
+    PyObject *name, *value;
+    Py_ssize_t at = 0;
+    int status = mine ? 0 : -1;
+    while (!status && PyDict_Next(state, &at, &name, &value)) {
+        PyObject *part = copy_field(to, value);
+        status = part ? PyDict_SetItem(mine, name, part) : -1;
+        Py_XDECREF(part);
+    }
+    PyObject *none = status ? NULL : call_in_c(copy, "__setstate__", mine);
+    Py_XDECREF(state);
+    Py_XDECREF(mine);
+    Py_XDECREF(none);
+    return none ? 0 : -1;
+}
+
+/* ---- partials ------------------------------------------------------------- */
 
 /* The copy of what an object in C has by this name. */
 static PyObject *
