@@ -197,6 +197,30 @@ class Bounds(unittest.TestCase):
             parallel.set_memory_limit("much")
 
 
+class Thing:
+    def __init__(self):
+        self.first, self.second = 1, [2]
+
+
+class Scarce(unittest.TestCase):
+    def test_wherever_it_ends_it_is_a_memory_error(self):
+        """Another limit each time, so that it is met in another place."""
+        thing = Thing()
+
+        def look():
+            attributes = vars(thing)
+            return [attributes[name] for name in sorted(attributes)]
+        self.addCleanup(parallel.set_memory_limit, None)
+        ended = 0
+        for limit in range(0, 4000, 8):
+            parallel.set_memory_limit(limit)
+            try:
+                self.assertEqual(in_context(look), [1, [2]])
+            except MemoryError:
+                ended += 1
+        self.assertGreater(ended, 10)
+
+
 class Nested(unittest.TestCase):
     """Work that callbacks submit."""
 

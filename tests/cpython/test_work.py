@@ -230,6 +230,17 @@ class Work(unittest.TestCase):
             self.assertIn(f"LookupError: {what}", errors)
         self.assertEqual(errors.count("Exception ignored at the end"), 2)
 
+    def test_many_errors_that_nobody_has_asked_for(self):
+        _, errors = run("""
+            import parallel
+            for _ in range(100):
+                parallel.submit_work(abs, "x")
+            while parallel.context_stats()["active"]:
+                parallel.Executor().submit(len, "").result()
+        """)
+        self.assertEqual(errors.count("TypeError: bad operand"), 10)
+        self.assertIn("90 more exceptions", errors)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -6,6 +6,8 @@
  */
 #include "pycore_pxmodule.h"
 
+enum { MOST_TOLD = 10 };
+
 static PyObject *errors; /* a list, or NULL */
 
 int
@@ -42,14 +44,18 @@ _Px_RaiseError(void)
     return -1;
 }
 
-/* Nobody is going to ask any more. */
+/* Nobody is going to ask any more. Of very many the first will do. */
 void
 _Px_TellErrors(void)
 {
-    while (_Px_RaiseError() < 0) {
+    for (int told = 0; told < MOST_TOLD && _Px_RaiseError() < 0; told++) {
         PyErr_FormatUnraisable(
             "Exception ignored at the end, as nobody has run "
             "the loop since");
+    }
+    if (_Px_HasErrors()) {
+        PySys_WriteStderr("%zd more exceptions of callbacks ignored\n",
+                          PyList_GET_SIZE(errors));
     }
     Py_CLEAR(errors);
 }
