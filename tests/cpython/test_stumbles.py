@@ -17,10 +17,12 @@ import multiprocessing.pool
 import os
 import pickle
 import subprocess
+import sys
 import threading
 import traceback
 import typing
 import unittest
+import warnings
 
 import parallel
 from test_contexts import in_context
@@ -236,6 +238,33 @@ class OwnTest(Case):
             in_context(lambda: (int | str)[int])
 
 
+class Sized(typing.Protocol):
+    def __len__(self) -> int: ...
+
+
+class Base:
+    def __init__(self, count=3):
+        self.count = count
+
+
+class Three(Sized, Base):
+    """A class that is made an instance of for the first time in a context."""
+
+    def __len__(self):
+        return self.count
+
+
+class ProtocolTest(Case):
+
+    def test_the_first_instance(self):
+        for _ in range(2):
+            self.assertEqual(in_context(lambda: (len(Three()), len(Three(count=4)))), (3, 4))
+            self.assertNotIn("__init__", vars(Three))
+        with self.assertRaises(TypeError):
+            in_context(Sized)
+        self.assertEqual((len(Three(2)), len(in_context(Three))), (2, 3))
+
+
 # ---- threads and processes ----------------------------------------------------------
 
 async def call(name):
@@ -323,12 +352,18 @@ class ThreadsTest(Case):
             in_context(lambda: asyncio.run(append(items)))
 
     def test_a_child_that_is_left_running(self):
-        def body():
-            return subprocess.Popen(["sleep", "0"]).pid
-        with self.assertNoLogs():
-            pid = in_context(body)
+        def body(stdin, told):
+            warnings.simplefilter("ignore")
+            sys.unraisablehook = lambda what: os.write(told, str(what).encode())
+            return subprocess.Popen(["cat"], stdin=stdin).pid
+        stdin, keeps_it, reader, told = *os.pipe(), *os.pipe()
+        pid = in_context(body, stdin, told)
         self.assertEqual(subprocess._active, [])
-        os.waitpid(pid, 0)
+        os.close(keeps_it)
+        self.assertEqual(os.waitpid(pid, 0), (pid, 0))
+        os.close(told)
+        self.assertEqual(os.read(reader, 1000), b"")
+        os.close(stdin), os.close(reader)
 
 
 async def append(items):

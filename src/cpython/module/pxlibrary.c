@@ -102,19 +102,44 @@ _Px_MakeArray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 
 /* ---- by their fields ------------------------------------------------------ */
 
-/* Of a class in C whose fields are references, each of which may be NULL. */
+/* Of a class in C whose fields are references, each of which may be NULL. Some may
+ * not when the object goes: until it has them it has None, which nobody counts. */
+static size_t
+end_of_fields(PyTypeObject *type)
+{
+    return (size_t)_Px_BaseInC(type)->tp_basicsize;
+}
+
+static PyObject **
+field_at(PyObject *object, size_t at)
+{
+    return (PyObject **)((char *)object + at);
+}
+
+PyObject *
+_Px_MakeFields(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *copy = _Px_MakePlain(to, type, object);
+    size_t end = copy ? end_of_fields(type) : 0;
+    for (size_t at = sizeof *copy; at < end; at += sizeof copy) {
+        *field_at(copy, at) = Py_None;
+    }
+    return copy;
+}
+
 int
 _Px_FillFields(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
-    size_t bytes = (size_t)_Px_BaseInC(Py_TYPE(object))->tp_basicsize;
-    int status = 0;
-    for (size_t at = sizeof *copy; !status && at < bytes; at += sizeof copy) {
-        PyObject *part = *(PyObject **)((char *)object + at);
+    size_t end = end_of_fields(Py_TYPE(object));
+    for (size_t at = sizeof *copy; at < end; at += sizeof copy) {
+        PyObject *part = *field_at(object, at);
         PyObject *mine = part ? _Px_CopyPart(to, part) : NULL;
-        *(PyObject **)((char *)copy + at) = mine;
-        status = part && !mine ? -1 : 0;
+        if (part && !mine) {
+            return -1;
+        }
+        *field_at(copy, at) = mine;
     }
-    return status;
+    return 0;
 }
 
 /* ---- by their state ------------------------------------------------------- */

@@ -119,7 +119,7 @@ extern _Px_filler _Px_FillDict;
 /* ---- pxlibrary.c --------------------------------------------------------- */
 
 extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray, _Px_MakePartial;
-extern _Px_maker _Px_MakeDeque;
+extern _Px_maker _Px_MakeDeque, _Px_MakeFields;
 extern _Px_filler _Px_FillDeque, _Px_FillDefaultDict;
 extern _Px_filler _Px_FillElement, _Px_FillFields;
 
