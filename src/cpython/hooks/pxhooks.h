@@ -206,6 +206,7 @@ extern int _Px_NoteExport(PyObject *object);
 extern void _Px_Detach(void); /* a call begins that may block, ... */
 extern void _Px_Attach(void); /* ... and has ended */
 extern PyObject *_Px_NewMemoryError(void); /* NULL: the last resort */
+extern int _Px_ExplainFailure(void);
 extern void *_Px_Malloc(size_t bytes);
 extern void *_Px_Calloc(size_t count, size_t bytes);
 extern void *_Px_Realloc(void *block, size_t bytes);
@@ -336,6 +337,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_OwnLocal(local, args, kwds) NULL
 #define _Px_MAY_SET_UMASK() 0
 #define _Px_NEW_MEMORY_ERROR() NULL
+#define _Px_ExplainFailure() 0
 #define _Px_BEGIN_IMPORT(args) 0
 #define _Px_ImportByMain(spec) NULL
 #define _Px_ImportForCByMain(name) NULL
