@@ -6,7 +6,11 @@ Most of it was found by programs that call whatever dir() shows on objects of al
 kinds. Each attempt either raises UnprotectedError or has the value that it has
 on the main side; main's object is the same afterwards.
 """
+import _imp
+import _interpchannels
+import _interpqueues
 import asyncio
+import atexit
 import ctypes
 import faulthandler
 import itertools
@@ -15,6 +19,7 @@ import operator
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -395,6 +400,39 @@ class SilentFailuresTest(Case):
         proxy = frame.f_locals
         self.refuse(lambda: operator.ior(proxy, {"local": 2}))
         self.assertEqual(local, 1)
+
+
+class FunctionsTest(Case):
+    """Functions of modules in C that change what they are given, or the process."""
+
+    def test_the_file_of_mains_code(self):
+        code = count.__code__
+        name = code.co_filename
+        self.refuse(lambda: _imp._fix_co_filename(code, "other"))
+
+        def own():
+            outer = compile("lambda: 1", name, "eval").replace(co_consts=(code,))
+            _imp._fix_co_filename(outer, "other")
+            return outer.co_filename
+        self.assertEqual(in_context(own), "other")
+        self.assertEqual(code.co_filename, name)
+
+    def test_closed_ones(self):
+        array = (ctypes.c_int * 3)(1, 2, 3)
+        channel = _interpchannels.create(1)
+        for call in (lambda: ctypes.resize(array, 100),
+                     lambda: _interpchannels.create(1),
+                     lambda: _interpchannels.send(channel, 1),
+                     lambda: _interpqueues.create(0, 0, 1),
+                     lambda: atexit._run_exitfuncs(),
+                     lambda: os.nice(0),
+                     lambda: os.sched_setaffinity(0, {0}),
+                     lambda: socket.setdefaulttimeout(5)):
+            with self.assertRaisesRegex(parallel.ParallelError, "in a context"):
+                in_context(call)
+        _interpchannels.destroy(channel)
+        self.assertEqual(ctypes.sizeof(array), 12)
+        self.assertIsNone(socket.getdefaulttimeout())
 
 
 class ProcessTest(Case):

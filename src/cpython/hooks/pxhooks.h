@@ -129,8 +129,10 @@ extern __thread struct _Px_here _Px_here
 #define _Px_METH_FOREIGN 0x20000
 #define _Px_METH_MARKS (_Px_METH_CLOSED | _Px_METH_FOREIGN)
 #define _Px_MARK_METHOD(type, def) _Px_MarkMethod(type, def)
-#define _Px_MARK_FUNCTION(def)                                                 \
-    (__builtin_expect(_Px_foreign_count, 0) ? _Px_MarkFunction(def) : 0)
+#define _Px_MARK_FUNCTION(def, module)                                         \
+    ((module) || __builtin_expect(_Px_foreign_count, 0)                        \
+         ? _Px_MarkFunction(def, module)                                       \
+         : 0)
 #define _Px_GUARD_METHOD(def, self)                                            \
     (__builtin_expect((def)->ml_flags & _Px_METH_MARKS, 0) && _Px_IN()         \
          ? _Px_GuardMethod(def, self)                                          \
@@ -192,7 +194,7 @@ extern void _Px_Made(PyObject *object);
 PyAPI_FUNC(void) _Px_Share(const void *memory);
 extern int _Px_foreign_count;
 extern int _Px_MarkMethod(PyTypeObject *type, PyMethodDef **def);
-extern int _Px_MarkFunction(PyMethodDef **def);
+extern int _Px_MarkFunction(PyMethodDef **def, PyObject *module);
 extern int _Px_CheckExtension(void *handle, void *init, const char *name,
                               const char *path);
 extern void _Px_Born(PyObject *object);
@@ -303,7 +305,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_GUARD_NEXT(p) 0
 #define _Px_METH_MARKS 0
 #define _Px_MARK_METHOD(type, def) 0
-#define _Px_MARK_FUNCTION(def) 0
+#define _Px_MARK_FUNCTION(def, module) 0
 #define _Px_GUARD_METHOD(def, self) 0
 #define _Px_GUARD_SLOT(slot, name, self) 0
 #define _Px_GUARD_ITEM(p, name) 0

@@ -1,5 +1,6 @@
 /*
- * Which methods of classes in C a context may call on main's objects.
+ * Which methods of classes in C a context may call on main's objects, and which
+ * functions of modules in C it may not call.
  *
  * C code changes its objects where nobody sees it. The interpreter's own classes
  * have guards where they change; for classes of extension modules the rule is
@@ -24,7 +25,9 @@
  *   M2  A flag that is set is cleared by main alone, while contexts stand still.
  *   M3  Copies are never freed, like the definitions that they are copies of.
  *
- * Item assignment needs no method; it asks by the name of its slot.
+ * Item assignment needs no method; it asks by the name of its slot. Functions of
+ * modules have the same mark, if a second table names them: no context may call
+ * these, whatever they are given.
  *
  * Rejected: a bit in the class, which each call of each method would ask for; a
  * guard in each of some hundred methods, and none in those of others' modules.
@@ -149,6 +152,26 @@ static const struct row {
     {"zoneinfo.ZoneInfo", ALL},
 };
 
+/* Functions of modules that are closed to contexts, by name of the module: what
+ * they change belongs to the process, or they keep or move what they are given
+ * where no guard looks. All others have guards, or need none. */
+static const struct row functions[] = {
+    {"_ctypes", "resize"},
+    {"_imp", "_override_frozen_modules_for_tests "
+             "_override_multi_interp_extensions_check"},
+    {"_interpchannels", ALL},
+    {"_interpqueues", ALL},
+    {"_interpreters", ALL},
+    {"_locale", "bind_textdomain_codeset bindtextdomain textdomain"},
+    {"_socket", "setdefaulttimeout sethostname"},
+    {"_tracemalloc", "clear_traces reset_peak stop"},
+    {"atexit", "_run_exitfuncs"},
+    {"posix", "login_tty nice sched_setaffinity sched_setparam "
+              "sched_setscheduler setns setpgid setpriority setsid tcsetpgrp "
+              "unshare"},
+    {"readline", ALL},
+};
+
 /* Slots that change an object, and may be called by these names. */
 static const char changers[] = "__call__ __delattr__ __delitem__ __init__ "
                                "__setattr__ __setitem__";
@@ -177,12 +200,15 @@ compare_row(const void *name, const void *row)
     return strcmp(name, ((const struct row *)row)->type);
 }
 
+#define FIND(table, name)                                                      \
+    ((const struct row *)bsearch(name, table, Py_ARRAY_LENGTH(table),          \
+                                 sizeof *(table), compare_row))
+
 /* Whether a context may call this method, or slot, of main's objects. */
 static bool
 is_open(const PyTypeObject *type, const char *name)
 {
-    const struct row *row = bsearch(type->tp_name, rows, Py_ARRAY_LENGTH(rows),
-                                    sizeof *rows, compare_row);
+    const struct row *row = FIND(rows, type->tp_name);
     if (is_one_of(name, readers)) {
         return true;
     }
@@ -195,6 +221,16 @@ is_open(const PyTypeObject *type, const char *name)
     return row->methods[0] == '-' ? !is_one_of(name, row->methods + 1)
            : row->methods[0]      ? is_one_of(name, row->methods)
                                   : true;
+}
+
+/* A function of a module, which is a name, or else of nobody's. */
+static bool
+is_closed_function(PyObject *module, const char *name)
+{
+    const char *of =
+        module && PyUnicode_Check(module) ? PyUnicode_AsUTF8(module) : NULL;
+    const struct row *row = of ? FIND(functions, of) : NULL;
+    return row && (!row->methods[0] || is_one_of(name, row->methods));
 }
 
 /* ---- marks --------------------------------------------------------------- */
@@ -221,11 +257,17 @@ is_foreign(const PyMethodDef *def)
 
 /* A function of a module, or a method that is bound. */
 int
-_Px_MarkFunction(PyMethodDef **def)
+_Px_MarkFunction(PyMethodDef **def, PyObject *module)
 {
-    bool mark =
-        !_Px_IN() && !((*def)->ml_flags & _Px_METH_FOREIGN) && is_foreign(*def);
-    return mark ? put_mark(def, _Px_METH_FOREIGN) : 0;
+    if (_Px_IN() || (*def)->ml_flags & _Px_METH_MARKS) {
+        return 0;
+    }
+    if (_Px_foreign_count > 0 && is_foreign(*def)) {
+        return put_mark(def, _Px_METH_FOREIGN);
+    }
+    return is_closed_function(module, (*def)->ml_name)
+               ? put_mark(def, _Px_METH_CLOSED)
+               : 0;
 }
 
 /* Main: a method of a class that becomes ready. In a context the class, and all
@@ -257,12 +299,28 @@ raise_closed(const char *name, const void *object)
     return -1;
 }
 
-/* M1. A context is about to call a method with a mark. */
+static int
+raise_closed_function(const char *name, PyObject *module)
+{
+    const char *of = PyModule_GetName(module);
+    if (of) {
+        PyErr_Format(_Px_ParallelError,
+                     "%s.%s() is not possible in a context: let the main "
+                     "thread do it",
+                     of, name);
+    }
+    return -1;
+}
+
+/* M1. A context is about to call a method with a mark, or such a function. */
 int
 _Px_GuardMethod(const PyMethodDef *def, const void *self)
 {
     if (def->ml_flags & _Px_METH_FOREIGN) {
         return _Px_RaiseForeignCode((void *)def->ml_meth);
+    }
+    if (self && PyModule_Check((PyObject *)self)) {
+        return raise_closed_function(def->ml_name, (PyObject *)self);
     }
     return _Px_OWN(self) ? 0 : raise_closed(def->ml_name, self);
 }
