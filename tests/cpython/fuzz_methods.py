@@ -281,14 +281,23 @@ def report(text):
     os.write(LOG, f"FOUND {text}\n".encode("utf-8", "replace"))
 
 
-def run_programs(programs, memory):
+def run_program(*args):
+    """In a context, which thereby owns the program."""
+    Program(*args)()
+
+
+def note_end(error):
+    """Of a program that has not come to its end: for lack of memory it may."""
+    if not issubclass(error[0], MemoryError):
+        report(f"a program ended with {error[0].__name__}: {error[1]}")
+
+
+def run_programs(seeds, targets, functions, options):
     import parallel
-    for program in programs:
-        parallel.submit_work(program, errback=None, callback=None, memory=memory)
-    try:
-        parallel.run()
-    except MemoryError:
-        run_programs([], memory)
+    for seed in seeds:
+        parallel.submit_work(run_program, (seed, targets, functions, options.steps),
+                             errback=note_end, memory=options.memory)
+    parallel.run()
 
 
 def attack(seed, functions, options):
@@ -299,8 +308,8 @@ def attack(seed, functions, options):
                and not isinstance(value, types.ModuleType)}
     objects = reachable(targets)
     before = {place: look(target) for place, target in objects.items()}
-    run_programs([Program(seed + k * 1_000_000, targets, functions, options.steps)
-                  for k in range(options.contexts)], options.memory)
+    run_programs(range(seed, seed + options.contexts * 1_000_000, 1_000_000),
+                 targets, functions, options)
     for change in compare(before, objects, targets):
         report(f"{seed} {change}")
     for stray in parallel._parallel.find_strays():
