@@ -11,6 +11,7 @@ import csv
 import ctypes
 import decimal
 import hashlib
+import importlib
 import io
 import itertools
 import lzma
@@ -740,12 +741,13 @@ class TableTest(unittest.TestCase):
     SOURCE = os.path.join(os.path.dirname(__file__), "..", "..", "src", "cpython",
                           "hooks", "pxmethods.c")
 
-    def rows(self):
+    def rows(self, table="rows"):
         with open(self.SOURCE) as file:
             text = file.read()
         words = {name: "".join(re.findall(r'"(.*?)"', value)) for name, value in
                  re.findall(r'#define (\w+)\s+(?:\\\n\s*)?((?:"[^"]*"\s*)+)', text)}
-        table = text[text.index("rows[] = {"):text.index("/* Slots that change")]
+        table = text[text.index(f" {table}[] = {{"):]
+        table = table[:table.index("};")]
         for name, value in re.findall(r'\{"([^"]+)",\s*((?:"[^"]*"\s*|\w+)+)\}',
                                       table):
             if value not in words:
@@ -780,6 +782,16 @@ class TableTest(unittest.TestCase):
                 self.assertIn(name, known)
                 alike = [known[other] for other, same in rows if same == methods]
                 self.assertLessEqual(set(methods), set().union(*alike))
+
+    def test_every_function_is_one(self):
+        rows = list(self.rows("functions"))
+        self.assertGreater(len(rows), 8)
+        self.assertEqual([name for name, _ in rows],
+                         sorted(name for name, _ in rows))
+        for name, functions in rows:
+            with self.subTest(name):
+                known = vars(importlib.import_module(name))
+                self.assertLessEqual(set(functions), set(known))
 
 
 if __name__ == "__main__":
