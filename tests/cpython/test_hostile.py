@@ -388,14 +388,17 @@ class SilentFailuresTest(Case):
                 return type(error).__name__, len(kept)
         parallel.set_memory_limit(8 << 20)
         try:
-            for work in lambda: eval("1"), lambda: compile("1", "name", "exec"):
+            for work in (lambda: eval("1"), lambda: compile("1", "name", "exec"),
+                         lambda *args: eval(*args, "1")):  # called without a check
                 self.assertEqual(in_context(body, work), ("MemoryError", 2))
         finally:
             parallel.set_memory_limit(None)
 
     def test_guards_in_functions_without_a_result(self):
-        self.refuse(lambda: struct._clearcache())
-        self.assertEqual(struct.calcsize("i"), 4)
+        for clear in (lambda: struct._clearcache(),
+                      lambda *args: struct._clearcache(*args)):
+            with self.assertRaises(parallel.ParallelError):
+                in_context(clear)
         local, frame = 1, sys._getframe()
         proxy = frame.f_locals
         self.refuse(lambda: operator.ior(proxy, {"local": 2}))

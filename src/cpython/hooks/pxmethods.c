@@ -164,6 +164,7 @@ static const struct row functions[] = {
     {"_interpreters", ALL},
     {"_locale", "bind_textdomain_codeset bindtextdomain textdomain"},
     {"_socket", "setdefaulttimeout sethostname"},
+    {"_struct", "_clearcache"},
     {"_tracemalloc", "clear_traces reset_peak stop"},
     {"atexit", "_run_exitfuncs"},
     {"posix", "login_tty nice sched_setaffinity sched_setparam "
