@@ -198,7 +198,7 @@ leg_cpython() {
     "$python" tests/cpython/test_stop.py
     PX_STOP_SECONDS=60 "$python" tests/cpython/stress_stop.py
     "$python" tests/cpython/stress_submit.py
-    "$python" tests/cpython/fuzz_methods.py --seconds 15
+    "$python" tests/cpython/fuzz_methods.py --seconds 12
     "$python" tests/cpython/test_examples.py
     "$python" tests/cpython/test_guard.py
     "$python" tests/cpython/test_compare.py

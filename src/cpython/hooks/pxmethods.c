@@ -170,7 +170,8 @@ static const struct row functions[] = {
     {"posix", "login_tty nice sched_setaffinity sched_setparam "
               "sched_setscheduler setns setpgid setpriority setsid tcsetpgrp "
               "unshare"},
-    {"readline", ALL},
+    {"readline", "set_completer set_completion_display_matches_hook "
+                 "set_pre_input_hook set_startup_hook"},
 };
 
 /* Slots that change an object, and may be called by these names. */
