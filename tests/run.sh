@@ -186,6 +186,7 @@ leg_cpython() {
     done
     PX_STOP_SECONDS=60 "$python" tests/cpython/stress_stop.py
     "$python" tests/cpython/stress_submit.py
+    "$python" tests/cpython/fuzz_methods.py --seconds 12
     # In the background of a shell Ctrl-C is ignored, which CPython's own tests of
     # it do not bear.
     # shellcheck disable=SC2086 # a list

@@ -294,7 +294,7 @@ class CacheTest(Case):
 
     def test_interpreters(self):
         import _interpreters
-        with self.assertRaises(_interpreters.InterpreterError):
+        with self.assertRaises(parallel.ParallelError):
             in_context(_interpreters.create)
 
 

@@ -6,14 +6,24 @@ Most of it was found by programs that call whatever dir() shows on objects of al
 kinds. Each attempt either raises UnprotectedError or has the value that it has
 on the main side; main's object is the same afterwards.
 """
+import _imp
+import _interpchannels
+import _interpqueues
 import asyncio
+import atexit
 import ctypes
 import faulthandler
+import itertools
+import multiprocessing
+import operator
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import threading
 import unittest
 
 import parallel
@@ -126,6 +136,42 @@ class FuturesTest(Case):
         several = [iter(future) for _ in range(300)]
         self.assertFalse(theirs & set(map(id, several)))
         loop.close()
+
+
+    def test_the_name_of_a_task(self):
+        loop = asyncio.new_event_loop()
+        task = asyncio.Task(asyncio.sleep(0), loop=loop)
+        name = in_context(lambda: task.get_name())
+        self.assertEqual(_parallel.find_strays(), [])
+        self.assertEqual(task.get_name(), name)
+        loop.run_until_complete(task)
+        loop.close()
+
+
+class GroupsTest(Case):
+
+    def test_a_new_group_of_mains(self):
+        by = itertools.groupby([1, 1, 2])
+        group = next(by)[1]
+        self.refuse(lambda: type(group)(by, 1))
+        self.assertEqual(list(group), [1, 1])
+
+
+class LocksTest(Case):
+    """A child of fork() makes locks new; nobody else may."""
+
+    def test_those_of_threads(self):
+        for lock in threading.Lock(), threading.RLock(), threading.Condition():
+            with lock:
+                self.refuse(lambda: lock._at_fork_reinit())
+            self.assertTrue(lock.acquire(blocking=False))
+            lock.release()
+
+    def test_those_of_processes(self):
+        lock = multiprocessing.RLock()._semlock
+        with lock:
+            self.refuse(lambda: lock._after_fork())
+            self.assertEqual(lock._count(), 1)
 
 
 class FramesTest(Case):
@@ -316,6 +362,80 @@ class ErrorsTest(Case):
         finally:
             parallel.set_memory_limit(None)
         self.assertIsInstance(error, MemoryError)
+
+
+def fill_memory():
+    """But for what small objects find."""
+    kept = None
+    for size in 1 << 16, 1 << 13:
+        try:
+            while True:
+                kept = kept, bytes(size)
+        except MemoryError:
+            pass
+    return kept
+
+
+class SilentFailuresTest(Case):
+    """C code that fails without an exception, or raises one and goes on."""
+
+    def test_no_memory_to_compile(self):
+        def body(work):
+            kept = fill_memory()
+            try:
+                work()
+            except Exception as error:
+                return type(error).__name__, len(kept)
+        parallel.set_memory_limit(8 << 20)
+        try:
+            for work in (lambda: eval("1"), lambda: compile("1", "name", "exec"),
+                         lambda *args: eval(*args, "1")):  # called without a check
+                self.assertEqual(in_context(body, work), ("MemoryError", 2))
+        finally:
+            parallel.set_memory_limit(None)
+
+    def test_guards_in_functions_without_a_result(self):
+        for clear in (lambda: struct._clearcache(),
+                      lambda *args: struct._clearcache(*args)):
+            with self.assertRaises(parallel.ParallelError):
+                in_context(clear)
+        local, frame = 1, sys._getframe()
+        proxy = frame.f_locals
+        self.refuse(lambda: operator.ior(proxy, {"local": 2}))
+        self.assertEqual(local, 1)
+
+
+class FunctionsTest(Case):
+    """Functions of modules in C that change what they are given, or the process."""
+
+    def test_the_file_of_mains_code(self):
+        code = count.__code__
+        name = code.co_filename
+        self.refuse(lambda: _imp._fix_co_filename(code, "other"))
+
+        def own():
+            outer = compile("lambda: 1", name, "eval").replace(co_consts=(code,))
+            _imp._fix_co_filename(outer, "other")
+            return outer.co_filename
+        self.assertEqual(in_context(own), "other")
+        self.assertEqual(code.co_filename, name)
+
+    def test_closed_ones(self):
+        array = (ctypes.c_int * 3)(1, 2, 3)
+        channel = _interpchannels.create(1)
+        for call in (lambda: ctypes.resize(array, 100),
+                     lambda: _interpchannels.create(1),
+                     lambda: _interpchannels.send(channel, 1),
+                     lambda: _interpqueues.create(0, 0, 1),
+                     lambda: atexit._run_exitfuncs(),
+                     lambda: os.nice(0),
+                     lambda: os.sched_setaffinity(0, {0}),
+                     lambda: socket.setdefaulttimeout(5)):
+            with self.assertRaisesRegex(parallel.ParallelError, "in a context"):
+                in_context(call)
+        _interpchannels.destroy(channel)
+        self.assertEqual(ctypes.sizeof(array), 12)
+        self.assertIsNone(socket.getdefaulttimeout())
 
 
 class ProcessTest(Case):

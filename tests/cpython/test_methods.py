@@ -292,12 +292,13 @@ class TableTest(unittest.TestCase):
     SOURCE = os.path.join(os.path.dirname(__file__), "..", "..", "src", "cpython",
                           "hooks", "pxmethods.c")
 
-    def rows(self):
+    def rows(self, table="rows"):
         with open(self.SOURCE) as file:
             text = file.read()
         words = {name: "".join(re.findall(r'"(.*?)"', value)) for name, value in
                  re.findall(r'#define (\w+)\s+(?:\\\n\s*)?((?:"[^"]*"\s*)+)', text)}
-        table = text[text.index(" rows[] = {"):text.index("/* Slots that change")]
+        table = text[text.index(f" {table}[] = {{"):]
+        table = table[:table.index("};")]
         for name, value in re.findall(r'\{"([^"]+)",\s*((?:"[^"]*"\s*|\w+)+)\}',
                                       table):
             if value not in words:
@@ -320,16 +321,18 @@ class TableTest(unittest.TestCase):
         return found
 
     def functions(self):
-        """Of modules in C, that contexts must not call: (name, module)."""
-        with open(self.SOURCE) as file:
-            text = file.read()
-        table = text[text.index(" mains[] = {"):text.index("\ncompare_function")]
-        return re.findall(r'\{"(\w+)",\s*"(\w+)",', table)
+        """Of the second table: (module, names), of those that are built."""
+        for name, functions in self.rows("functions"):
+            if importlib.util.find_spec(name):
+                module = importlib.import_module(name)
+                yield module, functions or [
+                    each for each, value in vars(module).items()
+                    if isinstance(value, types.BuiltinFunctionType)]
 
-    def test_functions_that_are_mains(self):
-        functions = self.functions()
-        self.assertGreater(len(functions), 35)
-        self.assertEqual(functions, sorted(functions))  # it is searched
+    def test_functions_that_are_closed(self):
+        names = [name for name, _ in self.rows("functions")]
+        self.assertGreater(len(names), 12)
+        self.assertEqual(names, sorted(names))  # it is searched
 
         def call(function):
             for args in (), (None,):
@@ -337,16 +340,14 @@ class TableTest(unittest.TestCase):
                     return function(*args)
                 except TypeError:
                     pass
-        for name, module in functions:
-            if not importlib.util.find_spec(module):
-                continue  # built without it
-            function = getattr(importlib.import_module(module), name)
-            with self.subTest(function=f"{module}.{name}"):
-                with self.assertRaises(parallel.ParallelError) as caught:
-                    in_context(call, function)
-                self.assertIs(type(caught.exception), parallel.ParallelError)
-                self.assertIn("is not possible in a context",
-                              str(caught.exception))
+        for module, functions in self.functions():
+            for name in functions:
+                with self.subTest(function=f"{module.__name__}.{name}"):
+                    with self.assertRaises(parallel.ParallelError) as caught:
+                        in_context(call, getattr(module, name))
+                    self.assertIs(type(caught.exception), parallel.ParallelError)
+                    self.assertIn(f"{name}() is not possible in a context",
+                                  str(caught.exception))
 
     def test_every_name_is_one(self):
         for module in ("_multibytecodec", "_multiprocessing", "_hashlib", "_blake2",

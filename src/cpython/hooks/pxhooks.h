@@ -134,17 +134,15 @@ extern __thread struct _Px_here _Px_here
 #define _Px_MAIN_ONLY(what) (_Px_IN() ? _Px_RaiseForbidden(what) : 0)
 
 /* Methods and slots of classes in C that may change an object: see pxmethods.c.
- * A method with a mark in its flags is for the context's own objects alone, or not
- * for contexts at all: neither is what a foreign module has, nor what changes the
- * process. To mark: *@def is replaced if need be; @module is the name of a
+ * A method with a mark in its flags is for the context's own objects alone; a
+ * function, or what a foreign module has, is not for contexts at all. To mark: *@def is replaced if need be; @module is the name of a
  * function's, or NULL. All are 0 to go on, or -1 with an exception. */
 #define _Px_METH_CLOSED 0x10000
 #define _Px_METH_FOREIGN 0x20000
-#define _Px_METH_MAIN 0x40000
-#define _Px_METH_MARKS (_Px_METH_CLOSED | _Px_METH_FOREIGN | _Px_METH_MAIN)
+#define _Px_METH_MARKS (_Px_METH_CLOSED | _Px_METH_FOREIGN)
 #define _Px_MARK_METHOD(type, def) _Px_MarkMethod(type, def)
 #define _Px_MARK_FUNCTION(def, module)                                         \
-    (__builtin_expect((module) || _Px_foreign_count, 0)                        \
+    ((module) || __builtin_expect(_Px_foreign_count, 0)                        \
          ? _Px_MarkFunction(def, module)                                       \
          : 0)
 #define _Px_GUARD_METHOD(def, self)                                            \
@@ -222,6 +220,7 @@ extern int _Px_NoteExport(PyObject *object);
 extern void _Px_Detach(void); /* a call begins that may block, ... */
 extern void _Px_Attach(void); /* ... and has ended */
 extern PyObject *_Px_NewMemoryError(void); /* NULL: the last resort */
+extern int _Px_ExplainFailure(void);
 extern void *_Px_Malloc(size_t bytes);
 extern void *_Px_Calloc(size_t count, size_t bytes);
 extern void *_Px_Realloc(void *block, size_t bytes);
@@ -368,6 +367,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_OwnLocal(local, args, kwds) NULL
 #define _Px_MAY_SET_UMASK() 0
 #define _Px_NEW_MEMORY_ERROR() NULL
+#define _Px_ExplainFailure() 0
 #define _Px_BEGIN_IMPORT(args) 0
 #define _Px_ImportByMain(spec) NULL
 #define _Px_ImportForCByMain(name) NULL

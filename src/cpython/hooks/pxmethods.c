@@ -1,6 +1,6 @@
 /*
  * Which methods of classes in C a context may call on main's objects, and which
- * functions in C it may not call at all.
+ * functions of modules in C it may not call.
  *
  * C code changes its objects where nobody sees it. The interpreter's own classes
  * have guards where they change; for classes of extension modules the rule is
@@ -22,14 +22,13 @@
  * that are open are called exactly as in stock CPython.
  *
  *   M1  A method with the flag is called in a context only on the context's own;
- *       one that is foreign or main's, not at all.
+ *       a function with it, and what is foreign, not at all.
  *   M2  A flag that is set is cleared by main alone, while contexts stand still.
  *   M3  Copies are never freed, like the definitions that they are copies of.
  *
- * Item assignment needs no method; it asks by the name of its slot.
- *
- * Functions that change the process, where no audit event announces it, have a mark
- * of their own, by the table `mains`: it is put when their module is made.
+ * Item assignment needs no method; it asks by the name of its slot. Functions of
+ * modules have the same mark, if a second table names them: no context may call
+ * these, whatever they are given.
  *
  * Rejected: a bit in the class, which each call of each method would ask for; a
  * guard in each of some hundred methods and functions, and none in those of others'
@@ -39,9 +38,7 @@
  */
 #include "pycore_px.h"
 
-#include "pycore_interp.h"
 #include "pycore_object.h"
-#include "pycore_pystate.h"
 #include "pycore_typeobject.h"
 
 /* ---- what is known ------------------------------------------------------- */
@@ -93,7 +90,7 @@ static const struct row {
     {"_io._TextIOBase", ALL},
     {"_md5.md5", HASH},
     {"_multibytecodec.MultibyteCodec", ALL},
-    {"_multiprocessing.SemLock", ALL},
+    {"_multiprocessing.SemLock", "-_after_fork"},
     {"_queue.SimpleQueue", "empty qsize"},
     {"_random.Random", "-seed setstate"},
     {"_sha1.sha1", HASH},
@@ -114,10 +111,10 @@ static const struct row {
                          "get_ciphers session_stats"},
     {"_struct.Struct", ALL},
     {"_struct.unpack_iterator", ALL},
-    {"_thread.RLock", ALL},
+    {"_thread.RLock", "-_at_fork_reinit"},
     {"_thread._ThreadHandle", "is_done"},
     {"_thread._local", ALL},
-    {"_thread.lock", ALL},
+    {"_thread.lock", "-_at_fork_reinit"},
     {"array.array", "-byteswap reverse"},
     {"async_generator_asend", "-close send throw"},
     {"async_generator_athrow", "-close send throw"},
@@ -157,6 +154,36 @@ static const struct row {
     {"zoneinfo.ZoneInfo", ALL},
 };
 
+/* Functions of modules that are closed to contexts, by name of the module: what
+ * they change belongs to the process, or they keep or move what they are given
+ * where no guard looks. All others have guards, or need none. */
+static const struct row functions[] = {
+    {"_ctypes", "resize"},
+    {"_imp", "_override_frozen_modules_for_tests "
+             "_override_multi_interp_extensions_check"},
+    {"_interpchannels", ALL},
+    {"_interpqueues", ALL},
+    {"_interpreters", ALL},
+    {"_locale", "bind_textdomain_codeset bindtextdomain textdomain"},
+    {"_signal", "alarm pthread_sigmask set_wakeup_fd setitimer siginterrupt "
+                "signal"},
+    {"_socket", "setdefaulttimeout sethostname"},
+    {"_struct", "_clearcache"},
+    {"_tracemalloc", "clear_traces reset_peak start stop"},
+    {"atexit", "_clear _run_exitfuncs register unregister"},
+    {"faulthandler", "cancel_dump_traceback_later disable dump_traceback "
+                     "dump_traceback_later enable register unregister"},
+    {"posix", "chroot initgroups login_tty nice register_at_fork "
+              "sched_setaffinity sched_setparam sched_setscheduler setegid "
+              "seteuid setgid setgroups setns setpgid setpriority setregid "
+              "setresgid setresuid setreuid setsid setuid tcsetpgrp unshare"},
+    {"readline", "set_completer set_completion_display_matches_hook "
+                 "set_pre_input_hook set_startup_hook"},
+    {"sys", "_clear_type_cache activate_stack_trampoline "
+            "deactivate_stack_trampoline setdlopenflags setswitchinterval"},
+    {"time", "tzset"},
+};
+
 /* Slots that change an object, and may be called by these names. */
 static const char changers[] = "__call__ __delattr__ __delitem__ __init__ "
                                "__setattr__ __setitem__";
@@ -185,12 +212,15 @@ compare_row(const void *name, const void *row)
     return strcmp(name, ((const struct row *)row)->type);
 }
 
+#define FIND(table, name)                                                      \
+    ((const struct row *)bsearch(name, table, Py_ARRAY_LENGTH(table),          \
+                                 sizeof *(table), compare_row))
+
 /* Whether a context may call this method, or slot, of main's objects. */
 static bool
 is_open(const PyTypeObject *type, const char *name)
 {
-    const struct row *row = bsearch(type->tp_name, rows, Py_ARRAY_LENGTH(rows),
-                                    sizeof *rows, compare_row);
+    const struct row *row = FIND(rows, type->tp_name);
     if (is_one_of(name, readers)) {
         return true;
     }
@@ -205,90 +235,14 @@ is_open(const PyTypeObject *type, const char *name)
                                   : true;
 }
 
-/* ---- functions that are main's -------------------------------------------- */
-
-#define EXIT "changing what happens at exit"
-#define FAULT "the fault handler"
-#define WHO "changing the user or the group"
-
-/* By name, which is sorted. */
-static const struct function {
-    const char *name, *module, *what;
-} mains[] = {
-    {"_clear", "atexit", EXIT},
-    {"_clear_type_cache", "sys", "clearing the type cache"},
-    {"activate_stack_trampoline", "sys", "changing the stack trampoline"},
-    {"alarm", "_signal", "setting an alarm"},
-    {"cancel_dump_traceback_later", "faulthandler", FAULT},
-    {"chroot", "posix", "changing the root directory"},
-    {"deactivate_stack_trampoline", "sys", "changing the stack trampoline"},
-    {"disable", "faulthandler", FAULT},
-    {"dump_traceback", "faulthandler", FAULT},
-    {"dump_traceback_later", "faulthandler", FAULT},
-    {"enable", "faulthandler", FAULT},
-    {"initgroups", "posix", WHO},
-    {"nice", "posix", "changing the priority"},
-    {"pthread_sigmask", "_signal", "changing the signal mask"},
-    {"register", "atexit", EXIT},
-    {"register", "faulthandler", FAULT},
-    {"register_at_fork", "posix", "registering a fork handler"},
-    {"set_completer", "readline", "changing the command line"},
-    {"set_wakeup_fd", "_signal", "setting the wakeup fd"},
-    {"setdefaulttimeout", "_socket", "setting the default timeout"},
-    {"setdlopenflags", "sys", "setting the dlopen flags"},
-    {"setegid", "posix", WHO},
-    {"seteuid", "posix", WHO},
-    {"setgid", "posix", WHO},
-    {"setgroups", "posix", WHO},
-    {"setitimer", "_signal", "setting an alarm"},
-    {"setpriority", "posix", "changing the priority"},
-    {"setregid", "posix", WHO},
-    {"setresgid", "posix", WHO},
-    {"setresuid", "posix", WHO},
-    {"setreuid", "posix", WHO},
-    {"setswitchinterval", "sys", "setting the switch interval"},
-    {"setuid", "posix", WHO},
-    {"siginterrupt", "_signal", "setting a signal handler"},
-    {"signal", "_signal", "setting a signal handler"},
-    {"start", "_tracemalloc", "tracing memory"},
-    {"tzset", "time", "setting the time zone"},
-    {"unregister", "atexit", EXIT},
-    {"unregister", "faulthandler", FAULT},
-};
-
-static int
-compare_function(const void *name, const void *function)
+/* A function of a module, which is a name, or else of nobody's. */
+static bool
+is_closed_function(PyObject *module, const char *name)
 {
-    return strcmp(name, ((const struct function *)function)->name);
-}
-
-/* What the function would change, or NULL. Some names are those of several, side by
- * side. */
-static const char *
-change_of(const char *name, PyObject *module)
-{
-    const struct function *end = mains + Py_ARRAY_LENGTH(mains);
-    const struct function *at = bsearch(name, mains, Py_ARRAY_LENGTH(mains),
-                                        sizeof *mains, compare_function);
-    while (at && at > mains && strcmp(at[-1].name, name) == 0) {
-        at--;
-    }
-    for (; at && at < end && strcmp(at->name, name) == 0; at++) {
-        if (PyUnicode_EqualToUTF8(module, at->module)) {
-            return at->what;
-        }
-    }
-    return NULL;
-}
-
-/* @self is a module that the table knows. */
-static int
-raise_mains(const PyMethodDef *def, PyObject *self)
-{
-    PyObject *module = PyModule_GetNameObject(self);
-    const char *what = module ? change_of(def->ml_name, module) : NULL;
-    Py_XDECREF(module);
-    return _Px_RaiseForbidden(what ? what : def->ml_name);
+    const char *of =
+        module && PyUnicode_Check(module) ? PyUnicode_AsUTF8(module) : NULL;
+    const struct row *row = of ? FIND(functions, of) : NULL;
+    return row && (!row->methods[0] || is_one_of(name, row->methods));
 }
 
 /* ---- marks --------------------------------------------------------------- */
@@ -313,14 +267,6 @@ is_foreign(const PyMethodDef *def)
     return _Px_ForeignName((void *)def->ml_meth);
 }
 
-static bool
-is_mains(const PyMethodDef *def, PyObject *module)
-{
-    return module && PyUnicode_Check(module) &&
-           _Py_IsMainInterpreter(_PyInterpreterState_GET()) &&
-           change_of(def->ml_name, module);
-}
-
 /* A function of a module, or a method that is bound. */
 int
 _Px_MarkFunction(PyMethodDef **def, PyObject *module)
@@ -328,10 +274,12 @@ _Px_MarkFunction(PyMethodDef **def, PyObject *module)
     if (_Px_IN() || (*def)->ml_flags & _Px_METH_MARKS) {
         return 0;
     }
-    int mark = is_foreign(*def)         ? _Px_METH_FOREIGN
-               : is_mains(*def, module) ? _Px_METH_MAIN
-                                        : 0;
-    return mark ? put_mark(def, mark) : 0;
+    if (_Px_foreign_count > 0 && is_foreign(*def)) {
+        return put_mark(def, _Px_METH_FOREIGN);
+    }
+    return is_closed_function(module, (*def)->ml_name)
+               ? put_mark(def, _Px_METH_CLOSED)
+               : 0;
 }
 
 /* Main: a method of a class that becomes ready. In a context the class, and all
@@ -353,9 +301,6 @@ _Px_MarkMethod(PyTypeObject *type, PyMethodDef **def)
 static int
 raise_closed(const char *name, const void *object)
 {
-    if (_Px_RefuseUser()) {
-        return -1;
-    }
     PyErr_Format(
         _Px_UnprotectedError,
         "a context must not call %s() of the '%.100s' object at %p, "
@@ -366,15 +311,35 @@ raise_closed(const char *name, const void *object)
     return -1;
 }
 
-/* M1. A context is about to call a method with a mark. */
+/* What Python code calls a module in C. */
+static const char *
+public_name(const char *module)
+{
+    return strcmp(module, "posix") == 0 ? "os" : module + (module[0] == '_');
+}
+
+static int
+raise_closed_function(const char *name, PyObject *module)
+{
+    const char *of = PyModule_GetName(module);
+    if (of) {
+        PyErr_Format(_Px_ParallelError,
+                     "%s.%s() is not possible in a context: let the main "
+                     "thread do it",
+                     public_name(of), name);
+    }
+    return -1;
+}
+
+/* M1. A context is about to call a method with a mark, or such a function. */
 int
 _Px_GuardMethod(const PyMethodDef *def, const void *self)
 {
     if (def->ml_flags & _Px_METH_FOREIGN) {
         return _Px_RaiseForeignCode((void *)def->ml_meth);
     }
-    if (def->ml_flags & _Px_METH_MAIN) {
-        return raise_mains(def, (PyObject *)self);
+    if (self && PyModule_Check((PyObject *)self)) {
+        return raise_closed_function(def->ml_name, (PyObject *)self);
     }
     return _Px_OWN(self) ? 0 : raise_closed(def->ml_name, self);
 }

@@ -145,6 +145,24 @@ _Px_RaiseForeign(const void *object)
     return -1;
 }
 
+/* C code that fails and sets no exception, or sets one and does not fail, would be
+ * a SystemError. True: there is an exception now that says why. Much of CPython's
+ * code keeps silent where memory is short (the tokenizer's begin), and void
+ * functions cannot say that a guard has stopped them (PyDict_Clear). */
+int
+_Px_ExplainFailure(void)
+{
+    if (PyErr_Occurred()) {
+        return PyErr_ExceptionMatches(_Px_ParallelError) ||
+               PyErr_ExceptionMatches(PyExc_MemoryError);
+    }
+    if (_Px_here.cx->reserve) {
+        return 0;
+    }
+    PyErr_NoMemory();
+    return 1;
+}
+
 /* Pickling an iterator goes through a copy of it on the stack. */
 static bool
 is_on_stack(const void *object)
