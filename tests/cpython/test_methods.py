@@ -25,6 +25,7 @@ import select
 import socket
 import ssl
 import struct
+import types
 import unicodedata
 import unittest
 import xml.etree.ElementTree as ElementTree
