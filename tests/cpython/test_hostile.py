@@ -12,6 +12,7 @@ import _interpqueues
 import asyncio
 import atexit
 import ctypes
+import decimal
 import faulthandler
 import itertools
 import multiprocessing
@@ -264,6 +265,16 @@ class LazyTest(Case):
         self.assertTrue(in_context(lambda: match.regs == ((0, 2), (0, 1))))
         self.assertEqual(_parallel.find_strays(), [])
         self.assertEqual(match.regs, ((0, 2), (0, 1)))
+
+
+class DecimalTest(Case):
+
+    def test_flags_of_a_context(self):
+        context = decimal.Context()
+        for name in "copy_abs", "is_nan", "to_sci_string":
+            self.refuse(lambda: getattr(context, name)(1.5))
+        self.assertFalse(context.flags[decimal.FloatOperation])
+        self.assertEqual(in_context(lambda: context.copy().prec), context.prec)
 
 
 class CTypesTest(Case):
