@@ -458,7 +458,7 @@ class ProcessTest(Case):
                        lambda: faulthandler.cancel_dump_traceback_later(),
                        lambda: faulthandler.register(signal.SIGUSR1),
                        lambda: faulthandler.unregister(signal.SIGUSR1)):
-            with self.assertRaisesRegex(parallel.ParallelError, "fault handler"):
+            with self.assertRaisesRegex(parallel.ParallelError, "faulthandler"):
                 in_context(change)
 
     def test_a_lock_that_the_guard_has_refused_is_free(self):

@@ -297,6 +297,9 @@ _Px_MarkMethod(PyTypeObject *type, PyMethodDef **def)
 static int
 raise_closed(const char *name, const void *object)
 {
+    if (_Px_RefuseUser()) {
+        return -1;
+    }
     PyErr_Format(
         _Px_UnprotectedError,
         "a context must not call %s() of the '%.100s' object at %p, "
@@ -317,14 +320,13 @@ public_name(const char *module)
 static int
 raise_closed_function(const char *name, PyObject *module)
 {
+    char what[100];
     const char *of = PyModule_GetName(module);
-    if (of) {
-        PyErr_Format(_Px_ParallelError,
-                     "%s.%s() is not possible in a context: let the main "
-                     "thread do it",
-                     public_name(of), name);
+    if (!of) {
+        return -1;
     }
-    return -1;
+    (void)snprintf(what, sizeof what, "%s.%s()", public_name(of), name);
+    return _Px_RaiseForbidden(what);
 }
 
 /* M1. A context is about to call a method with a mark, or such a function. */
