@@ -29,9 +29,11 @@ def in_context(func, *args, memory="auto"):
 
 
 def run(code, *options, **environ):
-    """What a fresh interpreter prints: (output, errors)."""
+    """What a fresh interpreter prints: (output, errors). A debug build would warn
+    of more."""
     child = subprocess.run(
-        [sys.executable, *options, "-c", textwrap.dedent(code)], text=True,
+        [sys.executable, "-W", "ignore::ResourceWarning", *options, "-c",
+         textwrap.dedent(code)], text=True,
         capture_output=True, env={**os.environ, **environ}, timeout=60)
     return child.stdout, child.stderr
 

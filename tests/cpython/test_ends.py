@@ -11,17 +11,15 @@ import select
 import shutil
 import socket
 import sqlite3
-import subprocess
 import sys
 import tempfile
-import textwrap
 import unittest
 import warnings
 import weakref
 
 import _parallel
 import parallel
-from support import in_context
+from support import in_context, run
 
 SOURCE = __file__
 
@@ -218,7 +216,7 @@ class Finalizers(EndsTest):
             self.assertEqual(file.read(), "last words")
 
     def test_event_loops(self):
-        done = subprocess.run([sys.executable, "-c", textwrap.dedent("""
+        self.assertEqual(run("""
             import asyncio, os, parallel
 
             async def serve():
@@ -236,8 +234,7 @@ class Finalizers(EndsTest):
                 for known in [True, False] * 3:
                     assert executor.submit(leave, known).result() == 1
                 assert len(os.listdir("/proc/self/fd")) == before
-            """)], capture_output=True, text=True)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+            """), ("", ""))
 
     def test_at_once_when_dropped(self):
         def body(to):

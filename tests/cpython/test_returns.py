@@ -199,7 +199,7 @@ LEAVES = {
     "a group": (lambda: ExceptionGroup("g", [ValueError(1)]), repr),
     "a cycle": (cycle, lambda it: it[1] is it), "shared": (
         shared, lambda it: (it[0] is it[1], it[2]["k"] is it[0])),
-    "nested": (lambda: deep(1000), repr), "mappingproxy": (
+    "nested": (lambda: deep(300), repr), "mappingproxy": (
         lambda: types.MappingProxyType({"a": [1]}), repr),
     "a namespace": (lambda: types.SimpleNamespace(a=[1]), repr),
     "list[int]": (lambda: dict[str, list[int]], repr),
