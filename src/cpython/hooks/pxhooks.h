@@ -135,8 +135,9 @@ extern __thread struct _Px_here _Px_here
 
 /* Methods and slots of classes in C that may change an object: see pxmethods.c.
  * A method with a mark in its flags is for the context's own objects alone; a
- * function, or what a foreign module has, is not for contexts at all. To mark: *@def is replaced if need be; @module is the name of a
- * function's, or NULL. All are 0 to go on, or -1 with an exception. */
+ * function, or what a foreign module has, is not for contexts at all. To mark:
+ * *@def is replaced if need be; @module is the name of a function's, or NULL. All
+ * are 0 to go on, or -1 with an exception. */
 #define _Px_METH_CLOSED 0x10000
 #define _Px_METH_FOREIGN 0x20000
 #define _Px_METH_MARKS (_Px_METH_CLOSED | _Px_METH_FOREIGN)
