@@ -375,6 +375,12 @@ typedef struct px_range_options {
      *  process may have, some 65,530 (vm.max_map_count). No bound, and no cost,
      *  where memory is committed on demand. */
     size_t dumped_heaps;
+    /** Reserve the lowest addresses that are free for it, so that, as a rule,
+     *  whatever the process maps otherwise lies above: then one comparison with
+     *  the end of a window tells what is in a heap. Off by default. A wish: the
+     *  range lies anywhere if no such place is free (see px_range_view), and
+     *  an executable that is not position-independent lies below it. */
+    bool lowest;
 } px_range_options;
 
 /** Set every option to its default. @thread caller */

@@ -91,24 +91,47 @@ px_range_options_init(px_range_options *options)
     options->dumped_heaps = DUMPED_HEAPS;
 }
 
-/* Reserve @bytes in the way wanted, or else in the one that costs no commit. */
+/* At the lowest power of two from 4 GB where they are free: below that is what
+ * programs that are not position-independent have, and what maps at 32 bits.
+ * Systems look for addresses from the top, or upwards from a third of them. */
 static char *
-reserve_some(size_t bytes, bool *commit_later)
+reserve_lowest(size_t bytes, bool commit_later)
 {
-    char *at = px__vm_reserve(bytes, PX_UNIT, *commit_later);
-    if (!at && !*commit_later) {
-        at = px__vm_reserve(bytes, PX_UNIT, true);
-        *commit_later = at != NULL;
-    }
+    char *at = NULL;
+    for (uintptr_t bit = 32; !at && bit < 46; bit++)
+        at = px__vm_reserve_at((void *)((uintptr_t)1 << bit), bytes,
+                               commit_later);
     return at;
 }
 
 static char *
-reserve_most(size_t *bytes, bool *commit_later)
+reserve_there(size_t bytes, bool lowest, bool commit_later)
+{
+    char *at = lowest ? reserve_lowest(bytes, commit_later) : NULL;
+    return at ? at : px__vm_reserve(bytes, PX_UNIT, commit_later);
+}
+
+/* Reserve @bytes in the way wanted, or else in the one that costs no commit. */
+static char *
+reserve_some(size_t bytes, px_range_options *options)
+{
+    bool later = options->commit_on_demand;
+    char *at = reserve_there(bytes, options->lowest, later);
+    if (!at && !later) {
+        at = reserve_there(bytes, options->lowest, true);
+        options->commit_on_demand = at != NULL;
+    }
+    return at;
+}
+
+/* @options says what is wanted and becomes what was granted. */
+static char *
+reserve_most(px_range_options *options)
 {
     char *at = NULL;
+    size_t *bytes = &options->reserve_bytes;
     *bytes &= ~(size_t)(PX_UNIT - 1);
-    while (!(at = reserve_some(*bytes, commit_later))) {
+    while (!(at = reserve_some(*bytes, options))) {
         *bytes = (*bytes / 2) & ~(size_t)(PX_UNIT - 1);
         if (*bytes < (size_t)UNITS_MIN * PX_UNIT)
             return NULL;
@@ -166,17 +189,16 @@ publish(char *base, size_t bytes, uintptr_t *owners,
     px__store_release(&px__range.ready, 1);         /* R1 */
 }
 
-/* All three reservations or none. @options says what is wanted and becomes
- * what was granted. */
+/* All three reservations or none. */
 static int
 start_locked(px_range_options *options)
 {
     if (px__fork_watch())
         return PX_ENOMEM;
-    size_t bytes = options->reserve_bytes;
-    char *base = reserve_most(&bytes, &options->commit_on_demand);
+    char *base = reserve_most(options);
     if (!base)
         return PX_ENOMEM;
+    size_t bytes = options->reserve_bytes;
     size_t units = bytes / PX_UNIT;
     uintptr_t *owners = reserve_owners(units, options->commit_on_demand);
     char *descriptors =

@@ -33,6 +33,9 @@ size_t px__vm_large_page_bytes(void);
  * all of it may be. NULL when the system refuses, or knows no such way. */
 void *px__vm_reserve(size_t bytes, size_t align, bool commit_later);
 
+/* The same at @lo, a multiple of a page, or NULL where that is not free. */
+void *px__vm_reserve_at(void *lo, size_t bytes, bool commit_later);
+
 /* Make reserved memory usable; what is usable already stays as it is. 0, or
  * PX_ENOMEM with nothing lost. */
 int px__vm_commit(void *lo, size_t bytes);

@@ -3,11 +3,17 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import unittest
 
 import parallel
 from parallel import _parallel
+
+COMPILER = (sysconfig.get_config_var("CC") or "cc").split()
+INCLUDES = ["-I" + path for path in (
+    sysconfig.get_path("include"), sysconfig.get_path("platinclude"),
+    os.path.dirname(sysconfig.get_config_h_filename()))]
 
 # Whoever starts a test in the background has it ignore Ctrl-C, and so would the
 # interpreters that it starts.

@@ -11,7 +11,7 @@ import sysconfig
 import tempfile
 import unittest
 
-from support import Case, run
+from support import COMPILER, INCLUDES, Case, run
 
 
 SOURCE = r"""
@@ -62,7 +62,6 @@ PyInit_NAME(void)
 }
 """
 
-COMPILER = (sysconfig.get_config_var("CC") or "cc").split()
 STOCK_TAG = ".cpython-%d%d-x86_64-linux-gnu.so" % sys.version_info[:2]
 ABI3 = "-DPy_LIMITED_API=0x03080000"
 
@@ -91,12 +90,10 @@ class ForeignTest(Case):
         source = os.path.join(cls.folder, name + ".c")
         with open(source, "w") as file:
             file.write(SOURCE.replace("NAME", name))
-        paths = [sysconfig.get_path("include"), sysconfig.get_path("platinclude"),
-                 os.path.dirname(sysconfig.get_config_h_filename())]
-        includes = ["-I" + path for path in [cls.stock] * stock + paths]
+        before = ["-I" + cls.stock] * stock
         subprocess.run(
             [*COMPILER, "-shared", "-fPIC", "-O2", "-fvisibility=hidden",
-             *options, *includes, source,
+             *options, *before, *INCLUDES, source,
              "-o", os.path.join(cls.folder, name + suffix)], check=True)
 
     def run_code(self, code, **environ):

@@ -3,6 +3,7 @@
 
 #include "heap/range.h"
 #include "in_child.h"
+#include "platform/vm.h"
 
 #include <sys/resource.h>
 
@@ -164,6 +165,44 @@ configure__asks_for_no_large_pages__switched_off(void **state)
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* The sanitizers have low addresses themselves. */
+static void
+at_lowest(uintptr_t base)
+{
+    px_range_options options;
+    px_range_options_init(&options);
+    options.lowest = true;
+    CHILD_CHECK(px_range_configure(&options) == 0);
+    CHILD_CHECK(px_range_view.base == base);
+    uintptr_t end = base + px_range_view.bytes;
+    void *block = malloc(64 * MB);
+    CHILD_CHECK(end < (uintptr_t)block && end < (uintptr_t)&block);
+    free(block);
+    exercise(0);
+}
+
+static void
+with_low_addresses_free(void)
+{
+    at_lowest((uintptr_t)1 << 32);
+}
+
+static void
+with_low_addresses_taken(void)
+{
+    void *taken = (void *)((uintptr_t)1 << 32);
+    CHILD_CHECK(px__vm_reserve_at(taken, PX_UNIT, true) == taken);
+    CHILD_CHECK(px__vm_reserve_at(taken, PX_UNIT, true) == NULL);
+    at_lowest((uintptr_t)1 << 33);
+}
+
+static void
+configure__lies_below_all_else__lowest(void **state)
+{
+    (void)state;
+    assert_int_equal(exit_code_of(with_low_addresses_free), 0);
+    assert_int_equal(exit_code_of(with_low_addresses_taken), 0);
+}
 /* The system grants less than was asked for, or nothing at all. */
 static void
 with_few_addresses(void)
@@ -212,6 +251,7 @@ main(void)
         cmocka_unit_test(acquire__takes_a_larger_window__addresses_used_up),
         cmocka_unit_test(configure__asks_for_no_large_pages__switched_off),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(configure__lies_below_all_else__lowest),
         cmocka_unit_test(start__takes_what_it_gets__limited_addresses),
 #endif
     };

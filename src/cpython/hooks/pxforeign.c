@@ -130,7 +130,7 @@ _Px_CheckExtension(void *handle, void *init, const char *name, const char *path)
         !dl_iterate_phdr(look_at_library, &where)) {
         return 0;
     }
-    const void *mark = dlsym(handle, "_Px_built_with_hooks_1");
+    const void *mark = dlsym(handle, "_Px_built_with_hooks_2");
     if (is_in(&where.found, mark)) {
         return 0;
     }

@@ -23,10 +23,8 @@
 #include "pycore_pystate.h"
 #include "pycore_unicodeobject.h"
 
-__thread struct _Px_here _Px_here = {.lo = 0,
-                                     .span = UINTPTR_MAX,
-                                     .drop_span = UINTPTR_MAX,
-                                     .exact_span = UINTPTR_MAX};
+__thread struct _Px_here _Px_here = {
+    .own_end = UINTPTR_MAX, .drop_end = UINTPTR_MAX, .exact_end = UINTPTR_MAX};
 
 PyObject *_Px_ParallelError;
 PyObject *_Px_UnprotectedError;
@@ -57,7 +55,7 @@ _Px_CountLifetimes(void)
     cx->count_from = (char *)UINTPTR_MAX;
     cx->notice_at = cx->limit;
     cx->gc.enabled = 1;
-    _Px_here.drop_span = _Px_here.span;
+    _Px_here.drop_end = _Px_here.own_end;
 }
 
 /* A generator's code is in a handler of its own, for StopIteration, and each

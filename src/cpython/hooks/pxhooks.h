@@ -3,23 +3,25 @@
  * what CPython's macros do with the rest.
  *
  * A thread is on the *main side*, where everything is as in stock CPython, or
- * in a *context*, whose memory is one window of addresses:
+ * in a *context*, whose memory is one window of addresses. All windows lie below
+ * whatever is main's (pxcrew.c sees to that), and nobody ever sees an object of
+ * another context's:
  *
- *              _Px_here.lo                       + span
- *      --------|###############################|----------------- addresses
- *        main  |    this context's objects     |   main, other contexts
+ *      windows of contexts                                  own_end of main
+ *      |########|########|########|          main's                |
+ *      ---------------------------|--------------------------------|-> addresses
+ *               own_end of a context's thread
  *
  *                       main side     in a context, young   in a context, counted
- *      lo               0             the window's first    the window's first
- *      span             all           the window            the window
- *      drop_span        all           0                     the window
- *      exact_span       all, or 0     the window            the window
+ *      own_end          all           the window's end      the window's end
+ *      drop_end         all           0                     the window's end
+ *      exact_end        all, or 0     the window's end      the window's end
  *
- * so that one subtraction and one compare answer the questions that reference
- * counting asks: "do I count this object?" (span), "does a dropped reference
- * count down?" (drop_span), "does the count tell of everybody who uses it?"
- * (exact_span). On the main side all are true, but for the last one while
- * callbacks are stopped in mid-flight (see pxlimbo.c).
+ * so that one compare answers the questions that reference counting asks: "do I
+ * count this object?" (own_end), "does a dropped reference count down?"
+ * (drop_end), "does the count tell of everybody who uses it?" (exact_end). On the
+ * main side all are true, but for the last one while callbacks are stopped in
+ * mid-flight (see pxlimbo.c).
  *
  *   H1  A context writes to an object only if _Px_OWN(object).
  *   H2  A count that a context sees is 1 only for an object of its own that
@@ -51,10 +53,9 @@ struct _gc_runtime_state;
 struct _Py_object_freelists;
 
 struct _Px_here {
-    uintptr_t lo;
-    uintptr_t span;
-    uintptr_t drop_span;
-    uintptr_t exact_span;
+    uintptr_t own_end;
+    uintptr_t drop_end;
+    uintptr_t exact_end;
     /* NULL on the main side */
     struct _Px_cx *cx;
     struct _gc_runtime_state *gc;
@@ -75,22 +76,22 @@ extern __thread struct _Px_here _Px_here
 #define _Px_SHARED ((Py_ssize_t)1 << 30)
 
 #define _Px_IN() (__builtin_expect(_Px_here.cx != NULL, 0))
-#define _Px_OWN(p)                                                             \
-    (__builtin_expect((uintptr_t)(p)-_Px_here.lo < _Px_here.span, 1))
+#define _Px_OWN(p) (__builtin_expect((uintptr_t)(p) < _Px_here.own_end, 1))
 #define _Px_FOREIGN(p) (!_Px_OWN(p))
 
 /* Whether a dropped reference to this object is to be counted down. */
-#define _Px_DROPS(p)                                                           \
-    (__builtin_expect((uintptr_t)(p)-_Px_here.lo < _Px_here.drop_span, 1))
+#define _Px_DROPS(p) (__builtin_expect((uintptr_t)(p) < _Px_here.drop_end, 1))
 
 /* Whether its count tells of everybody who uses this object. */
-#define _Px_EXACT(p)                                                           \
-    (__builtin_expect((uintptr_t)(p)-_Px_here.lo < _Px_here.exact_span, 1))
+#define _Px_EXACT(p) (__builtin_expect((uintptr_t)(p) < _Px_here.exact_end, 1))
 #define _Px_RAW_COUNT(p) (_PyObject_CAST(p)->ob_refcnt)
+
+/* Py_REFCNT(p) == 1, asked in the order that is cheaper where it is not. */
+#define _Px_UNIQUE(p) (_Px_RAW_COUNT(p) == 1 && _Px_EXACT(p))
 
 /* The main side, while callbacks are stopped in mid-flight: an object is born;
  * its count is 0, but must it stay? Does a callback use its buffer? */
-#define _Px_SOME_STOPPED() (__builtin_expect(_Px_here.exact_span == 0, 0))
+#define _Px_SOME_STOPPED() (__builtin_expect(_Px_here.exact_end == 0, 0))
 #define _Px_BORN(op) (_Px_SOME_STOPPED() ? _Px_Born(op) : (void)0)
 #define _Px_KEEPS(op) (_Px_SOME_STOPPED() && _Px_Keep(op))
 #define _Px_EXPORTED(op) (_Px_SOME_STOPPED() && _Px_IsExported(op))
@@ -290,9 +291,9 @@ PyAPI_FUNC(int) _Px_RaiseForbidden(const char *what);
 /* Every extension module has this, and thereby says that it was compiled with
  * the macros of this header. Its name changes when they change. */
 #if !defined(Py_BUILD_CORE) || defined(Py_BUILD_CORE_MODULE)
-extern const char _Px_built_with_hooks_1[]
+extern const char _Px_built_with_hooks_2[]
     __attribute__((weak, visibility("default")));
-const char _Px_built_with_hooks_1[] = "";
+const char _Px_built_with_hooks_2[] = "";
 #endif
 
 #ifdef __cplusplus
@@ -307,6 +308,7 @@ const char _Px_built_with_hooks_1[] = "";
 #define _Px_DROPS(p) 1
 #define _Px_EXACT(p) 1
 #define _Px_RAW_COUNT(p) Py_REFCNT(p)
+#define _Px_UNIQUE(p) (Py_REFCNT(p) == 1)
 #define _Px_SOME_STOPPED() 0
 #define _Px_BORN(op) ((void)0)
 #define _Px_MADE(op) ((void)0)

@@ -274,10 +274,9 @@ _Px_Enter(px_worker *worker, px_context *context, px_memory memory)
     memset(&cx->freelists, 0, sizeof cx->freelists);
     prepare_collector(cx, worker->tstate->interp);
     follow_main(worker->tstate);
-    _Px_here = (struct _Px_here){.lo = (uintptr_t)first,
-                                 .span = bytes,
-                                 .drop_span = 0, /* young */
-                                 .exact_span = bytes,
+    _Px_here = (struct _Px_here){.own_end = (uintptr_t)first + bytes,
+                                 .drop_end = 0, /* young */
+                                 .exact_end = (uintptr_t)first + bytes,
                                  .cx = cx,
                                  .gc = &cx->gc,
                                  .freelists = &cx->freelists};
@@ -292,7 +291,7 @@ _Px_Use(const struct _Px_cx *cx)
 {
     px_use use = {
         .bytes = (size_t)(((px_cursor *)(void *)cx->heap)->next - cx->first),
-        .counting = _Px_here.drop_span != 0};
+        .counting = _Px_here.drop_end != 0};
     for (size_t i = 0; i < NUM_GENERATIONS; i++) {
         use.collections += (size_t)cx->gc.generation_stats[i].collections;
     }
@@ -308,10 +307,9 @@ _Px_Leave(px_worker *worker)
         (void)_Px_GoToMainsPlace(); /* or else when the next one begins */
     }
     forget(worker->tstate);
-    _Px_here = (struct _Px_here){.lo = 0,
-                                 .span = UINTPTR_MAX,
-                                 .drop_span = UINTPTR_MAX,
-                                 .exact_span = UINTPTR_MAX};
+    _Px_here = (struct _Px_here){.own_end = UINTPTR_MAX,
+                                 .drop_end = UINTPTR_MAX,
+                                 .exact_end = UINTPTR_MAX};
 }
 
 /* Frames of Python that nobody will pop. */
@@ -349,7 +347,7 @@ _Px_Abandon(px_worker *worker)
     cx->gc.enabled = 0;
     follow_main(worker->tstate);
     _Px_here.freelists = &cx->freelists;
-    _Px_here.drop_span = 0;
+    _Px_here.drop_end = 0;
 }
 
 /* ---- threading.local ------------------------------------------------------- */

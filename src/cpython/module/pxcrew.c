@@ -33,7 +33,7 @@
 #include <semaphore.h>
 #include <signal.h>
 
-enum { WINDOW_BYTES_LOG = 33, LONG_MS = 1000000000 };
+enum { WINDOW_BYTES_LOG = 33, LONG_MS = 1000000000, LARGE_BYTES = 1 << 20 };
 
 static struct {
     px_runtime *rt;
@@ -134,7 +134,7 @@ coordinate(void *Py_UNUSED(unused))
     _PyThreadState_DeleteCurrent(tstate);
 }
 
-/* ---- starting ------------------------------------------------------------ */
+/* ---- errors -------------------------------------------------------------- */
 
 static int
 raise_status(const char *what, int status)
@@ -149,6 +149,49 @@ raise_no_thread(void)
     PyErr_SetString(_Px_ParallelError, "cannot start a thread");
     return -1;
 }
+
+/* ---- addresses ----------------------------------------------------------- */
+
+/* Of whatever main's objects lie in, a sample. */
+static bool
+is_below_main(uintptr_t end)
+{
+    void *blocks[] = {PyMem_RawMalloc(1), PyMem_RawMalloc(LARGE_BYTES),
+                      PyObject_Malloc(1), PyObject_Malloc(LARGE_BYTES)};
+    bool below = end <= (uintptr_t)&PyBaseObject_Type;
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(blocks); i++) {
+        below &= end <= (uintptr_t)blocks[i] || !blocks[i];
+        (i < 2 ? PyMem_RawFree : PyObject_Free)(blocks[i]);
+    }
+    return below;
+}
+
+/* All windows lie below what is main's: pxhooks.h tells them apart by that. A
+ * host that uses libpxrt itself may have set up the range before. */
+static int
+reserve_addresses(void)
+{
+    px_range_options options;
+    px_range_options_init(&options);
+    options.lowest = true;
+    int status = px_range_configure(&options);
+    if (status < 0 && status != PX_ESTATE) {
+        return raise_status("cannot reserve addresses", status);
+    }
+    if (!is_below_main(px_range_view.base + px_range_view.bytes)) {
+        PyErr_SetString(
+            _Px_ParallelError,
+            "the main thread's objects must lie above the memory of contexts: "
+            "needs an executable that is position-independent, a malloc() that "
+            "takes no low addresses, no Valgrind, and, if the host uses "
+            "libpxrt "
+            "itself, px_range_options.lowest");
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- starting ------------------------------------------------------------ */
 
 static int
 start_keeper(void)
@@ -261,7 +304,7 @@ _Px_CrewStart(void (*settle)(void))
     crew.settle = settle;
     compute_tables();
     _Px_FindImage();
-    if (start_keeper() < 0) {
+    if (reserve_addresses() < 0 || start_keeper() < 0) {
         crew.rt = NULL;
         return -1;
     }

@@ -95,7 +95,7 @@ static void
 trust_counts(void)
 {
     bool some = __atomic_load_n(&some_stopped, __ATOMIC_RELAXED);
-    _Px_here.exact_span = some ? 0 : UINTPTR_MAX;
+    _Px_here.exact_end = some ? 0 : UINTPTR_MAX;
 }
 
 /* Callbacks see nothing of what other interpreters make: these count as ever, and
@@ -110,7 +110,7 @@ _Px_GilTaken(PyThreadState *tstate)
         trust_counts();
     }
     else {
-        _Px_here.exact_span = UINTPTR_MAX;
+        _Px_here.exact_end = UINTPTR_MAX;
     }
 }
 

@@ -182,14 +182,22 @@ keep_small_again(void *lo, size_t bytes, bool fresh)
 
 #endif
 
+/* @wish is where it should be, or NULL. */
+static char *
+map(void *wish, size_t bytes, bool commit_later)
+{
+    int prot = commit_later ? PROT_NONE : PROT_READ | PROT_WRITE;
+    void *at = mmap(wish, bytes, prot,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
 /* Map @bytes plus room to align, then cut the mapping to the aligned part. */
 static char *
-map_aligned(size_t bytes, size_t align, int prot)
+map_aligned(size_t bytes, size_t align, bool commit_later)
 {
-    size_t all = bytes + align;
-    char *raw = mmap(NULL, all, prot,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (raw == MAP_FAILED)
+    char *raw = map(NULL, bytes + align, commit_later);
+    if (!raw)
         return NULL;
     size_t head = (align - ((uintptr_t)raw & (align - 1))) & (align - 1);
     if (head > 0)
@@ -204,11 +212,24 @@ px__vm_reserve(size_t bytes, size_t align, bool commit_later)
     PX_ASSERT(align >= px__vm_page_bytes() && (align & (align - 1)) == 0);
     if (bytes + align < bytes)
         return NULL;
-    int prot = commit_later ? PROT_NONE : PROT_READ | PROT_WRITE;
-    char *lo = map_aligned(bytes, align, prot);
+    char *lo = map_aligned(bytes, align, commit_later);
     if (lo)
         keep_small(lo, bytes);
     return lo;
+}
+
+void *
+px__vm_reserve_at(void *lo, size_t bytes, bool commit_later)
+{
+    PX_ASSERT((uintptr_t)lo % px__vm_page_bytes() == 0);
+    char *at = map(lo, bytes, commit_later);
+    if (at && at != lo) {
+        munmap(at, bytes);
+        return NULL;
+    }
+    if (at)
+        keep_small(at, bytes);
+    return at;
 }
 
 int

@@ -64,6 +64,14 @@ px__vm_reserve(size_t bytes, size_t align, bool commit_later)
     return reserve_aligned(bytes, align);
 }
 
+void *
+px__vm_reserve_at(void *lo, size_t bytes, bool commit_later)
+{
+    if (!commit_later)
+        return NULL;
+    return VirtualAlloc(lo, bytes, MEM_RESERVE, PAGE_NOACCESS);
+}
+
 int
 px__vm_commit(void *lo, size_t bytes)
 {
