@@ -167,6 +167,7 @@ _Px_ServeCalls(void)
 {
     px_worker *asking;
     while ((asking = _Px_WorldNextAsking())) {
+        _Px_CrewSpare();
         serve(asking);
     }
 }
@@ -175,4 +176,13 @@ bool
 _Px_IsServing(void)
 {
     return serves_here > 0;
+}
+
+/* All but this thread, which asks. */
+bool
+_Px_IsStuck(void)
+{
+    px_census now = _Px_WorldCensus();
+    return serves_here > 0 && now.served == now.workers &&
+           now.waiting + 1 >= now.workers;
 }

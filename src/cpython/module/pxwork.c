@@ -14,6 +14,8 @@
  *       list of what is over, a harvest.
  *   K2  Outcomes are harvested in the order in which the tasks were over.
  *   K3  Nobody harvests but after closing the world, before letting the GIL go.
+ *   K4  Outcomes that were taken are delivered in that order by whoever comes: who
+ *       delivers one may wait for the next.
  *
  * What a callback wants main to call (pxcalls.c) is copied with its outcome, and
  * called when main has all outcomes.
@@ -29,6 +31,8 @@
 #include "pycore_time.h"
 
 static bool unseen; /* something was over since run_once() said so */
+
+static px_task *due, **due_end = &due; /* K4 */
 
 static __thread unsigned harvests_here; /* this thread is in so many */
 
@@ -296,29 +300,40 @@ count_harvest(int more)
     harvests_here += (unsigned)more;
 }
 
-static px_task *
-begin_harvest(void)
+static void
+take_all(void)
 {
-    px_task *tasks = _Px_WorldTake();
-    for (px_task *task = tasks; task; task = task->next) {
-        take(task);
-    }
-    if (tasks) {
-        count_harvest(1);
+    *due_end = _Px_WorldTake();
+    while (*due_end) {
+        take(*due_end);
+        due_end = &(*due_end)->next;
+        _Px_WorldCountDue(1);
         unseen = true;
     }
-    return tasks;
+}
+
+static px_task *
+next_due(void)
+{
+    px_task *task = due;
+    due = task->next;
+    if (!due) {
+        due_end = &due;
+    }
+    _Px_WorldCountDue(-1);
+    return task;
 }
 
 static void
-end_harvest(px_task *tasks)
+deliver_all(void)
 {
-    if (!tasks) {
+    if (!due) {
         return;
     }
-    for (px_task *next; tasks; tasks = next) {
-        next = tasks->next;
-        deliver(tasks);
+    _Px_CrewSpare();
+    count_harvest(1);
+    while (due) {
+        deliver(next_due());
     }
     count_harvest(-1);
 }
@@ -344,9 +359,9 @@ static void
 settle(void)
 {
     bool full = _Px_LimboFull();
-    px_task *tasks = begin_harvest();
+    take_all();
     _Px_WorldDropLimbo();
-    end_harvest(tasks);
+    deliver_all();
     _Px_ServeCalls();
     if (full) {
         warn_of_limbo();
@@ -391,19 +406,22 @@ _Px_ActiveCount(void)
 
 /* ---- running ------------------------------------------------------------- */
 
-/* Another thread may be delivering what was the last. */
+/* Another thread may be delivering what was the last. If it waits here as well, in
+ * a done callback, then it is not for us. */
 static void
 await_harvest(void)
 {
-    Py_BEGIN_ALLOW_THREADS _Px_WorldAwaitHarvest(harvests_here);
-    Py_END_ALLOW_THREADS
+    const int mine = (int)harvests_here;
+    count_harvest(-mine);
+    Py_BEGIN_ALLOW_THREADS _Px_WorldAwaitHarvest(0);
+    Py_END_ALLOW_THREADS count_harvest(mine);
 }
 
 /* Let time pass, and others have what they ask for. 1: nothing is left. */
 static int
 turn(px_run_how how, PyTime_t deadline)
 {
-    if (_Px_WorldActive() > 0 && !_Px_WorldEnded()) {
+    if (due || (_Px_WorldActive() > 0 && !_Px_WorldEnded())) {
         _Px_WorldRun(how, deadline);
         settle();
     }
