@@ -120,9 +120,10 @@ px_is_serving(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return PyBool_FromLong(_Px_IsServing());
 }
 
-PyDoc_STRVAR(is_stuck_doc, "is_stuck()\n--\n\n"
-                           "Whether it is, and all workers wait for such calls, "
-                           "which wait themselves.");
+PyDoc_STRVAR(is_stuck_doc,
+             "is_stuck()\n--\n\n"
+             "Whether it is, and all workers wait for such calls, "
+             "which wait themselves.");
 
 static PyObject *
 px_is_stuck(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))

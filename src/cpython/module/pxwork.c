@@ -235,8 +235,11 @@ take(px_task *task)
 static bool
 put_interrupt_off(void)
 {
-    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) &&
-           _Px_KeepError(PyErr_GetRaisedException(), true) == 0;
+    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        return false;
+    }
+    _Px_KeepError(PyErr_GetRaisedException(), true);
+    return true;
 }
 
 /* What is interrupted is called once more, so it must bear that. */
@@ -258,9 +261,10 @@ deliver_outcome(px_task *task)
 {
     PyObject *outcome = task->outcome;
     if (!task->notify) {
-        return task->failed && !task->interrupted
-                   ? _Px_KeepError(Py_NewRef(outcome), false)
-                   : 0;
+        if (task->failed && !task->interrupted) {
+            _Px_KeepError(Py_NewRef(outcome), false);
+        }
+        return 0;
     }
     PyObject *error = task->failed ? outcome : Py_None;
     PyObject *result = task->failed ? Py_None : outcome;
@@ -276,7 +280,7 @@ complete_outcome(px_task *task)
         task->failed = true;
         Py_SETREF(task->outcome, PyErr_GetRaisedException());
         if (interrupted) {
-            (void)_Px_KeepError(Py_NewRef(task->outcome), true);
+            _Px_KeepError(Py_NewRef(task->outcome), true);
         }
     }
 }
@@ -285,7 +289,8 @@ static void
 deliver(px_task *task)
 {
     complete_outcome(task);
-    if (_Px_MakeCalls(task->calls) < 0 || deliver_outcome(task) < 0) {
+    _Px_MakeCalls(task->calls);
+    if (deliver_outcome(task) < 0) {
         PyErr_WriteUnraisable(task->notify);
     }
     Py_CLEAR(task->calls);

@@ -400,9 +400,9 @@ extern px_worker *_Px_CrewWorker(void); /* on a worker: which it is */
 
 /* ---- pxerrors.c ---------------------------------------------------------- */
 
-/* With the GIL. Takes the error over; an urgent one is raised before others. -1
- * with MemoryError. */
-extern int _Px_KeepError(PyObject *error, bool urgent);
+/* With the GIL. Takes the error over; an urgent one is raised before others. It
+ * needs no memory to do so. */
+extern void _Px_KeepError(PyObject *error, bool urgent);
 
 extern bool _Px_HasErrors(void);
 
@@ -421,9 +421,9 @@ extern int _Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds);
 extern PyObject *_Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds);
 
 /* With the GIL, before the context goes: main's copy of the calls for later;
- * NULL when there is none. Make them, with the GIL: -1 with an exception. */
+ * NULL when there is none. Make them, with the GIL: what fails is kept. */
 extern PyObject *_Px_TakeCalls(PyObject *calls);
-extern int _Px_MakeCalls(PyObject *calls);
+extern void _Px_MakeCalls(PyObject *calls);
 
 /* With the GIL, the world closed: answer callbacks that wait. */
 extern void _Px_ServeCalls(void);
