@@ -2,9 +2,12 @@
 
 Run by the patched interpreter: python tests/cpython/test_nomemory.py
 """
+import csv
+import sys
 import unittest
 
-from support import run
+import parallel
+from support import in_context, run
 
 # Each allocation of main's in turn is the one from which on there is no memory, for
 # as long as it takes to harvest a callback.
@@ -59,6 +62,51 @@ class Harvest(unittest.TestCase):
 
     def test_errors(self):
         self.check("1 / 0", True)
+
+
+# ---- in a context ----------------------------------------------------------
+
+def register():
+    csv.register_dialect("mine", delimiter="|")
+
+
+def set_module():
+    sys.modules["mine"] = sys
+
+
+def short(change, more):
+    """What change() raises where there is place for a few small objects."""
+    kept = None
+    for size in 1 << 16, 1 << 13:
+        try:
+            while True:
+                kept = kept, bytes(size)
+        except MemoryError:
+            pass
+    try:
+        for _ in range(more):
+            kept = kept, bytes(16)
+        change()
+    except Exception as error:
+        return type(error).__name__
+    return len(kept)
+
+
+class Context(unittest.TestCase):
+    def test_a_copy_of_mains_that_cannot_be_made(self):
+        """Main's stands in, but it is not for that that a change is refused."""
+        parallel.set_memory_limit(8 << 20)
+        self.addCleanup(parallel.set_memory_limit, None)
+
+        def outcome(change, more):
+            try:
+                return in_context(short, change, more)
+            except MemoryError as error:  # not even for the outcome
+                return type(error).__name__
+        for change in register, set_module:
+            seen = {outcome(change, more) for more in range(0, 90, 3)}
+            self.assertIn("MemoryError", seen)
+            self.assertEqual(seen - {"MemoryError", 2}, set())
 
 
 if __name__ == "__main__":
