@@ -282,6 +282,42 @@ class Method:
 GIVE = operator.methodcaller("give", 7)
 
 
+class Thing:
+    pass
+
+
+class EvalTest(Case):
+    """Globals of main's need no __builtins__ stored in them."""
+
+    def test_what_an_object_has(self):
+        fresh, known = Thing(), Thing()
+        fresh.x = known.x = 5
+        for space in (lambda: vars(fresh)), (lambda known=vars(known): known):
+            def define():
+                exec("def f(): return [x, len('abc')]", space(), own := {})
+                return own["f"]()
+
+            def store():
+                exec("x = 6", space())
+
+            def store_global():
+                exec("global x; x = 6", space(), {})
+            for text in "x + len([x])", compile("x + len([x])", "", "eval"):
+                self.assertEqual(in_context(eval, text, known.__dict__), 6)
+                self.assertEqual(in_context(lambda: eval(text, space())), 6)
+            self.assertEqual(in_context(define), [5, 3])
+            for change in store, store_global:
+                with self.assertRaises(parallel.UnprotectedError):
+                    in_context(change)
+        self.assertEqual((vars(fresh), vars(known)), ({"x": 5}, {"x": 5}))
+
+    def test_its_own(self):
+        def body():
+            exec("x = 1", own := {})
+            return sorted(own)
+        self.assertEqual(in_context(body), ["__builtins__", "x"])
+
+
 class CallTest(Case):
 
     def test_methodcaller(self):

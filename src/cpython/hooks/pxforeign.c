@@ -17,9 +17,11 @@
  * do with its objects is not covered but by the guard.
  *
  *   F1  The library is in the table before any of its code is called.
+ *   F2  Entries below the count never change: who reads needs no lock. Who adds one
+ *       has the mutex, for interpreters with a GIL of their own load at once, and
+ *       raises the count last.
  *
- * Thread rule: main with the GIL to load; any for the rest, while main stands
- * still.
+ * Thread rule: whoever imports to load, in whatever interpreter; any for the rest.
  */
 #include "pycore_px.h"
 
@@ -37,7 +39,8 @@ typedef struct image {
 } image;
 
 static image foreign[FOREIGN_MAX];
-int _Px_foreign_count;
+int _Px_foreign_count; /* F2: released by add(), acquired by foreign_at() */
+static PyMutex adding;
 
 /* ---- where code is ------------------------------------------------------- */
 
@@ -76,7 +79,8 @@ is_in(const image *library, const void *address)
 static const image *
 foreign_at(const void *address)
 {
-    for (int i = 0; i < _Px_foreign_count; i++) {
+    const int count = __atomic_load_n(&_Px_foreign_count, __ATOMIC_ACQUIRE);
+    for (int i = 0; i < count; i++) {
         if (is_in(&foreign[i], address)) {
             return &foreign[i];
         }
@@ -121,6 +125,22 @@ are_allowed(void)
     return allow && strcmp(allow, "1") == 0;
 }
 
+/* F2. False: there is no room. */
+static bool
+add(const image *library)
+{
+    PyMutex_Lock(&adding);
+    const int count = _Px_foreign_count;
+    bool known = foreign_at((void *)library->first); /* by others, meanwhile */
+    bool added = !known && count < FOREIGN_MAX;
+    if (added) {
+        foreign[count] = *library;
+        __atomic_store_n(&_Px_foreign_count, count + 1, __ATOMIC_RELEASE);
+    }
+    PyMutex_Unlock(&adding);
+    return known || added;
+}
+
 /* A library has been loaded, and @init of it is about to be called: F1. */
 int
 _Px_CheckExtension(void *handle, void *init, const char *name, const char *path)
@@ -134,12 +154,8 @@ _Px_CheckExtension(void *handle, void *init, const char *name, const char *path)
     if (is_in(&where.found, mark)) {
         return 0;
     }
-    if (!are_allowed() || _Px_foreign_count == FOREIGN_MAX) {
-        return refuse(name, path);
-    }
     PyOS_snprintf(where.found.name, sizeof where.found.name, "%s", name);
-    foreign[_Px_foreign_count++] = where.found;
-    return 0;
+    return are_allowed() && add(&where.found) ? 0 : refuse(name, path);
 }
 
 /* ---- calling ------------------------------------------------------------- */

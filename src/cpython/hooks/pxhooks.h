@@ -268,8 +268,8 @@ extern void _Px_GilTaken(PyThreadState *tstate); /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 /* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */
 extern int _Px_GuardBegin(const char *mode);
-/* A thread without the GIL begins (1) or ends (-1) a wait in which nothing is
- * written to main's memory, neither by it nor by the system. */
+/* A thread begins (1) or ends (-1) a wait in which neither it nor the system writes
+ * to main's memory; 2 and -2: one for the GIL, which others need not end. */
 PyAPI_FUNC(void) _Px_Still(int more);
 PyAPI_FUNC(int) _Px_RaiseForeign(const void *object);
 extern int _Px_RaiseForeignDict(PyObject *dict);

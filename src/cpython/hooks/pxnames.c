@@ -290,10 +290,8 @@ have_own(PyObject *dict, PyObject *name, long kind)
     PyObject *raised = PyErr_GetRaisedException();
     PyObject *value = PyDict_GetItemWithError(dict, name);
     PyObject *own = value ? _Px_MakeInPlaceOf(value, kind) : NULL;
-    if (own) {
-        (void)set_name(dict, name, own);
-        Py_DECREF(own);
-    }
+    _Px_NoteOwn(own && set_name(dict, name, own) == 0);
+    Py_XDECREF(own);
     PyErr_SetRaisedException(raised);
 }
 
@@ -319,7 +317,8 @@ names_with(PyObject *dict, PyObject *name)
 PyObject *
 _Px_OwnNames(PyObject *dict, PyObject *name)
 {
-    if (is_sys_modules(dict, name) && _Px_HaveOwnModules() < 0) {
+    if (is_sys_modules(dict, name)) {
+        _Px_NoteOwn(_Px_HaveOwnModules() == 0);
         PyErr_Clear(); /* main's is guarded */
     }
     PyObject *names = names_with(dict, name);

@@ -192,7 +192,8 @@ struct codecs_state *
 _Px_OwnCodecs(int change)
 {
     struct codecs_state *codecs = &_Px_here.cx->codecs;
-    if (change && _Px_FOREIGN(codecs->search_path) && copy_codecs(codecs) < 0) {
+    if (change && _Px_FOREIGN(codecs->search_path)) {
+        _Px_NoteOwn(copy_codecs(codecs) == 0);
         PyErr_Clear();
     }
     return codecs;
@@ -302,6 +303,7 @@ _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp)
     cx->environ = NULL;
     cx->interned = NULL;
     cx->subclasses = NULL;
+    cx->poor = false;
     cx->imports_for_c = 0;
     cx->imported = NULL;
     cx->str_digits = interp->long_state.max_str_digits;

@@ -298,6 +298,7 @@ add_state(const void *state, struct shape shape)
 {
     struct _Px_state *beside = PyMem_Calloc(1, sizeof *beside + shape.bytes);
     if (!beside) {
+        PyErr_NoMemory();
         return NULL;
     }
     memcpy(beside->own, state, shape.kept);
@@ -321,6 +322,7 @@ _Px_OwnState(void *state, size_t bytes, size_t first, size_t last, size_t kept)
     if (!beside) {
         PyObject *raised = PyErr_GetRaisedException();
         beside = add_state(state, (struct shape){bytes, first, last, kept});
+        _Px_NoteOwn(beside);
         PyErr_SetRaisedException(raised);
     }
     return beside ? beside->own : state;

@@ -131,9 +131,19 @@ _Px_RefuseUser(void)
     return by;
 }
 
+void
+_Px_NoteOwn(bool had)
+{
+    _Px_here.cx->poor = !had && PyErr_ExceptionMatches(PyExc_MemoryError);
+}
+
 int
 _Px_RaiseForeign(const void *object)
 {
+    if (_Px_here.cx->poor) {
+        PyErr_NoMemory();
+        return -1;
+    }
     if (_Px_RefuseUser()) {
         return -1;
     }

@@ -71,6 +71,7 @@ struct _Px_cx {
     PyObject *taken;             /* what of main's has been in there, by name */
     PyObject *finders;           /* sys.path_importer_cache; NULL: main's */
     PyObject *environ;           /* the data of os.environ; NULL: main's */
+    bool poor;                   /* see _Px_NoteOwn() */
     int imports_for_c;           /* under way */
     PyObject *imported;          /* a module that main has, and is new to it */
     PyObject *subclasses;        /* of main's classes; NULL: none */
@@ -116,6 +117,11 @@ extern void _Px_FlushLine(struct _Px_cx *cx);
 /* In a context: whether an error is set that says what of the library does not work
  * there, since it is that which is about to change main's. */
 extern bool _Px_RefuseUser(void);
+
+/* In a context: it has something of its own in main's place, or has failed to, with
+ * or without MemoryError. Then main's stands in: to be read as well, but as long as
+ * that is so, what is refused is refused for lack of memory. */
+extern void _Px_NoteOwn(bool had);
 
 /* A context is about to make one of this class. */
 extern int _Px_GuardExecutor(const PyTypeObject *type);

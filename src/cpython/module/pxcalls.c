@@ -54,13 +54,19 @@ _Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds)
 /* ---- calls for later ----------------------------------------------------- */
 
 /* With a failure in the place of each that cannot be copied, and followed by
- * what each lacks as yet. */
+ * what each lacks as yet. Without memory for a list, a failure in its place. */
 PyObject *
 _Px_TakeCalls(PyObject *calls)
 {
-    Py_ssize_t count = calls ? PyList_GET_SIZE(calls) : 0;
-    PyObject *mine = count ? PyList_New(2 * count) : NULL;
-    for (Py_ssize_t i = 0; mine && i < count; i++) {
+    if (!calls) {
+        return NULL;
+    }
+    Py_ssize_t count = PyList_GET_SIZE(calls);
+    PyObject *mine = PyList_New(2 * count);
+    if (!mine) {
+        return PyErr_GetRaisedException();
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
         PyObject *late;
         PyObject *call = _Px_Promote(PyList_GET_ITEM(calls, i), &late);
         if (!call) {
@@ -69,19 +75,15 @@ _Px_TakeCalls(PyObject *calls)
         PyList_SET_ITEM(mine, 2 * i, call);
         PyList_SET_ITEM(mine, 2 * i + 1, late ? late : Py_NewRef(Py_None));
     }
-    PyErr_Clear();
     return mine;
 }
 
 /* One call for a context. What it returns goes nowhere. */
 static int
-make_call(PyObject *call, PyObject *late)
+call_later(PyObject *call, PyObject *late)
 {
-    if (!PyTuple_CheckExact(call)) { /* it could not be copied */
-        return _Px_KeepError(Py_NewRef(call), false);
-    }
     if (late != Py_None && _Px_FillLate(Py_NewRef(late)) < 0) {
-        return _Px_KeepError(PyErr_GetRaisedException(), false);
+        return -1;
     }
     PyObject *func = PyTuple_GET_ITEM(call, 0);
     PyObject *kwds = PyTuple_GET_ITEM(call, 2);
@@ -94,21 +96,32 @@ make_call(PyObject *call, PyObject *late)
                          func, Py_TYPE(result)->tp_name) < 0) {
         Py_CLEAR(result);
     }
-    int status = result ? 0 : _Px_KeepError(PyErr_GetRaisedException(), false);
     Py_XDECREF(result);
-    return status;
+    return result ? 0 : -1;
 }
 
-int
+static void
+make_call(PyObject *call, PyObject *late)
+{
+    if (!PyTuple_CheckExact(call)) { /* it could not be copied */
+        _Px_KeepError(Py_NewRef(call), false);
+    }
+    else if (call_later(call, late) < 0) {
+        _Px_KeepError(PyErr_GetRaisedException(), false);
+    }
+}
+
+void
 _Px_MakeCalls(PyObject *calls)
 {
-    int status = 0;
-    Py_ssize_t count = calls ? PyList_GET_SIZE(calls) : 0;
-    for (Py_ssize_t i = 0; i < count && status == 0; i += 2) {
-        status =
-            make_call(PyList_GET_ITEM(calls, i), PyList_GET_ITEM(calls, i + 1));
+    if (calls && !PyList_CheckExact(calls)) { /* nor could any other */
+        _Px_KeepError(Py_NewRef(calls), false);
+        return;
     }
-    return status;
+    Py_ssize_t count = calls ? PyList_GET_SIZE(calls) : 0;
+    for (Py_ssize_t i = 0; i < count; i += 2) {
+        make_call(PyList_GET_ITEM(calls, i), PyList_GET_ITEM(calls, i + 1));
+    }
 }
 
 /* ---- calls that callbacks wait for --------------------------------------- */
@@ -153,7 +166,7 @@ serve(px_worker *worker)
     worker->failed = !answer;
     if (!answer && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
         answer = PyErr_GetRaisedException();
-        (void)_Px_KeepError(Py_NewRef(answer), true);
+        _Px_KeepError(Py_NewRef(answer), true);
     }
     else if (!answer) {
         answer = PyErr_GetRaisedException();
@@ -167,6 +180,7 @@ _Px_ServeCalls(void)
 {
     px_worker *asking;
     while ((asking = _Px_WorldNextAsking())) {
+        _Px_CrewSpare();
         serve(asking);
     }
 }
@@ -175,4 +189,13 @@ bool
 _Px_IsServing(void)
 {
     return serves_here > 0;
+}
+
+/* All but this thread, which asks. */
+bool
+_Px_IsStuck(void)
+{
+    px_census now = _Px_WorldCensus();
+    return serves_here > 0 && now.served == now.workers &&
+           now.waiting + 1 >= now.workers;
 }

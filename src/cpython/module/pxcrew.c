@@ -3,23 +3,27 @@
  *
  *      main         start ............................... stop
  *      keeper          create  run_once, run_once ...  run, release
- *      coordinator     wait for work, take the GIL, open the world, drop it ...
+ *      coordinators    wait for work, take the GIL, open the world, drop it ...
  *      workers         callbacks
  *
  * The keeper is what libpxrt calls the main thread of its runtime: it frees
  * contexts. It never runs Python code, so that this goes on whoever has the
  * GIL, and ordinary threads need no favour of each other.
  *
- * The coordinator is an ordinary Python thread as far as the GIL is concerned:
+ * A coordinator is an ordinary Python thread as far as the GIL is concerned:
  * while contexts have work it takes the GIL in turn with the others, so that
- * contexts run in every call of main that lets the GIL go.
+ * contexts run in every call of main that lets the GIL go. One is at work at a
+ * time. When it waits in code of main's, another takes its place: one more is
+ * started before, so there are as many as ever waited at once, and one.
  *
  *   R1  rt is not NULL from start to stop, and changes only under the GIL.
- *   R2  The coordinator ends before the keeper, the keeper when no task is left
- *       in libpxrt: each has come back through _Px_WorldLeave().
+ *   R2  Coordinators end before the keeper, the keeper when no task is left in
+ *       libpxrt: each has come back through _Px_WorldLeave().
  *
- * Rejected: the coordinator as libpxrt's main thread. It would have to wait for
- * the GIL, for its bell and for libpxrt at the same time.
+ * Rejected: a coordinator as libpxrt's main thread. It would have to wait for the
+ * GIL, for its bell and for libpxrt at the same time. And one that lets contexts
+ * run while it waits in code of main's: what it calls then must end before that
+ * code goes on, and may wait for it.
  *
  * Thread rule: start, stop and submit with the GIL; the worker's own anywhere.
  */
@@ -35,12 +39,18 @@
 
 enum { WINDOW_BYTES_LOG = 33, LONG_MS = 1000000000, LARGE_BYTES = 1 << 20 };
 
+typedef struct coordinator {
+    PyThreadState *tstate; /* made by who starts it */
+    PyThread_handle_t thread;
+    struct coordinator *next;
+} coordinator;
+
 static struct {
     px_runtime *rt;
     px_worker *workers;
     unsigned worker_count;
-    PyThreadState *coordinator; /* its thread state, made by main */
-    PyThread_handle_t coordinator_thread, keeper_thread;
+    coordinator *coordinators; /* changes with the GIL */
+    PyThread_handle_t keeper_thread;
     void (*settle)(void);
     sem_t ready; /* the keeper has tried to create rt: see status */
     int status;
@@ -105,19 +115,19 @@ end_keeper(void)
     (void)PyThread_join_thread(crew.keeper_thread);
 }
 
-/* ---- the coordinator ----------------------------------------------------- */
+/* ---- coordinators -------------------------------------------------------- */
 
 static void
-coordinate(void *Py_UNUSED(unused))
+coordinate(void *arg)
 {
-    PyThreadState *tstate = crew.coordinator;
+    PyThreadState *tstate = arg;
     block_signals();
     _PyThreadState_Bind(tstate);
     _Px_StillThreads(-1); /* from here on it speaks for itself */
-    _Px_Still(1);
+    _Px_Still(2);
     while (_Px_WorldAwaitWork()) {
         PyEval_AcquireThread(tstate);
-        _Px_Still(-1);
+        _Px_Still(-2);
         if (_Px_WorldHasWork()) { /* nobody was faster */
             _Px_WorldRun(PX_GATHER, PyTime_MAX);
             crew.settle();
@@ -125,11 +135,11 @@ coordinate(void *Py_UNUSED(unused))
         if (Py_MakePendingCalls() < 0) {
             PyErr_WriteUnraisable(NULL);
         }
-        _Px_Still(1);
+        _Px_Still(2);
         PyEval_ReleaseThread(tstate);
     }
     PyEval_AcquireThread(tstate);
-    _Px_Still(-1);
+    _Px_Still(-2);
     PyThreadState_Clear(tstate);
     _PyThreadState_DeleteCurrent(tstate);
 }
@@ -212,24 +222,52 @@ start_keeper(void)
 }
 
 static int
-start_coordinator(void)
+start_thread(coordinator *one)
 {
     PyThread_ident_t ident;
-    crew.coordinator = _PyThreadState_New(PyInterpreterState_Get(),
-                                          _PyThreadState_WHENCE_THREADING);
-    if (!crew.coordinator) {
+    one->tstate = _PyThreadState_New(PyInterpreterState_Get(),
+                                     _PyThreadState_WHENCE_THREADING);
+    if (!one->tstate) {
         PyErr_NoMemory();
         return -1;
     }
     _Px_StillThreads(1);
-    if (PyThread_start_joinable_thread(coordinate, NULL, &ident,
-                                       &crew.coordinator_thread) != 0) {
+    if (PyThread_start_joinable_thread(coordinate, one->tstate, &ident,
+                                       &one->thread) != 0) {
         _Px_StillThreads(-1);
-        PyThreadState_Clear(crew.coordinator);
-        PyThreadState_Delete(crew.coordinator);
+        PyThreadState_Clear(one->tstate);
+        PyThreadState_Delete(one->tstate);
         return raise_no_thread();
     }
     return 0;
+}
+
+static int
+start_coordinator(void)
+{
+    coordinator *one = PyMem_RawCalloc(1, sizeof *one);
+    if (!one) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    _Px_WorldCountIdle(1);
+    if (start_thread(one) < 0) {
+        _Px_WorldCountIdle(-1);
+        PyMem_RawFree(one);
+        return -1;
+    }
+    one->next = crew.coordinators;
+    crew.coordinators = one;
+    return 0;
+}
+
+/* Without one all is well as long as that code does not wait. */
+void
+_Px_CrewSpare(void)
+{
+    if (crew.rt && !_Px_WorldHasIdle() && start_coordinator() < 0) {
+        PyErr_Clear();
+    }
 }
 
 static int
@@ -348,11 +386,23 @@ end_callbacks(void)
     }
 }
 
+/* Those that still run may start others. */
+static void
+end_coordinators(void)
+{
+    while (crew.coordinators) {
+        coordinator *one = crew.coordinators;
+        crew.coordinators = one->next;
+        Py_BEGIN_ALLOW_THREADS(void) PyThread_join_thread(one->thread);
+        Py_END_ALLOW_THREADS PyMem_RawFree(one);
+    }
+}
+
 static void
 end_threads(void)
 {
-    Py_BEGIN_ALLOW_THREADS(void) PyThread_join_thread(crew.coordinator_thread);
-    end_keeper();
+    end_coordinators();
+    Py_BEGIN_ALLOW_THREADS end_keeper();
     Py_END_ALLOW_THREADS
 }
 

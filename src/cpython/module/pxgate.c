@@ -19,6 +19,12 @@
  *       which main changes.
  *   G3  A callback has seen nothing that main had dropped in slices before the
  *       one in which it began.
+ *   G4  runners = threads in run_once(), and the coordinator at work: it keeps the
+ *       others away. It changes with the GIL, but for a coordinator's.
+ *   G5  A runner that waits - for a lock, or the time to pass - is none meanwhile:
+ *       what main's code waits for, in a call or a done callback, may be a future,
+ *       and then somebody else has to let contexts run. No runner waits so but in
+ *       code of main's.
  *
  * Rejected: stopping callbacks wherever they are (an allocation, say): C code
  * holds sizes and pointers of lists and dicts across one.
@@ -34,26 +40,136 @@ struct _Px_world _Px_world _Px_STATE = {.mutex = PTHREAD_MUTEX_INITIALIZER,
                                         .bell = PTHREAD_COND_INITIALIZER,
                                         .start = PTHREAD_COND_INITIALIZER};
 
-/* ---- the coordinator's work ----------------------------------------------- */
+/* How often this thread is counted in runners; it waits, see _Px_Still(). */
+static __thread unsigned runs_here;
+static __thread int waits_here;
+
+/* ---- who lets contexts run ------------------------------------------------ */
 
 /* Tasks of which no worker could go on are no reason to take the GIL. */
-bool
-_Px_WorldHasWorkLocked(void)
+static bool
+has_work(void)
 {
     bool some_can_run =
         _Px_world.active >
             _Px_world.over_count + _Px_world.blocked + _Px_world.asking &&
         _Px_world.blocked + _Px_world.asking < _Px_world.worker_count;
-    return _Px_world.runners == 0 &&
-           (_Px_world.over_count > 0 || _Px_world.asking > 0 || some_can_run);
+    return _Px_world.over_count > 0 || _Px_world.asking > 0 ||
+           _Px_world.due > 0 || some_can_run;
 }
 
 void
 _Px_WorldWakeLocked(void)
 {
-    if (_Px_WorldHasWorkLocked()) {
+    if (_Px_world.runners == 0 && has_work()) {
         pthread_cond_signal(&_Px_world.start);
     }
+}
+
+static void
+count_runner(int more)
+{
+    runs_here += (unsigned)more;
+    _Px_world.runners += (unsigned)more;
+}
+
+void
+_Px_WorldCountRunner(int more)
+{
+    _Px_WorldLock();
+    count_runner(more);
+    _Px_WorldWakeLocked();
+    _Px_WorldUnlock();
+}
+
+/* G5 */
+static void
+wait_as_runner(bool begins)
+{
+    _Px_WorldLock();
+    if (begins) {
+        _Px_world.runners -= runs_here;
+        _Px_world.waiting++;
+        _Px_WorldWakeLocked();
+    }
+    else {
+        _Px_world.runners += runs_here;
+        _Px_world.waiting--;
+    }
+    _Px_WorldUnlock();
+}
+
+/* A wait for the GIL may be part of a longer one, and counts once. A worker is
+ * none of the guard's: it does not take the GIL. */
+void
+_Px_Still(int more)
+{
+    bool was = waits_here > 0;
+    waits_here += more;
+    bool is = waits_here > 0;
+    if (was == is || _Px_IN()) {
+        return;
+    }
+    _Px_StillThreads(is ? 1 : -1);
+    if (runs_here > 0 && (more == 1 || more == -1)) {
+        wait_as_runner(is);
+    }
+}
+
+/* ---- coordinators --------------------------------------------------------- */
+
+bool
+_Px_WorldAwaitWork(void)
+{
+    _Px_WorldLock();
+    if (runs_here > 0) {
+        count_runner(-1);
+        _Px_world.idle++;
+    }
+    while (!_Px_world.ended && (_Px_world.runners > 0 || !has_work())) {
+        pthread_cond_wait(&_Px_world.start, &_Px_world.mutex);
+    }
+    bool ended = _Px_world.ended;
+    if (!ended) {
+        count_runner(1);
+        _Px_world.idle--;
+    }
+    _Px_WorldUnlock();
+    return !ended;
+}
+
+bool
+_Px_WorldHasWork(void)
+{
+    _Px_WorldLock();
+    bool has = _Px_world.runners == runs_here && has_work();
+    _Px_WorldUnlock();
+    return has;
+}
+
+void
+_Px_WorldCountIdle(int more)
+{
+    _Px_WorldLock();
+    _Px_world.idle += (unsigned)more;
+    _Px_WorldUnlock();
+}
+
+bool
+_Px_WorldHasIdle(void)
+{
+    _Px_WorldLock();
+    bool has = _Px_world.idle > 0;
+    _Px_WorldUnlock();
+    return has;
+}
+
+void
+_Px_WorldCountDue(int more)
+{
+    _Px_WorldLock();
+    _Px_world.due += (size_t)more;
+    _Px_WorldUnlock();
 }
 
 /* ---- workers ------------------------------------------------------------- */
@@ -303,6 +419,16 @@ _Px_WorldInFlight(void)
     return count;
 }
 
+static unsigned
+count_served(void)
+{
+    unsigned served = 0;
+    for (unsigned i = 0; i < _Px_world.worker_count; i++) {
+        served += _Px_world.workers[i].place == PX_SERVED;
+    }
+    return served;
+}
+
 px_census
 _Px_WorldCensus(void)
 {
@@ -312,6 +438,8 @@ _Px_WorldCensus(void)
                      .stopped = _Px_world.stopped,
                      .blocked = _Px_world.blocked,
                      .asking = _Px_world.asking,
+                     .served = count_served(),
+                     .waiting = _Px_world.waiting,
                      .active = _Px_world.active,
                      .over = _Px_world.over_count,
                      .slices = _Px_world.slice,

@@ -77,19 +77,6 @@ _Px_StillThreads(int more)
     (void)__atomic_fetch_add(&still, more, __ATOMIC_RELAXED);
 }
 
-/* A wait for the GIL may be part of a longer one, and counts once. A worker is
- * none of G3's: it does not take the GIL. */
-void
-_Px_Still(int more)
-{
-    static __thread int depth;
-    bool was = depth > 0;
-    depth += more;
-    if (was != (depth > 0) && !_Px_IN()) {
-        _Px_StillThreads(more);
-    }
-}
-
 /* An interpreter with a GIL of its own runs beside contexts, and its threads may
  * be in any call. */
 static int

@@ -110,6 +110,27 @@ px_call_later(PyObject *Py_UNUSED(module), PyObject *args)
     return _Px_CallLater(func, arguments, kwds) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+PyDoc_STRVAR(is_serving_doc, "is_serving()\n--\n\n"
+                             "Whether this thread is in a call that a callback "
+                             "waits for.");
+
+static PyObject *
+px_is_serving(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(_Px_IsServing());
+}
+
+PyDoc_STRVAR(is_stuck_doc,
+             "is_stuck()\n--\n\n"
+             "Whether it is, and all workers wait for such calls, "
+             "which wait themselves.");
+
+static PyObject *
+px_is_stuck(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(_Px_IsStuck());
+}
+
 PyDoc_STRVAR(call_now_doc, "call_now(func, args, kwds)\n--\n\n"
                            "In a context: have the main side call "
                            "func(*args, **kwds), with copies of the\n"
@@ -333,6 +354,8 @@ static PyMethodDef methods[] = {
     {"run_once", px_run_once_method, METH_VARARGS, run_once_doc},
     {"call_later", px_call_later, METH_VARARGS, call_later_doc},
     {"call_now", px_call_now, METH_VARARGS, call_now_doc},
+    {"is_serving", px_is_serving, METH_NOARGS, is_serving_doc},
+    {"is_stuck", px_is_stuck, METH_NOARGS, is_stuck_doc},
     {"set_stop_after", px_set_stop_after, METH_O, set_stop_after_doc},
     {"active_count", px_active_count_method, METH_NOARGS,
      PyDoc_STR("Pieces of work that are not over yet.")},

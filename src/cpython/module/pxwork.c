@@ -14,6 +14,8 @@
  *       list of what is over, a harvest.
  *   K2  Outcomes are harvested in the order in which the tasks were over.
  *   K3  Nobody harvests but after closing the world, before letting the GIL go.
+ *   K4  Outcomes that were taken are delivered in that order by whoever comes: who
+ *       delivers one may wait for the next.
  *
  * What a callback wants main to call (pxcalls.c) is copied with its outcome, and
  * called when main has all outcomes.
@@ -29,6 +31,8 @@
 #include "pycore_time.h"
 
 static bool unseen; /* something was over since run_once() said so */
+
+static px_task *due, **due_end = &due; /* K4 */
 
 static __thread unsigned harvests_here; /* this thread is in so many */
 
@@ -231,8 +235,11 @@ take(px_task *task)
 static bool
 put_interrupt_off(void)
 {
-    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) &&
-           _Px_KeepError(PyErr_GetRaisedException(), true) == 0;
+    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        return false;
+    }
+    _Px_KeepError(PyErr_GetRaisedException(), true);
+    return true;
 }
 
 /* What is interrupted is called once more, so it must bear that. */
@@ -254,9 +261,10 @@ deliver_outcome(px_task *task)
 {
     PyObject *outcome = task->outcome;
     if (!task->notify) {
-        return task->failed && !task->interrupted
-                   ? _Px_KeepError(Py_NewRef(outcome), false)
-                   : 0;
+        if (task->failed && !task->interrupted) {
+            _Px_KeepError(Py_NewRef(outcome), false);
+        }
+        return 0;
     }
     PyObject *error = task->failed ? outcome : Py_None;
     PyObject *result = task->failed ? Py_None : outcome;
@@ -272,7 +280,7 @@ complete_outcome(px_task *task)
         task->failed = true;
         Py_SETREF(task->outcome, PyErr_GetRaisedException());
         if (interrupted) {
-            (void)_Px_KeepError(Py_NewRef(task->outcome), true);
+            _Px_KeepError(Py_NewRef(task->outcome), true);
         }
     }
 }
@@ -281,7 +289,8 @@ static void
 deliver(px_task *task)
 {
     complete_outcome(task);
-    if (_Px_MakeCalls(task->calls) < 0 || deliver_outcome(task) < 0) {
+    _Px_MakeCalls(task->calls);
+    if (deliver_outcome(task) < 0) {
         PyErr_WriteUnraisable(task->notify);
     }
     Py_CLEAR(task->calls);
@@ -296,29 +305,40 @@ count_harvest(int more)
     harvests_here += (unsigned)more;
 }
 
-static px_task *
-begin_harvest(void)
+static void
+take_all(void)
 {
-    px_task *tasks = _Px_WorldTake();
-    for (px_task *task = tasks; task; task = task->next) {
-        take(task);
-    }
-    if (tasks) {
-        count_harvest(1);
+    *due_end = _Px_WorldTake();
+    while (*due_end) {
+        take(*due_end);
+        due_end = &(*due_end)->next;
+        _Px_WorldCountDue(1);
         unseen = true;
     }
-    return tasks;
+}
+
+static px_task *
+next_due(void)
+{
+    px_task *task = due;
+    due = task->next;
+    if (!due) {
+        due_end = &due;
+    }
+    _Px_WorldCountDue(-1);
+    return task;
 }
 
 static void
-end_harvest(px_task *tasks)
+deliver_all(void)
 {
-    if (!tasks) {
+    if (!due) {
         return;
     }
-    for (px_task *next; tasks; tasks = next) {
-        next = tasks->next;
-        deliver(tasks);
+    _Px_CrewSpare();
+    count_harvest(1);
+    while (due) {
+        deliver(next_due());
     }
     count_harvest(-1);
 }
@@ -344,9 +364,9 @@ static void
 settle(void)
 {
     bool full = _Px_LimboFull();
-    px_task *tasks = begin_harvest();
+    take_all();
     _Px_WorldDropLimbo();
-    end_harvest(tasks);
+    deliver_all();
     _Px_ServeCalls();
     if (full) {
         warn_of_limbo();
@@ -391,19 +411,22 @@ _Px_ActiveCount(void)
 
 /* ---- running ------------------------------------------------------------- */
 
-/* Another thread may be delivering what was the last. */
+/* Another thread may be delivering what was the last. If it waits here as well, in
+ * a done callback, then it is not for us. */
 static void
 await_harvest(void)
 {
-    Py_BEGIN_ALLOW_THREADS _Px_WorldAwaitHarvest(harvests_here);
-    Py_END_ALLOW_THREADS
+    const int mine = (int)harvests_here;
+    count_harvest(-mine);
+    Py_BEGIN_ALLOW_THREADS _Px_WorldAwaitHarvest(0);
+    Py_END_ALLOW_THREADS count_harvest(mine);
 }
 
 /* Let time pass, and others have what they ask for. 1: nothing is left. */
 static int
 turn(px_run_how how, PyTime_t deadline)
 {
-    if (_Px_WorldActive() > 0 && !_Px_WorldEnded()) {
+    if (due || (_Px_WorldActive() > 0 && !_Px_WorldEnded())) {
         _Px_WorldRun(how, deadline);
         settle();
     }

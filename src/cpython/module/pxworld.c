@@ -296,13 +296,23 @@ _Px_WorldDropLimbo(void)
     _Px_WorldUnlock();
 }
 
+/* What a runner waits for may have to begin yet. */
+static bool
+must_drain(px_run_how how)
+{
+    return (how == PX_DRAIN || _Px_LimboFull()) && _Px_world.waiting == 0;
+}
+
 void
 _Px_WorldRun(px_run_how how, PyTime_t deadline)
 {
     PyThreadState *tstate = _PyThreadState_GET();
+    if (_Px_world.due > 0) {
+        return; /* somebody may wait for these; they change with the GIL */
+    }
     _Px_GuardUp();
     _Px_WorldLock();
-    if (how == PX_DRAIN || _Px_LimboFull()) {
+    if (must_drain(how)) {
         drain(tstate, deadline);
     }
     else {
@@ -371,24 +381,6 @@ _Px_WorldActive(void)
 }
 
 void
-_Px_WorldCountRunner(int more)
-{
-    _Px_WorldLock();
-    _Px_world.runners += (unsigned)more;
-    _Px_WorldWakeLocked();
-    _Px_WorldUnlock();
-}
-
-bool
-_Px_WorldHasWork(void)
-{
-    _Px_WorldLock();
-    bool has = _Px_WorldHasWorkLocked();
-    _Px_WorldUnlock();
-    return has;
-}
-
-void
 _Px_WorldCountHarvest(int more)
 {
     _Px_WorldLock();
@@ -414,18 +406,6 @@ _Px_WorldAwaitHarvest(unsigned mine)
         (void)await_bell(now_ns() + SLICE_MS_MAX * 1000000);
     }
     _Px_WorldUnlock();
-}
-
-bool
-_Px_WorldAwaitWork(void)
-{
-    _Px_WorldLock();
-    while (!_Px_world.ended && !_Px_WorldHasWorkLocked()) {
-        pthread_cond_wait(&_Px_world.start, &_Px_world.mutex);
-    }
-    bool ended = _Px_world.ended;
-    _Px_WorldUnlock();
-    return !ended;
 }
 
 /* ---- beginning and end --------------------------------------------------- */

@@ -257,7 +257,10 @@ struct _Px_world {
     unsigned blocked; /* of these, in a call that may block */
     unsigned asking;  /* and these want main to call something */
     uint64_t slice;   /* W6 */
-    unsigned runners; /* threads in run_once(): the coordinator keeps away */
+    unsigned runners; /* G4: coordinators keep away */
+    unsigned waiting; /* G5: runners that wait, and count as none meanwhile */
+    unsigned idle;    /* coordinators that are no runners */
+    size_t due;       /* outcomes taken, and not yet about to be delivered */
     size_t active;
     size_t over_count;
     px_task *over;
@@ -289,9 +292,23 @@ _Px_WorldRing(void)
     pthread_cond_broadcast(&_Px_world.bell);
 }
 
-/* With the mutex: is there work for the coordinator; wake it if so. */
-extern bool _Px_WorldHasWorkLocked(void);
+/* With the mutex: wake a coordinator if there is work for one. */
 extern void _Px_WorldWakeLocked(void);
+
+/* With the GIL: this thread is about to run callbacks, or has done so. */
+extern void _Px_WorldCountRunner(int more);
+
+/* A coordinator, without the GIL: wait for work, and be the runner. False: the
+ * end has come. With the GIL: is there still any, and nobody else who does it? */
+extern bool _Px_WorldAwaitWork(void);
+extern bool _Px_WorldHasWork(void);
+
+/* With the GIL: there is one coordinator more; is any idle? */
+extern void _Px_WorldCountIdle(int more);
+extern bool _Px_WorldHasIdle(void);
+
+/* With the GIL: so many outcomes more are to be delivered. */
+extern void _Px_WorldCountDue(int more);
 
 /* A worker waits here until contexts may run. False: they never will. */
 extern bool _Px_WorldEnter(px_worker *worker);
@@ -309,6 +326,7 @@ extern void _Px_WorldAnswered(px_worker *worker);
 /* Any thread: how things are. */
 typedef struct px_census {
     unsigned workers, running, stopped, blocked, asking;
+    unsigned served, waiting;
     size_t active, over;
     uint64_t slices;
     px_totals total;
@@ -329,7 +347,8 @@ typedef enum px_run_how {
 } px_run_how;
 
 /* With the GIL: let contexts run that long; or until @deadline, or until this
- * thread is asked for something. Callbacks under way end first, or stop. */
+ * thread is asked for something; not at all while outcomes are due. Callbacks under
+ * way end first, or stop. */
 extern void _Px_WorldRun(px_run_how how, PyTime_t deadline);
 
 /* With the GIL, the world closed: drop what no callback in flight may use. Runs
@@ -353,12 +372,6 @@ extern bool _Px_WorldHarvests(unsigned mine);
 extern void _Px_WorldAwaitHarvest(unsigned mine);
 
 extern size_t _Px_WorldActive(void);
-extern void _Px_WorldCountRunner(int more);
-
-/* The coordinator, without the GIL: wait for work. False: the end has come.
- * With the GIL: is there still any? */
-extern bool _Px_WorldAwaitWork(void);
-extern bool _Px_WorldHasWork(void);
 
 extern void _Px_WorldBegin(px_worker *workers, unsigned count);
 extern void _Px_WorldEnd(void); /* no callback begins any more */
@@ -370,9 +383,13 @@ extern size_t _Px_StrangeGilTakes(void);
 
 /* ---- pxcrew.c ------------------------------------------------------------ */
 
-/* With the GIL: start the threads if they are not there. The coordinator calls
+/* With the GIL: start the threads if they are not there. A coordinator calls
  * @settle with the GIL when it has closed the world. -1 with an exception. */
 extern int _Px_CrewStart(void (*settle)(void));
+
+/* With the GIL: code of main's is about to run that may wait for callbacks, so see
+ * to it that another coordinator is there. */
+extern void _Px_CrewSpare(void);
 
 /* With the GIL: end them, which gives every task back. False: there are none. */
 extern bool _Px_CrewStop(void);
@@ -383,9 +400,9 @@ extern px_worker *_Px_CrewWorker(void); /* on a worker: which it is */
 
 /* ---- pxerrors.c ---------------------------------------------------------- */
 
-/* With the GIL. Takes the error over; an urgent one is raised before others. -1
- * with MemoryError. */
-extern int _Px_KeepError(PyObject *error, bool urgent);
+/* With the GIL. Takes the error over; an urgent one is raised before others. It
+ * needs no memory to do so. */
+extern void _Px_KeepError(PyObject *error, bool urgent);
 
 extern bool _Px_HasErrors(void);
 
@@ -404,13 +421,17 @@ extern int _Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds);
 extern PyObject *_Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds);
 
 /* With the GIL, before the context goes: main's copy of the calls for later;
- * NULL when there is none. Make them, with the GIL: -1 with an exception. */
+ * NULL when there is none. Make them, with the GIL: what fails is kept. */
 extern PyObject *_Px_TakeCalls(PyObject *calls);
-extern int _Px_MakeCalls(PyObject *calls);
+extern void _Px_MakeCalls(PyObject *calls);
 
 /* With the GIL, the world closed: answer callbacks that wait. */
 extern void _Px_ServeCalls(void);
 extern bool _Px_IsServing(void); /* this thread */
+
+/* This thread serves, and so do others, for every worker there is: they all wait,
+ * and no callback can go on or begin. */
+extern bool _Px_IsStuck(void);
 
 /* ---- pximport.c ---------------------------------------------------------- */
 

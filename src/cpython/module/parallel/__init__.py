@@ -151,8 +151,8 @@ def call_from_main_thread(func):
     the main side func is called with copies of the arguments, in the order of
     these calls. What func returns goes nowhere: anything but None is a
     RuntimeWarning. What it raises is raised by run_once(). On the main side it
-    is func. It must not wait for a future of an Executor: who calls it is who
-    would let that one's context run.
+    is func. Others are called meanwhile if it waits for a lock, or a future of
+    an Executor - but not for the one of this callback.
     """
     @_functools.wraps(func)
     def call(*args, **kwargs):
@@ -167,8 +167,9 @@ def call_from_main_thread_and_wait(func):
 
     The callback stops in mid-flight until the main side has called func with
     copies of the arguments. What func returns is main's, to be read; what it
-    raises is raised in the context. In func the loop cannot be run, nor may it
-    wait for a future of an Executor.
+    raises is raised in the context. In func the loop cannot be run, but it may
+    wait for futures of an Executor: ParallelError if no worker is left to do
+    them, as all have called functions that wait so.
     """
     @_functools.wraps(func)
     def call(*args, **kwargs):

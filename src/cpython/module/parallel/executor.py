@@ -6,6 +6,7 @@ cancelled one that has not begun never does.
 """
 import os as _os
 import threading as _threading
+import time as _time
 import weakref as _weakref
 from concurrent import futures as _futures
 from concurrent.futures import _base
@@ -13,6 +14,7 @@ from concurrent.futures import _base
 import _parallel
 
 _executors = _weakref.WeakSet()
+_LOOK = 1.0  # seconds between two looks
 
 
 def _work(future, fn, args, kwargs):
@@ -20,6 +22,25 @@ def _work(future, fn, args, kwargs):
     if future._state == _base.CANCELLED:
         return None
     return fn(*args, **kwargs)
+
+
+class _Condition(_threading.Condition):
+    """Of a future: a call for a callback must not wait for what cannot happen."""
+
+    def wait(self, timeout=None):
+        if not _parallel.is_serving():
+            return super().wait(timeout)
+        end = None if timeout is None else _time.monotonic() + timeout
+        while True:
+            rest = _LOOK if end is None else end - _time.monotonic()
+            if super().wait(min(rest, _LOOK)):
+                return True
+            if rest <= 0:
+                return False
+            if _parallel.is_stuck():
+                raise _parallel.ParallelError(
+                    "no worker is left to do what this call for a callback waits "
+                    "for: all wait for such calls")
 
 
 class Executor(_futures.Executor):
@@ -32,7 +53,7 @@ class Executor(_futures.Executor):
     memory is that of parallel.submit_work(), for all that is submitted here.
 
     A done callback runs on whichever thread sees its future done, and holds
-    up the others: it must not wait for another future.
+    up the others, but while it waits for a lock or another future.
     """
 
     def __init__(self, *, memory="auto"):
@@ -49,6 +70,7 @@ class Executor(_futures.Executor):
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown")
         future = _futures.Future()
+        future._condition = _Condition()
 
         def notify(error, result):
             pending.discard(future)

@@ -1,0 +1,113 @@
+"""Where there is no memory: nothing is lost, and whoever asks is told.
+
+Run by the patched interpreter: python tests/cpython/test_nomemory.py
+"""
+import csv
+import sys
+import unittest
+
+import parallel
+from support import in_context, run
+
+# Each allocation of main's in turn is the one from which on there is no memory, for
+# as long as it takes to harvest a callback.
+HARVEST = """
+    import _testcapi, _parallel, parallel
+
+    seen = []
+    put = parallel.call_from_main_thread(seen.append)
+
+    def body():
+        for i in range(3):
+            put(i)
+        {last}
+
+    def harvest(first, count):
+        "How many calls were made; the errors."
+        del seen[:]
+        errors = []
+        parallel.submit_work(body)
+        _testcapi.set_nomemory(first, first + count)
+        try:
+            _parallel.run_once(-1, True)
+        except BaseException as error:
+            _testcapi.remove_mem_hooks()
+            errors.append(type(error).__name__)
+        _testcapi.remove_mem_hooks()
+        while True:
+            try:
+                parallel.run()
+                return len(seen), errors
+            except BaseException as error:
+                errors.append(type(error).__name__)
+
+    for count in 1, 2, 5, 1000:
+        for first in range(1, 60):
+            made, errors = harvest(first, count)
+            if made + len(errors) < 3 and "MemoryError" not in errors:
+                print("lost", first, count, made, errors)
+            if {fails} and not errors:
+                print("no error", first, count, made)
+"""
+
+
+class Harvest(unittest.TestCase):
+    def check(self, last, fails):
+        out, err = run(HARVEST.format(last=last, fails=fails))
+        self.assertEqual(out, "")
+        self.assertNotIn("Fatal", err)
+
+    def test_calls_for_later(self):
+        self.check("pass", False)
+
+    def test_errors(self):
+        self.check("1 / 0", True)
+
+
+# ---- in a context ----------------------------------------------------------
+
+def register():
+    csv.register_dialect("mine", delimiter="|")
+
+
+def set_module():
+    sys.modules["mine"] = sys
+
+
+def short(change, more):
+    """What change() raises where there is place for a few small objects."""
+    kept = None
+    for size in 1 << 16, 1 << 13:
+        try:
+            while True:
+                kept = kept, bytes(size)
+        except MemoryError:
+            pass
+    try:
+        for _ in range(more):
+            kept = kept, bytes(16)
+        change()
+    except Exception as error:
+        return type(error).__name__
+    return len(kept)
+
+
+class Context(unittest.TestCase):
+    def test_a_copy_of_mains_that_cannot_be_made(self):
+        """Main's stands in, but it is not for that that a change is refused."""
+        parallel.set_memory_limit(8 << 20)
+        self.addCleanup(parallel.set_memory_limit, None)
+
+        def outcome(change, more):
+            try:
+                return in_context(short, change, more)
+            except MemoryError as error:  # not even for the outcome
+                return type(error).__name__
+        for change in register, set_module:
+            seen = {outcome(change, more) for more in range(0, 90, 3)}
+            self.assertIn("MemoryError", seen)
+            self.assertEqual(seen - {"MemoryError", 2}, set())
+
+
+if __name__ == "__main__":
+    unittest.main()
