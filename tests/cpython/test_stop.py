@@ -353,6 +353,22 @@ class Limbo(Case):
             return x
         self.assertEqual(self.while_stopped(look, change), 2.5)
 
+    def test_floats_that_arithmetic_drops(self):
+        holder = [float(i) for i in range(10_000)]
+
+        def look():
+            mine = holder[0]
+            yield
+            yield mine
+
+        def change():
+            while len(holder) > 1:
+                holder.pop() + 1.0
+            return holder.pop() + 1.0
+        before = sys.getallocatedblocks()
+        self.assertEqual(self.while_stopped(look, change), 0.0)
+        self.assertLess(sys.getallocatedblocks(), before - 9_000)
+
     def test_cycles_wait(self):
         thing = Thing(None)
         thing.value = [thing, "kept"]

@@ -86,9 +86,6 @@ extern __thread struct _Px_here _Px_here
 #define _Px_EXACT(p) (__builtin_expect((uintptr_t)(p) < _Px_here.exact_end, 1))
 #define _Px_RAW_COUNT(p) (_PyObject_CAST(p)->ob_refcnt)
 
-/* Py_REFCNT(p) == 1, asked in the order that is cheaper where it is not. */
-#define _Px_UNIQUE(p) (_Px_RAW_COUNT(p) == 1 && _Px_EXACT(p))
-
 /* The main side, while callbacks are stopped in mid-flight: an object is born;
  * its count is 0, but must it stay? Does a callback use its buffer? */
 #define _Px_SOME_STOPPED() (__builtin_expect(_Px_here.exact_end == 0, 0))
@@ -308,7 +305,6 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_DROPS(p) 1
 #define _Px_EXACT(p) 1
 #define _Px_RAW_COUNT(p) Py_REFCNT(p)
-#define _Px_UNIQUE(p) (Py_REFCNT(p) == 1)
 #define _Px_SOME_STOPPED() 0
 #define _Px_BORN(op) ((void)0)
 #define _Px_MADE(op) ((void)0)
@@ -387,4 +383,8 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_Still(more) ((void)0)
 
 #endif
+
+/* Py_REFCNT(p) == 1, asked in the order that is cheaper where it is not. */
+#define _Px_UNIQUE(p) (_Px_RAW_COUNT(p) == 1 && Py_REFCNT(p) == 1)
+
 #endif
