@@ -353,6 +353,7 @@ class Limbo(Case):
             return x
         self.assertEqual(self.while_stopped(look, change), 2.5)
 
+    @unittest.skipUnless(sys.getallocatedblocks(), "needs pymalloc")
     def test_floats_that_arithmetic_drops(self):
         holder = [float(i) for i in range(10_000)]
 
