@@ -34,6 +34,18 @@ def in_context(func, *args, memory="auto"):
     return result
 
 
+def fill_memory():
+    """But for what small objects find."""
+    kept = None
+    for size in 1 << 16, 1 << 13:
+        try:
+            while True:
+                kept = kept, bytes(size)
+        except MemoryError:
+            pass
+    return kept
+
+
 def run(code, *options, **environ):
     """What a fresh interpreter prints: (output, errors). A debug build would warn
     of more."""

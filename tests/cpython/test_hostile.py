@@ -30,6 +30,7 @@ import unittest
 import parallel
 import test_own
 from parallel import _parallel
+from support import fill_memory
 from test_contexts import in_context
 
 
@@ -373,18 +374,6 @@ class ErrorsTest(Case):
         finally:
             parallel.set_memory_limit(None)
         self.assertIsInstance(error, MemoryError)
-
-
-def fill_memory():
-    """But for what small objects find."""
-    kept = None
-    for size in 1 << 16, 1 << 13:
-        try:
-            while True:
-                kept = kept, bytes(size)
-        except MemoryError:
-            pass
-    return kept
 
 
 class SilentFailuresTest(Case):

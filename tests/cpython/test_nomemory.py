@@ -7,7 +7,7 @@ import sys
 import unittest
 
 import parallel
-from support import in_context, run
+from support import fill_memory, in_context, run
 
 # Each allocation of main's in turn is the one from which on there is no memory, for
 # as long as it takes to harvest a callback.
@@ -76,13 +76,7 @@ def set_module():
 
 def short(change, more):
     """What change() raises where there is place for a few small objects."""
-    kept = None
-    for size in 1 << 16, 1 << 13:
-        try:
-            while True:
-                kept = kept, bytes(size)
-        except MemoryError:
-            pass
+    kept = fill_memory()
     try:
         for _ in range(more):
             kept = kept, bytes(16)
