@@ -56,6 +56,25 @@ def run(code, *options, **environ):
     return child.stdout, child.stderr
 
 
+def python(code, *, expect=0, send=None):
+    """What a new interpreter prints. send: a signal, when the first line is there."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        first = ""
+        if send is not None:
+            first = process.stdout.readline()
+            process.send_signal(send)
+        out, err = process.communicate(timeout=50)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise AssertionError("it hangs: %s" % (process.communicate(),))
+    if process.returncode != expect:
+        raise AssertionError(f"exit {process.returncode}\n{first}{out}\n{err}")
+    return first + out, err
+
+
 class Case(unittest.TestCase):
 
     def tearDown(self):

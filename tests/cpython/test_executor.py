@@ -1,4 +1,4 @@
-"""Who may run when: the coordinator, futures, signals, forks, the end.
+"""Who may run when: the coordinator, futures, forks, the end.
 
 Run by the patched interpreter: python tests/cpython/test_executor.py
 """
@@ -7,10 +7,7 @@ import asyncio
 import concurrent.futures as futures
 import inspect
 import os
-import signal
-import subprocess
 import sys
-import textwrap
 import threading
 import time
 import traceback
@@ -20,11 +17,7 @@ import warnings
 
 import _parallel
 import parallel
-
-
-# Whoever starts a test in the background has it ignore Ctrl-C, and so would the
-# interpreters that it starts.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+from support import python
 
 
 def spin(seconds):
@@ -43,25 +36,6 @@ def wait_for(condition, seconds=10):
     while not condition() and time.monotonic() < end:
         time.sleep(0.001)
     return condition()
-
-
-def python(code, *, expect=0, send=None):
-    """What a new interpreter prints. send: a signal, when the first line is there."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        first = ""
-        if send is not None:
-            first = process.stdout.readline()
-            process.send_signal(send)
-        out, err = process.communicate(timeout=50)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise AssertionError("it hangs: %s" % (process.communicate(),))
-    if process.returncode != expect:
-        raise AssertionError(f"exit {process.returncode}\n{first}{out}\n{err}")
-    return first + out, err
 
 
 class Case(unittest.TestCase):
@@ -382,57 +356,9 @@ class Module(Case):
             self.assertTrue(getattr(parallel, name).__doc__, name)
 
 
-# ---- signals, forks, the end -----------------------------------------------
+# ---- forks, the end --------------------------------------------------------
 
 class Ends(Case):
-    def test_ctrl_c_between_callbacks(self):
-        out, _ = python("""
-            import parallel, time
-            def body(): time.sleep(0.02)
-            for i in range(10000): parallel.submit_work(body)
-            try:
-                print("go", flush=True)
-                parallel.run()
-            except KeyboardInterrupt:
-                print("interrupted", parallel.active_count() > 0)
-        """, send=signal.SIGINT)
-        self.assertEqual(out, "go\ninterrupted True\n")
-
-    def ctrl_c(self, wait):
-        out, _ = python(f"""
-            import os, parallel, time
-            def body():
-                os.write(1, b"go\\n")  # Ctrl-C comes while it runs
-                while True: pass
-            executor = parallel.Executor()
-            def begin():
-                return executor.submit(body)
-            try:
-                {wait}
-            except KeyboardInterrupt:
-                print("interrupted")
-        """, send=signal.SIGINT)
-        self.assertEqual(out, "go\ninterrupted\n")
-
-    def test_ctrl_c_ends_an_endless_callback(self):
-        self.ctrl_c("begin(); parallel.run()")
-
-    def test_ctrl_c_in_result(self):
-        self.ctrl_c("begin().result()")
-
-    def test_ctrl_c_in_sleep(self):
-        self.ctrl_c("begin(); time.sleep(100)")
-
-    def test_other_signals(self):
-        seen = []
-        old = signal.signal(signal.SIGUSR1, lambda *_: seen.append(1))
-        self.addCleanup(signal.signal, signal.SIGUSR1, old)
-        pid = os.getpid()
-        for _ in range(20):
-            parallel.submit_work(lambda: os.kill(pid, signal.SIGUSR1))
-            parallel.run()
-        self.assertTrue(wait_for(lambda: seen))
-
     def test_fork(self):
         self.executor.submit(divide, 1).result()
         late = self.executor.submit(divide, 1)
@@ -483,18 +409,6 @@ class Ends(Case):
                         parallel.submit_work(body)
                     {last}
                 """)
-
-    def test_ctrl_c_in_submit(self):
-        """Nobody waits for what was not submitted."""
-        class Struck(set):
-            def add(self, future):
-                super().add(future)
-                raise KeyboardInterrupt
-        executor = parallel.Executor()
-        executor._pending = Struck()
-        with self.assertRaises(KeyboardInterrupt):
-            executor.submit(divide, 1)
-        self.assertEqual(len(executor._pending), 0)
 
     def test_submit_after_the_end(self):
         out, _ = python("""

@@ -157,6 +157,36 @@ asked(PyThreadState *tstate)
     return _Py_atomic_load_uintptr_relaxed(&tstate->eval_breaker) & ASKS;
 }
 
+static bool
+is_tripped(int signal)
+{
+    return _Py_atomic_load_int_relaxed(
+        &_PyRuntime.signals.handlers[signal].tripped);
+}
+
+/* The thread may have ended, if a host has begun Python in it. */
+static void
+send_to_main(int signal)
+{
+    uint64_t main_thread = _PyRuntime.main_tstate->native_thread_id;
+    (void)tgkill(getpid(), (pid_t)main_thread, signal);
+}
+
+/* Who has a descriptor written to waits for that. */
+static void
+rouse_main(void)
+{
+    if (!_Py_atomic_load_int_relaxed(&_PyRuntime.signals.is_tripped) ||
+        _PyRuntime.signals.wakeup.fd >= 0) {
+        return;
+    }
+    for (int signal = 1; signal < Py_NSIG; signal++) {
+        if (is_tripped(signal)) {
+            send_to_main(signal);
+        }
+    }
+}
+
 /* Whether whoever has the GIL has nothing else to do but to wait. */
 static bool
 may_wait(PyThreadState *tstate, PyTime_t now, PyTime_t deadline)
@@ -175,6 +205,7 @@ stay_open(PyThreadState *tstate, bool gather, PyTime_t deadline)
         bool some = _Px_world.over_count > 0;
         PyTime_t next = deadline - now < slice ? deadline : now + slice;
         bool rang = await_bell(next);
+        rouse_main();
         now = now_ns();
         if (!rang && gather && some) {
             return;
@@ -193,16 +224,10 @@ drain(PyThreadState *tstate, PyTime_t deadline)
     while (_Px_world.inside + _Px_world.stopped > 0 &&
            may_wait(tstate, now, deadline)) {
         (void)await_bell(deadline - now < slice ? deadline : now + slice);
+        rouse_main();
         now = now_ns();
     }
     _Px_world.draining = false;
-}
-
-static bool
-ctrl_c_pending(void)
-{
-    return _Py_atomic_load_int_relaxed(
-        &_PyRuntime.signals.handlers[SIGINT].tripped);
 }
 
 /* What the bits mean to a context: see _Px_HandlePending(). */
@@ -247,7 +272,7 @@ await_calm(PyThreadState *tstate, PyTime_t deadline)
     const PyTime_t often = Py_MIN(SLICE_MS_MAX / 2 * 1000000, _Px_StopAfter);
     const PyTime_t look = Py_MAX(often, LOOK_NS_MIN);
     while (_Px_world.inside > 0) {
-        if (ctrl_c_pending() && now_ns() - began >= CTRL_C_NS) {
+        if (is_tripped(SIGINT) && now_ns() - began >= CTRL_C_NS) {
             interrupt_callbacks();
         }
         else if (must_stop(tstate, began, deadline)) {
@@ -255,7 +280,7 @@ await_calm(PyThreadState *tstate, PyTime_t deadline)
         }
         (void)await_bell(now_ns() + look);
     }
-    if (ctrl_c_pending()) {
+    if (is_tripped(SIGINT)) {
         interrupt_callbacks();
     }
 }
