@@ -102,7 +102,8 @@ typedef struct px_runtime_stats {
 PX_API void px_runtime_options_init(px_runtime_options *options);
 
 /** Create a runtime and start its workers; the calling thread is its main
- *  thread.
+ *  thread. Workers block all signals but those of their own faults, and what a
+ *  callback starts (a process, a thread) inherits that.
  *  @param options  NULL for the defaults.
  *  @return 0; PX_EINVAL; PX_ENOMEM; PX_EFORKED; a code of libuv.
  *  @thread any */

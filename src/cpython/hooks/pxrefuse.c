@@ -220,6 +220,14 @@ static const struct {
     {"syslog.setlogmask", MAIN},
 };
 
+static bool
+starts_process(const char *event)
+{
+    return strcmp(event, "subprocess.Popen") == 0 ||
+           strcmp(event, "os.posix_spawn") == 0 ||
+           strcmp(event, "os.system") == 0;
+}
+
 int
 _Px_AuditContext(const char *event)
 {
@@ -228,6 +236,10 @@ _Px_AuditContext(const char *event)
     }
     if (strcmp(event, "os.chdir") == 0) {
         return _Px_HaveOwnPlace(event);
+    }
+    if (starts_process(event)) {
+        _Px_TakeSignalsInContext();
+        return 0;
     }
     for (size_t i = 0; i < Py_ARRAY_LENGTH(main_events); i++) {
         if (strcmp(event, main_events[i].event) == 0) {

@@ -19,6 +19,9 @@
  *       that looks at frames, and those of a callback in flight are not main's.
  *   T5  A thread whose directory and umask are its own has those of the process's
  *       first thread when a callback begins.
+ *   T6  It takes no signals, for they are for main's thread to be interrupted by,
+ *       but from when a callback starts a process to its end: the process
+ *       inherits what the thread that starts it does not take.
  */
 #include "pycore_px.h"
 
@@ -30,6 +33,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +42,8 @@
 size_t _Px_YoungBytes = 1 << 20;
 
 size_t _Px_MaxBytes = SIZE_MAX;
+
+static sigset_t mains_mask; /* of who started the workers */
 
 /* ---- main ---------------------------------------------------------------- */
 
@@ -248,6 +254,39 @@ _Px_HaveOwnPlace(const char *event)
     return 0;
 }
 
+/* ---- signals (T6) -------------------------------------------------------- */
+
+void
+_Px_NoteSignals(void)
+{
+    (void)pthread_sigmask(SIG_SETMASK, NULL, &mains_mask);
+}
+
+void
+_Px_TakeSignals(sigset_t *before)
+{
+    (void)pthread_sigmask(SIG_SETMASK, &mains_mask, before);
+}
+
+void
+_Px_TakeSignalsInContext(void)
+{
+    struct _Px_cx *cx = _Px_here.cx;
+    if (!cx->takes_signals) {
+        _Px_TakeSignals(&cx->blocked);
+        cx->takes_signals = true;
+    }
+}
+
+static void
+take_no_signals(struct _Px_cx *cx)
+{
+    if (cx->takes_signals) {
+        (void)pthread_sigmask(SIG_SETMASK, &cx->blocked, NULL);
+        cx->takes_signals = false;
+    }
+}
+
 void
 _Px_Enter(px_worker *worker, px_context *context, px_memory memory)
 {
@@ -306,6 +345,7 @@ _Px_Leave(px_worker *worker)
     if (worker->cx.moved) {
         (void)_Px_GoToMainsPlace(); /* or else when the next one begins */
     }
+    take_no_signals(&worker->cx);
     forget(worker->tstate);
     _Px_here = (struct _Px_here){.own_end = UINTPTR_MAX,
                                  .drop_end = UINTPTR_MAX,

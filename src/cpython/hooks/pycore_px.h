@@ -78,6 +78,8 @@ struct _Px_cx {
     PyObject *interned;          /* {string: itself}; NULL: none */
     bool placed;    /* its thread shares directory and umask with nobody, ... */
     bool moved;     /* ... and they may not be main's */
+    bool takes_signals;
+    sigset_t blocked; /* if it does: else */
     int str_digits; /* sys.get_int_max_str_digits() */
     struct _warnings_runtime_state warnings;
     struct codecs_state codecs;
@@ -216,6 +218,15 @@ extern void _Px_Abandon(px_worker *worker);
 
 /* The same: its directory and umask are main's. -1 with OSError. */
 extern int _Px_GoToMainsPlace(void);
+
+/* Main: what this thread blocks is what main blocks. */
+extern void _Px_NoteSignals(void);
+
+/* Block that and nothing else; *@before is what this thread blocked. */
+extern void _Px_TakeSignals(sigset_t *before);
+
+/* The worker, in a context: the same, until leave. */
+extern void _Px_TakeSignalsInContext(void);
 
 /* ---- what hooks call of the module ---------------------------------------- */
 

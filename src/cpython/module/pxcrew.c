@@ -117,6 +117,16 @@ end_keeper(void)
 
 /* ---- coordinators -------------------------------------------------------- */
 
+/* Code of main's may start threads and processes: they take signals. */
+static void
+settle(void)
+{
+    sigset_t mask;
+    _Px_TakeSignals(&mask);
+    crew.settle();
+    (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
 static void
 coordinate(void *arg)
 {
@@ -130,7 +140,7 @@ coordinate(void *arg)
         _Px_Still(-2);
         if (_Px_WorldHasWork()) { /* nobody was faster */
             _Px_WorldRun(PX_GATHER, PyTime_MAX);
-            crew.settle();
+            settle();
         }
         if (Py_MakePendingCalls() < 0) {
             PyErr_WriteUnraisable(NULL);
@@ -340,6 +350,7 @@ _Px_CrewStart(void (*settle)(void))
         return 0;
     }
     crew.settle = settle;
+    _Px_NoteSignals();
     compute_tables();
     _Px_FindImage();
     if (reserve_addresses() < 0 || start_keeper() < 0) {

@@ -1,0 +1,169 @@
+"""Signals while callbacks run: who takes them, and Ctrl-C in every wait.
+
+Run by the patched interpreter: python tests/cpython/test_signals.py
+"""
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+import unittest
+
+import parallel
+from support import in_context, python
+
+
+class CtrlC(unittest.TestCase):
+    def test_between_callbacks(self):
+        out, _ = python("""
+            import parallel, time
+            def body(): time.sleep(0.02)
+            for i in range(10000): parallel.submit_work(body)
+            try:
+                print("go", flush=True)
+                parallel.run()
+            except KeyboardInterrupt:
+                print("interrupted", parallel.active_count() > 0)
+        """, send=signal.SIGINT)
+        self.assertEqual(out, "go\ninterrupted True\n")
+
+    def check(self, wait):
+        out, _ = python(f"""
+            import os, parallel, time
+            def body():
+                os.write(1, b"go\\n")  # Ctrl-C comes while it runs
+                while True: pass
+            executor = parallel.Executor()
+            def begin():
+                return executor.submit(body)
+            try:
+                {wait}
+            except KeyboardInterrupt:
+                print("interrupted")
+        """, send=signal.SIGINT)
+        self.assertEqual(out, "go\ninterrupted\n")
+
+    def test_ends_an_endless_callback(self):
+        self.check("begin(); parallel.run()")
+
+    def test_in_result(self):
+        self.check("begin().result()")
+
+    def test_in_sleep(self):
+        self.check("begin(); time.sleep(100)")
+
+    def test_in_submit(self):
+        """Nobody waits for what was not submitted."""
+        class Struck(set):
+            def add(self, future):
+                super().add(future)
+                raise KeyboardInterrupt
+        executor = parallel.Executor()
+        executor._pending = Struck()
+        with self.assertRaises(KeyboardInterrupt):
+            executor.submit(divmod, 7, 2)
+        self.assertEqual(len(executor._pending), 0)
+
+
+class Others(unittest.TestCase):
+    """Each is handled, once, while a callback waits for that."""
+
+    def handle(self, send, rounds=20):
+        """send() is called in a context."""
+        seen = []
+        old = signal.signal(signal.SIGUSR1, lambda *_: seen.append(1))
+        self.addCleanup(signal.signal, signal.SIGUSR1, old)
+
+        def body(number):
+            end = time.monotonic() + 10
+            send()
+            while len(seen) < number and time.monotonic() < end:
+                pass
+        with parallel.Executor() as executor:
+            for number in range(1, rounds + 1):
+                executor.submit(body, number).result()
+                self.assertEqual(len(seen), number)
+
+    def test_of_a_context(self):
+        pid = os.getpid()
+        self.handle(lambda: os.kill(pid, signal.SIGUSR1))
+
+    def test_that_do_not_wake_main(self):
+        """As those that come just before it sleeps do not: another thread's."""
+        def send():
+            signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+        @parallel.call_from_main_thread_and_wait
+        def ask_thread():
+            threading.Thread(target=send).start()
+        self.handle(ask_thread)
+
+
+def blocked(task="thread-self"):
+    """The mask of signals that it blocks."""
+    with open(f"/proc/{task}/status") as file:
+        return re.search(r"SigBlk:\s*(\w+)", file.read())[1]
+
+
+class Children(unittest.TestCase):
+    """What starts anywhere takes the signals that main takes."""
+
+    def starts(self):
+        """Ways to start a process that says what it blocks."""
+        words = ["grep", "SigBlk", "/proc/self/status"]
+
+        def spawn():
+            read, write = os.pipe()
+            pid = os.posix_spawnp(words[0], words, os.environ, file_actions=[
+                (os.POSIX_SPAWN_DUP2, write, 1)])
+            os.close(write)
+            os.waitpid(pid, 0)
+            with open(read) as file:
+                return file.read().split()[1]
+        return (lambda: subprocess.check_output(words, text=True).split()[1],
+                spawn,
+                lambda: os.system("grep -q 'SigBlk:.0*$' /proc/$$/status"))
+
+    def test_of_contexts(self):
+        for start in self.starts():
+            self.assertEqual(in_context(start), start())
+
+    def test_of_calls(self):
+        with parallel.Executor() as executor:
+            for start in self.starts():
+                call = parallel.call_from_main_thread_and_wait(start)
+                self.assertEqual(executor.submit(call).result(), start())
+
+    def test_they_can_be_ended(self):
+        def end():
+            with subprocess.Popen(["sleep", "60"]) as process:
+                process.terminate()
+            return process.returncode
+        self.assertEqual(in_context(end), -signal.SIGTERM)
+
+    def test_threads_of_calls(self):
+        seen = []
+
+        def begin():
+            thread = threading.Thread(target=lambda: seen.append(blocked()))
+            thread.start()
+            thread.join()
+        call = parallel.call_from_main_thread_and_wait(begin)
+        with parallel.Executor() as executor:
+            executor.submit(call).result()
+        self.assertEqual(seen, [blocked()])
+
+    def test_workers_take_none_afterwards(self):
+        def start():
+            before = blocked()
+            subprocess.run(["true"])
+            return before, blocked()
+        for _ in range(20):
+            before, after = in_context(start)
+            self.assertNotEqual(before, blocked())
+            self.assertEqual(after, blocked())
+
+
+if __name__ == "__main__":
+    unittest.main()
