@@ -206,11 +206,14 @@ def way_micro(name, pool, count):
             "cpu": time.process_time_ns() - cpu}
 
 
-def way_exceptions(where, count):
-    exceptions_cost(count)  # warm
-    if where == "main":
-        return {"cpu": exceptions_cost(count)}
-    return {"cpu": pools["contexts"].submit(exceptions_cost, count).result()}
+def way_exceptions(where, count, warm=8):
+    def measure():
+        if where == "main":
+            return exceptions_cost(count)
+        return pools["contexts"].submit(exceptions_cost, count).result()
+    for _ in range(warm):  # every worker's memory, too
+        measure()
+    return {"cpu": measure()}
 
 
 # ---- memory -----------------------------------------------------------------
