@@ -76,11 +76,11 @@ struct _Px_cx {
     PyObject *imported;          /* a module that main has, and is new to it */
     PyObject *subclasses;        /* of main's classes; NULL: none */
     PyObject *interned;          /* {string: itself}; NULL: none */
-    bool placed;    /* its thread shares directory and umask with nobody, ... */
-    bool moved;     /* ... and they may not be main's */
+    bool placed; /* its thread shares directory and umask with nobody, ... */
+    bool moved;  /* ... and they may not be main's */
     bool takes_signals;
     sigset_t blocked; /* if it does: else */
-    int str_digits; /* sys.get_int_max_str_digits() */
+    int str_digits;   /* sys.get_int_max_str_digits() */
     struct _warnings_runtime_state warnings;
     struct codecs_state codecs;
 };
