@@ -21,6 +21,8 @@
  *       it then holds the lock already, and on_trap() seals all its pages.
  *   F3  Handlers write to their stack, to TLS, to `_Px_guard` and to the log,
  *       none of which is protected, and call nothing that takes memory.
+ *   F4  What a step calls is bound before the first: the linker would write its
+ *       address where the guard protects, and the step would begin itself.
  *
  * Ending a callback is a jump out of the handler to _Px_GuardCall(): the write
  * has not happened, what the frames in between had allocated is the context's
@@ -527,9 +529,21 @@ _Px_SpansUnlock(const sigset_t *mask)
     (void)pthread_sigmask(SIG_SETMASK, mask, NULL);
 }
 
+/* F4. What else a step calls, whoever sets the guard up has called. */
+static void
+bind_yield(void)
+{
+    static bool bound;
+    if (!bound) {
+        sched_yield();
+        bound = true;
+    }
+}
+
 void
 _Px_FaultsCatch(void)
 {
+    bind_yield();
     if (_Px_guard->mode == PX_GUARD_TRACE && !trace) {
         void *frame;
         (void)backtrace(&frame, 1); /* its first call loads a library */
