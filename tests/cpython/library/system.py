@@ -320,7 +320,7 @@ def use_shutil():
         shutil.copy(os.path.join(source, "deep", "f"), folder)
         shutil.move(os.path.join(folder, "f"), os.path.join(folder, "g"))
         made = shutil.make_archive(os.path.join(folder, "z"), "gztar", source)
-        shutil.unpack_archive(made, os.path.join(folder, "c"))
+        shutil.unpack_archive(made, os.path.join(folder, "c"), filter="data")
         shutil.rmtree(source)
         return (sorted(os.listdir(folder)), shutil.which("sh") is not None,
                 shutil.disk_usage(folder).total > 0, shutil.get_terminal_size()[0] > 0,
