@@ -112,6 +112,15 @@ extern __thread struct _Px_here _Px_here
 /* 0 when the object may be changed here; else -1 with UnprotectedError. */
 #define _Px_GUARD(p) (_Px_OWN(p) ? 0 : _Px_RaiseForeign(p))
 
+/* What to do when a guard has raised: "return -1" or the like. Not an if, so that
+ * nothing of it is left where the hooks are off, not even a number of a label. */
+#define _Px_TRY(guard, way_out)                                                \
+    do {                                                                       \
+        if ((guard) < 0) {                                                     \
+            way_out;                                                           \
+        }                                                                      \
+    } while (0)
+
 /* The same for a dict, which may be the context's and still show what is main's. */
 #define _Px_DICT_VIEW ((uint64_t)1 << 63)
 #define _Px_READS_DICT(d)                                                      \
@@ -322,6 +331,7 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_GC(main_gc) (main_gc)
 #define _Px_FREELISTS(main_lists) (main_lists)
 #define _Px_GUARD(p) 0
+#define _Px_TRY(guard, way_out) ((void)0)
 #define _Px_READS_DICT(d) 0
 #define _Px_GUARD_DICT(d) 0
 #define _Px_DICT_OF_OBJECT(op, dict) Py_XNewRef(dict)
