@@ -30,25 +30,16 @@ PLACED = "a guard that is always passed"
 REWRITTEN = "written so that the field is set once, at the end"
 EARLY = "module state that is filled when the module is made, not at first use"
 EXCUSED = {
-    "Modules/_collectionsmodule.o": {PLACED: "deque_inplace_repeat_lock_held"},
     "Modules/_ctypes/_ctypes.o": {
         PLACED: "Array_ass_item PyCArrayType_init PyCData_set PyCFuncPtr_new "
                 "PyCPointerType_init PyCSimpleType_init Pointer_ass_item "
                 "_PyCData_set.isra.0",
         EARLY: "_ctypes_mod_exec"},
-    "Modules/arraymodule.o": {
-        PLACED: "array_array_append array_array_insert array_iter_extend",
-        EARLY: "array_modexec"},
-    "Objects/bytearrayobject.o": {PLACED: "PyByteArray_Resize"},
+    "Modules/arraymodule.o": {EARLY: "array_modexec"},
     "Objects/call.o": {PLACED: "_Py_CheckFunctionResult"},
-    "Objects/dictobject.o": {PLACED: "dict_merge insert_to_emptydict"},
+    "Objects/dictobject.o": {PLACED: "insert_to_emptydict"},
     "Objects/genericaliasobject.o": {REWRITTEN: "ga_getitem"},
-    "Objects/genobject.o": {
-        PLACED: "_gen_throw async_gen_athrow_send gen_close"},
-    "Objects/listobject.o": {PLACED: "_list_extend"},
     "Objects/memoryobject.o": {REWRITTEN: "memory_hash"},
-    "Objects/odictobject.o": {PLACED: "_odict_clear_node"},
-    "Objects/setobject.o": {PLACED: "set_merge_lock_held"},
     "Objects/weakrefobject.o": {
         PLACED: "PyWeakref_NewProxy PyWeakref_NewRef",
         REWRITTEN: "weakref_hash"},
