@@ -5,6 +5,7 @@ Run by the patched interpreter: python tests/cpython/test_changes.py
 import array
 import atexit
 import collections
+import contextlib
 import decimal
 import io
 import os
@@ -136,6 +137,23 @@ class Changes(Case):
         self.refuse(set_global, lambda: globals().update(GLOBAL=2), step,
                     state=lambda: GLOBAL)
         self.assertEqual(step(), 1)
+
+    def test_refused_value(self):
+        kept = None
+
+        def keep(value):
+            nonlocal kept
+            kept = value
+
+        def left_behind():
+            value = object()
+            before = sys.getrefcount(value)
+            with contextlib.suppress(parallel.UnprotectedError):
+                keep(value)
+            return sys.getrefcount(value) - before
+
+        self.assertEqual(in_context(left_behind, memory="counted"), 0)
+        self.assertIsNone(kept)
 
     def test_iterators(self):
         def numbers():
