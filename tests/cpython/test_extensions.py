@@ -72,11 +72,10 @@ class ForeignTest(Case):
     @classmethod
     def setUpClass(cls):
         cls.folder = cls.enterClassContext(tempfile.TemporaryDirectory())
-        cls.stock = os.path.join(cls.folder, "stock")
-        os.mkdir(cls.stock)
+        cls.stock = os.path.join(cls.folder, "pyconfig.h")
         with open(sysconfig.get_config_h_filename()) as file:
             config = re.sub("#define Py_PARALLEL .*", "", file.read())
-        with open(os.path.join(cls.stock, "pyconfig.h"), "w") as file:
+        with open(cls.stock, "w") as file:
             file.write(config)  # with it our headers are stock's
         cls.build("px_ours", sysconfig.get_config_var("EXT_SUFFIX"))
         cls.build("px_plain", ".so")
@@ -90,7 +89,7 @@ class ForeignTest(Case):
         source = os.path.join(cls.folder, name + ".c")
         with open(source, "w") as file:
             file.write(SOURCE.replace("NAME", name))
-        before = ["-I" + cls.stock] * stock
+        before = ["-include", cls.stock] if stock else []
         subprocess.run(
             [*COMPILER, "-shared", "-fPIC", "-O2", "-fvisibility=hidden",
              *options, *before, *INCLUDES, source,

@@ -123,7 +123,7 @@ class Children(unittest.TestCase):
                 return file.read().split()[1]
         return (lambda: subprocess.check_output(words, text=True).split()[1],
                 spawn,
-                lambda: os.system("grep -q 'SigBlk:.0*$' /proc/$$/status"))
+                lambda: os.system("exec grep -q 'SigBlk:.0*$' /proc/self/status"))
 
     def test_of_contexts(self):
         for start in self.starts():

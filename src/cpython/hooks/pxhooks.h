@@ -112,14 +112,20 @@ extern __thread struct _Px_here _Px_here
 /* 0 when the object may be changed here; else -1 with UnprotectedError. */
 #define _Px_GUARD(p) (_Px_OWN(p) ? 0 : _Px_RaiseForeign(p))
 
-/* What to do when a guard has raised: "return -1" or the like. Not an if, so that
- * nothing of it is left where the hooks are off, not even a number of a label. */
-#define _Px_TRY(guard, way_out)                                                \
+/* What is done on a condition of ours. Not an if, so that nothing of it is left
+ * where the hooks are off, not even a number of a label. */
+#define _Px_IF(condition, statements)                                          \
     do {                                                                       \
-        if ((guard) < 0) {                                                     \
-            way_out;                                                           \
+        if (condition) {                                                       \
+            statements;                                                        \
         }                                                                      \
     } while (0)
+
+/* What to do when a guard has raised: "return -1" or the like. */
+#define _Px_TRY(guard, way_out) _Px_IF((guard) < 0, way_out)
+
+/* What only the main side does. */
+#define _Px_UNLESS_IN(statement) _Px_IF(!_Px_IN(), statement)
 
 /* The same for a dict, which may be the context's and still show what is main's. */
 #define _Px_DICT_VIEW ((uint64_t)1 << 63)
@@ -196,7 +202,7 @@ extern __thread struct _Px_here _Px_here
 #define _Px_INTERNED(string) (_Px_IN() ? _Px_OwnInterned(string) : (string))
 #define _Px_MAY_SET_UMASK() (_Px_IN() ? _Px_HaveOwnPlace("os.umask") : 0)
 #define _Px_NEW_MEMORY_ERROR() (_Px_IN() ? _Px_NewMemoryError() : NULL)
-#define _Px_BEGIN_IMPORT(args) (_Px_IN() ? _Px_BeginImport(args) : 0)
+#define _Px_IMP_METHODS {"begin_own", _Px_BeginOwn, METH_VARARGS, NULL},
 #define _Px_IMPORT_FOR_C(more) (_Px_IN() ? _Px_ImportForC(more) : (void)0)
 #define _Px_IMPORTS_FOR_C() (_Px_IN() && _Px_ImportsForC())
 
@@ -250,7 +256,7 @@ extern PyObject *_Px_OwnNames(PyObject *dict, PyObject *name);
 extern PyObject *_Px_OwnNamesOfString(PyObject *dict, const char *name);
 extern PyObject *_Px_OwnRegistry(PyObject *globals, PyObject *registry);
 extern PyObject *_Px_OwnOnceRegistry(PyObject *registry);
-extern int _Px_BeginImport(PyObject *args);
+extern PyObject *_Px_BeginOwn(PyObject *module, PyObject *args);
 extern PyObject *_Px_ImportByMain(PyObject *spec);
 extern PyObject *_Px_ImportForCByMain(PyObject *name);
 PyAPI_FUNC(void) _Px_ImportForC(int more);
@@ -331,7 +337,9 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_GC(main_gc) (main_gc)
 #define _Px_FREELISTS(main_lists) (main_lists)
 #define _Px_GUARD(p) 0
+#define _Px_IF(condition, statements) ((void)0)
 #define _Px_TRY(guard, way_out) ((void)0)
+#define _Px_UNLESS_IN(statement) statement
 #define _Px_READS_DICT(d) 0
 #define _Px_GUARD_DICT(d) 0
 #define _Px_DICT_OF_OBJECT(op, dict) Py_XNewRef(dict)
@@ -376,8 +384,7 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_OwnLocal(local, args, kwds) NULL
 #define _Px_MAY_SET_UMASK() 0
 #define _Px_NEW_MEMORY_ERROR() NULL
-#define _Px_ExplainFailure() 0
-#define _Px_BEGIN_IMPORT(args) 0
+#define _Px_IMP_METHODS
 #define _Px_ImportByMain(spec) NULL
 #define _Px_ImportForCByMain(name) NULL
 #define _Px_IMPORT_FOR_C(more) ((void)0)

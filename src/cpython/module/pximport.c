@@ -215,14 +215,19 @@ look_at_main(PyObject *name)
     return wants_main_s(name) ? take_from_main(name) : 0;
 }
 
-/* Python code is about to import what is not in sys.modules: what is in there
- * after that is taken, the rest becomes the context's. 1, or -1. */
-int
-_Px_BeginImport(PyObject *args)
+/* _imp.begin_own([name]): Python code is about to import what is not in
+ * sys.modules. In a context, what is in there after this is taken, and the rest
+ * becomes the context's: true. */
+PyObject *
+_Px_BeginOwn(PyObject *module, PyObject *args)
 {
+    (void)module;
+    if (!_Px_IN()) {
+        Py_RETURN_FALSE;
+    }
     PyObject *name = PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : NULL;
     if (_Px_OwnImports() < 0 || (name && look_at_main(name) < 0)) {
-        return -1;
+        return NULL;
     }
-    return 1;
+    Py_RETURN_TRUE;
 }
