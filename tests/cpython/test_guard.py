@@ -6,6 +6,8 @@ ctypes is such a write: it asks nobody. Each program runs in a process of its
 own, since the guard is chosen when a process starts.
 """
 import os
+import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -252,6 +254,16 @@ class LeavesInPeace(GuardTest):
                 stop.append(1)
                 for thread in threads: thread.join()
             """)
+
+    def test_what_a_step_calls_is_bound_before(self):
+        """Else the linker's write would need a step, and that the linker's write."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.check("full", "", LD_DEBUG="bindings",
+                       LD_DEBUG_OUTPUT=os.path.join(folder, "linker"))
+            said = "".join(pathlib.Path(folder, name).read_text()
+                           for name in os.listdir(folder))
+        bound = re.findall(r"binding file \S*python\S* .*symbol `(\w+)'", said)
+        self.assertIn("sched_yield", bound[:bound.index("mprotect")])
 
     def test_a_process_that_a_context_starts(self):
         self.check("full", """

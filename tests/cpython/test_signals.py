@@ -89,15 +89,39 @@ class Others(unittest.TestCase):
         pid = os.getpid()
         self.handle(lambda: os.kill(pid, signal.SIGUSR1))
 
+    @staticmethod
+    def send():
+        """To a thread that is not main's, while that may sleep."""
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
     def test_that_do_not_wake_main(self):
         """As those that come just before it sleeps do not: another thread's."""
-        def send():
-            signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
-
         @parallel.call_from_main_thread_and_wait
         def ask_thread():
-            threading.Thread(target=send).start()
+            threading.Thread(target=self.send).start()
         self.handle(ask_thread)
+
+    def test_that_write_to_a_descriptor(self):
+        """A byte for each, and main is not sent any once more, which would write
+        another: it sleeps until the callback has ended, and handles it then."""
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        self.addCleanup(os.close, write)
+        os.set_blocking(write, False)
+        self.addCleanup(signal.set_wakeup_fd, signal.set_wakeup_fd(write))
+        seen = []
+        old = signal.signal(signal.SIGUSR1, lambda *_: seen.append(1))
+        self.addCleanup(signal.signal, signal.SIGUSR1, old)
+        go = threading.Event()
+        sender = threading.Thread(target=lambda: (go.wait(), self.send()))
+        sender.start()
+        with parallel.Executor() as executor:
+            future = executor.submit(lambda: sum(range(3_000_000)))
+            go.set()
+            future.result()
+        sender.join()
+        self.assertEqual((seen, os.read(read, 100)),
+                         ([1], bytes([signal.SIGUSR1])))
 
 
 def blocked(task="thread-self"):
