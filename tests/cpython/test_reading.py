@@ -15,6 +15,7 @@ import sys
 import tempfile
 import textwrap
 import unittest
+import weakref
 
 import parallel
 from parallel import _parallel
@@ -249,6 +250,23 @@ class LazyTest(Case):
         union = list[T] | None
         self.assertEqual(in_context(lambda: union.__parameters__), (T,))
         self.assertEqual(in_context(lambda: str(union[int])), str(union[int]))
+
+    def test_aliases(self):
+        T, *_ = generic.__type_params__
+        alias = dict[str, list[T]]
+        starred = next(iter(tuple[T, ...]))
+        for ask in (lambda: alias[int], lambda: starred[int],
+                    lambda: alias.__parameters__):
+            self.assertEqual(repr(in_context(ask)), repr(ask()))
+        plain = list[int]
+        with self.assertRaisesRegex(TypeError, "not a generic class"):
+            in_context(lambda: plain[str])
+
+    def test_hashes(self):
+        thing = Thing()
+        view = memoryview(b"abcdef")
+        for each in view, view[::2], weakref.ref(thing):
+            self.assertEqual(in_context(hash, each), hash(each))
 
     def test_annotations_of_modules(self):
         self.assertEqual(in_context(lambda: heapq.__annotations__), {})

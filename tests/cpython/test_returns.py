@@ -203,6 +203,7 @@ LEAVES = {
         lambda: types.MappingProxyType({"a": [1]}), repr),
     "a namespace": (lambda: types.SimpleNamespace(a=[1]), repr),
     "list[int]": (lambda: dict[str, list[int]], repr),
+    "*tuple[int]": (lambda: next(iter(tuple[int, list[T]])), repr),
     "int | str": (lambda: int | list[str] | None, repr),
     "a union of main's variable": (lambda: (list[T] | None)[int], repr),
     "typing": (lambda: typing.Optional[typing.Callable[[int], T]], repr),

@@ -111,6 +111,32 @@ make_by_arguments(_Px_crossing *to, PyTypeObject *type, PyObject *object)
     return _Px_FollowRecipe(to, type, recipe);
 }
 
+/* Of an iterator with one object. Takes it over. */
+static PyObject *
+only_object_of(PyObject *iterable)
+{
+    PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL;
+    PyObject *object = iterator ? PyIter_Next(iterator) : NULL;
+    Py_XDECREF(iterator);
+    Py_XDECREF(iterable);
+    return object;
+}
+
+/* *tuple[int] is what iter(tuple[int]) yields, and says so: by an iterator. */
+static PyObject *
+make_alias(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *unpacked = _Px_AttributeInC(object, "__unpacked__");
+    Py_XDECREF(unpacked);
+    if (!unpacked || unpacked == Py_False) {
+        return unpacked ? make_by_arguments(to, type, object) : NULL;
+    }
+    PyObject *origin = _Px_AttributeInC(object, "__origin__");
+    PyObject *arguments = _Px_AttributeInC(object, "__args__");
+    PyObject *recipe = Py_BuildValue("O(NN)", type, origin, arguments);
+    return only_object_of(_Px_FollowRecipe(to, type, recipe));
+}
+
 /* ---- numbers and text ---------------------------------------------------- */
 
 static PyObject *
@@ -475,7 +501,7 @@ static const _Px_kind kinds[] = {
     {NULL, "typing.Generic", _Px_MakePlain, NULL, false},
     {&PyDictProxy_Type, NULL, _Px_MakeFields, _Px_FillFields, false},
     {&_PyUnion_Type, NULL, _Px_MakeFields, _Px_FillFields, false},
-    {&Py_GenericAliasType, NULL, make_by_arguments, NULL, false},
+    {&Py_GenericAliasType, NULL, make_alias, NULL, false},
     {NULL, "ast.AST", _Px_MakePlain, NULL, false},
     {NULL, "xml.etree.ElementTree.Element", make_empty, _Px_FillElement, false},
     {NULL, "sqlite3.Row", _Px_MakeFields, _Px_FillFields, false},
