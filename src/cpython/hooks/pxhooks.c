@@ -35,7 +35,8 @@ PyObject *_Px_empty_dict;
 /* ---- memory -------------------------------------------------------------- */
 
 enum {
-    SMALL_BYTES = 4096,        /* a limit is exceeded by less than this ... */
+    AHEAD_BYTES = 512,  /* what is written to soon is fetched: measured */
+    SMALL_BYTES = 4096, /* a limit is exceeded by less than this ... */
     RESERVE_BYTES = 256 * 1024 /* ... and by this */
 };
 
@@ -100,6 +101,7 @@ static bool
 notice_growth(struct _Px_cx *cx, size_t bytes)
 {
     char *next = ((px_cursor *)(void *)cx->heap)->next;
+    __builtin_prefetch(next + AHEAD_BYTES, 1);
     if (next <= cx->notice_at && bytes < SMALL_BYTES) {
         return true;
     }
