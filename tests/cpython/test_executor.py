@@ -172,7 +172,7 @@ class Futures(Case):
 
     def test_what_cannot_leave(self):
         with self.assertRaises(parallel.PersistenceError):
-            self.executor.submit(lambda: iter([])).result(10)
+            self.executor.submit(lambda: iter({})).result(10)
 
     def test_none_in_a_context(self):
         with self.assertRaisesRegex(parallel.ParallelError, r"submit_work\(\)"):
@@ -302,7 +302,7 @@ class Calls(Case):
         self.executor.submit(lambda: call(1, 0)).result(10)
         with self.assertRaises(ZeroDivisionError):
             parallel.run()
-        self.executor.submit(lambda: call(iter([]))).result(10)
+        self.executor.submit(lambda: call(iter({}))).result(10)
         with self.assertRaises(parallel.PersistenceError):
             parallel.run()
 

@@ -120,7 +120,7 @@ class MainCalls(Case):
 
         def body():
             try:
-                call(iter([]))
+                call(iter({}))
             except parallel.PersistenceError:
                 return "refused"
         self.assertEqual(self.submit(body).result(10), "refused")

@@ -79,11 +79,11 @@ class Crossing(unittest.TestCase):
             try:
                 inner()
             except KeyError as error:
-                raise ValueError("outer", iter([])) from error
+                raise ValueError("outer", iter({})) from error
         with self.assertRaises(ValueError) as caught:
             in_context(outer)
         error = caught.exception
-        self.assertEqual(error.args, ("outer", "<list_iterator object of a context>"))
+        self.assertEqual(error.args, ("outer", "<dict_keyiterator object of a context>"))
         self.assertEqual(error.__cause__.args, ("inner",))
         names = []
         at = error.__cause__.__traceback__

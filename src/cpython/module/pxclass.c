@@ -26,12 +26,12 @@
 
 /* ---- classes ------------------------------------------------------------- */
 
-/* All classes that a class statement makes have this one in common. */
+/* C code that makes a class gives it a name of its own. */
 static bool
 is_made_by_python(const PyTypeObject *type)
 {
     return type->tp_flags & Py_TPFLAGS_HEAPTYPE &&
-           type->tp_dealloc == ((PyTypeObject *)_Px_ParallelError)->tp_dealloc;
+           !((PyHeapTypeObject *)type)->_ht_tpname;
 }
 
 PyTypeObject *

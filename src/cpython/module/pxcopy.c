@@ -11,6 +11,7 @@
  *      by arguments      made by the C constructor from what the C code gives
  *                        to pickle: ranges, dates, decimals
  *      of the library    see pxlibrary.c
+ *      views, iterators  see pxlayout.c
  *
  *   L1  A key or a member is hashed and compared on the way only if its type is
  *       known to do that in C, down to the last item of a tuple; else the whole
@@ -498,13 +499,14 @@ static const _Px_kind kinds[] = {
     {NULL, "collections.defaultdict", make_empty, _Px_FillDefaultDict, false},
     {NULL, "functools.partial", _Px_MakePartial, NULL, false},
     {NULL, "array.array", _Px_MakeArray, NULL, false},
+    {NULL, "_io.BytesIO", _Px_MakeBytesIO, NULL, false},
+    {NULL, "_io.StringIO", _Px_MakeStringIO, NULL, false},
+    {NULL, "_struct.Struct", _Px_MakePacker, NULL, false},
+    {NULL, "_random.Random", _Px_MakeRandom, NULL, false},
     {NULL, "typing.Generic", _Px_MakePlain, NULL, false},
-    {&PyDictProxy_Type, NULL, _Px_MakeFields, _Px_FillFields, false},
-    {&_PyUnion_Type, NULL, _Px_MakeFields, _Px_FillFields, false},
     {&Py_GenericAliasType, NULL, make_alias, NULL, false},
     {NULL, "ast.AST", _Px_MakePlain, NULL, false},
     {NULL, "xml.etree.ElementTree.Element", make_empty, _Px_FillElement, false},
-    {NULL, "sqlite3.Row", _Px_MakeFields, _Px_FillFields, false},
     {NULL, "operator.itemgetter", make_by_arguments, NULL, false},
     {NULL, "operator.attrgetter", make_by_arguments, NULL, false},
     {NULL, "datetime.IsoCalendarDate", make_tuple, fill_tuple, false},
@@ -512,6 +514,9 @@ static const _Px_kind kinds[] = {
 
 static const _Px_kind struct_kind = {NULL, NULL, _Px_MakeStruct, _Px_FillStruct,
                                      false};
+
+static const _Px_kind kind_by_layout = {NULL, NULL, _Px_MakeWords,
+                                        _Px_FillWords, false};
 
 static const _Px_kind *
 kind_in_c(PyTypeObject *base)
@@ -523,7 +528,9 @@ kind_in_c(PyTypeObject *base)
             return kind;
         }
     }
-    return _Px_IsStruct(base) ? &struct_kind : NULL;
+    return _Px_IsStruct(base)    ? &struct_kind
+           : _Px_HasLayout(base) ? &kind_by_layout
+                                 : NULL;
 }
 
 const _Px_kind *

@@ -24,13 +24,13 @@
  *       since its beginning: some of them lack parts of theirs.
  *   C6  What is in the place of main's instance leaves as that instance.
  *
- * Rejected: keeping the context, and letting main use what lies there. A task
- * that returns one small object would keep all that it ever allocated, and 16 TB
- * of addresses are 2048 contexts; counts of a young context are upper bounds, so
- * nobody would know when the last reference is gone; and each reference to main
- * that a walk did not see would be a use after free, where a copy that misses
- * one is refused. Nor pickling, which runs Python code of the classes on the way
- * out and in, and takes four times as long.
+ * Rejected: keeping the context, and letting main use what lies there. Its
+ * references to main's objects are not counted: while one context is kept, what
+ * main drops would stay in limbo, and main's collector wait. A task that returns
+ * one small object would keep all that it ever allocated, and 16 TB of addresses
+ * are 2048 contexts. Counts of a young context are upper bounds, so nobody would
+ * know when the last reference is gone. Nor pickling, which runs Python code of
+ * the classes on the way out and in, and takes four times as long.
  *
  * Thread rule: the main side with the GIL, contexts at rest.
  */
@@ -59,12 +59,22 @@ have_room(_Px_crossing *to)
     return 0;
 }
 
-/* C2. Takes @copy over, which may be NULL, and hands it back. */
+static PyObject *
+find_copy(const _Px_crossing *to, PyObject *object)
+{
+    PyObject *known = _Py_hashtable_get(to->memo, object);
+    return known && known != Py_None ? Py_NewRef(known) : NULL;
+}
+
+/* C2. Takes @copy over, which may be NULL, and hands it back, or the one that a
+ * part of it, made first, has led to: obj.m = obj.method. */
 PyObject *
 _Px_Remember(_Px_crossing *to, PyObject *object, PyObject *copy)
 {
-    if (!copy) {
-        return NULL;
+    PyObject *known = copy ? find_copy(to, object) : NULL;
+    if (known || !copy) {
+        Py_XDECREF(copy);
+        return known;
     }
     if (have_room(to) < 0 || _Py_hashtable_set(to->memo, object, copy) < 0) {
         Py_DECREF(copy);
@@ -156,13 +166,10 @@ copy_object(_Px_crossing *to, PyObject *object)
 PyObject *
 _Px_CopyPart(_Px_crossing *to, PyObject *object)
 {
-    PyObject *known;
-    if (_Px_IsMains(object)) {
-        return Py_NewRef(object);
-    }
-    known = _Py_hashtable_get(to->memo, object);
-    if (known && known != Py_None) {
-        return Py_NewRef(known);
+    PyObject *known =
+        _Px_IsMains(object) ? Py_NewRef(object) : find_copy(to, object);
+    if (known) {
+        return known;
     }
     if (Py_EnterRecursiveCall(" while copying out of a context")) {
         return NULL;

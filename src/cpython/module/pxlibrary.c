@@ -1,6 +1,6 @@
 /*
  * Copies of what C code of the library makes: dates, queues, arrays, partials,
- * trees of XML, rows of sqlite3.
+ * trees of XML, streams in memory.
  *
  * The modules of these kinds are known by name, as nobody may have imported them;
  * an object is asked by methods of the kind's C type (L2 of pxcopy.c), which give
@@ -100,48 +100,6 @@ _Px_MakeArray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
     return _Px_Construct(type, arguments);
 }
 
-/* ---- by their fields ------------------------------------------------------ */
-
-/* Of a class in C whose fields are references, each of which may be NULL. Some may
- * not when the object goes: until it has them it has None, which nobody counts. */
-static size_t
-end_of_fields(PyTypeObject *type)
-{
-    return (size_t)_Px_BaseInC(type)->tp_basicsize;
-}
-
-static PyObject **
-field_at(PyObject *object, size_t at)
-{
-    return (PyObject **)((char *)object + at);
-}
-
-PyObject *
-_Px_MakeFields(_Px_crossing *to, PyTypeObject *type, PyObject *object)
-{
-    PyObject *copy = _Px_MakePlain(to, type, object);
-    size_t end = copy ? end_of_fields(type) : 0;
-    for (size_t at = sizeof *copy; at < end; at += sizeof copy) {
-        *field_at(copy, at) = Py_None;
-    }
-    return copy;
-}
-
-int
-_Px_FillFields(_Px_crossing *to, PyObject *copy, PyObject *object)
-{
-    size_t end = end_of_fields(Py_TYPE(object));
-    for (size_t at = sizeof *copy; at < end; at += sizeof copy) {
-        PyObject *part = *field_at(object, at);
-        PyObject *mine = part ? _Px_CopyPart(to, part) : NULL;
-        if (part && !mine) {
-            return -1;
-        }
-        *field_at(copy, at) = mine;
-    }
-    return 0;
-}
-
 /* ---- by their state ------------------------------------------------------- */
 
 /* What the C method of this name returns, with an argument if it is not NULL. */
@@ -190,6 +148,144 @@ _Px_FillElement(_Px_crossing *to, PyObject *copy, PyObject *object)
     Py_XDECREF(mine);
     Py_XDECREF(none);
     return none ? 0 : -1;
+}
+
+/* Takes @state over. */
+static PyObject *
+with_state(PyObject *copy, const char *name, PyObject *state)
+{
+    PyObject *none = copy && state ? call_in_c(copy, name, state) : NULL;
+    Py_XDECREF(state);
+    if (!none) {
+        Py_CLEAR(copy);
+    }
+    Py_XDECREF(none);
+    return copy;
+}
+
+PyObject *
+_Px_MakeRandom(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
+               PyObject *object)
+{
+    return with_state(_Px_ConstructEmpty(type), "setstate",
+                      call_in_c(object, "getstate", NULL));
+}
+
+/* ---- streams in memory ---------------------------------------------------- */
+
+/* The heads of what bytesio.c and stringio.c have. To ask a stream for its value
+ * may change it, with memory of the main thread's. */
+typedef struct bytes_stream {
+    PyObject_HEAD PyObject
+        *bytes; /* NULL: closed; longer than the value, maybe */
+    Py_ssize_t at, length;
+} bytes_stream;
+
+enum { WRITING = 2 };
+
+typedef struct text_stream {
+    PyObject_HEAD Py_UCS4 *text;
+    Py_ssize_t at, length;
+    size_t room;
+    int state; /* WRITING: what counts is not `text`, but what the writer has */
+    _PyUnicodeWriter writer;
+    char is_ready, is_closed, universal, translates;
+    PyObject *decoder, *newline;
+} text_stream;
+
+static PyObject *
+initialized(PyObject *copy, PyObject *value)
+{
+    PyObject *arguments = value ? PyTuple_Pack(1, value) : NULL;
+    Py_XDECREF(value);
+    if (copy &&
+        (!arguments ||
+         _Px_BaseInC(Py_TYPE(copy))->tp_init(copy, arguments, NULL) < 0)) {
+        Py_CLEAR(copy);
+    }
+    Py_XDECREF(arguments);
+    return copy;
+}
+
+/* Takes @copy over. */
+static PyObject *
+closed(PyObject *copy)
+{
+    PyObject *none = copy ? call_in_c(copy, "close", NULL) : NULL;
+    if (!none) {
+        Py_CLEAR(copy);
+    }
+    Py_XDECREF(none);
+    return copy;
+}
+
+PyObject *
+_Px_MakeBytesIO(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
+                PyObject *object)
+{
+    const bytes_stream *from = (bytes_stream *)object;
+    PyObject *copy = _Px_ConstructEmpty(type);
+    if (!from->bytes) {
+        return closed(copy);
+    }
+    const char *bytes = PyBytes_AS_STRING(from->bytes);
+    copy = initialized(copy, PyBytes_FromStringAndSize(bytes, from->length));
+    if (copy) {
+        ((bytes_stream *)copy)->at = from->at;
+    }
+    return copy;
+}
+
+static PyObject *
+value_of_text(const text_stream *from)
+{
+    PyObject *written = from->state == WRITING ? from->writer.buffer : NULL;
+    return written ? PyUnicode_FromKindAndData(PyUnicode_KIND(written),
+                                               PyUnicode_DATA(written),
+                                               from->writer.pos)
+                   : PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, from->text,
+                                               from->length);
+}
+
+/* Takes @newline over. */
+static PyObject *
+state_of_text(const text_stream *from, PyObject *newline)
+{
+    return newline ? Py_BuildValue("(NNnO)", value_of_text(from), newline,
+                                   from->at, Py_None)
+                   : NULL;
+}
+
+/* What is not ready is what __new__ has made, without __init__. */
+PyObject *
+_Px_MakeStringIO(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    const text_stream *from = (text_stream *)object;
+    PyObject *copy = _Px_ConstructEmpty(type);
+    if (!from->is_ready) {
+        return copy;
+    }
+    PyObject *newline =
+        from->newline ? _Px_CopyPart(to, from->newline) : Py_NewRef(Py_None);
+    copy = with_state(copy, "__setstate__", state_of_text(from, newline));
+    return copy && from->is_closed ? closed(copy) : copy;
+}
+
+/* ---- structures ----------------------------------------------------------- */
+
+typedef struct packer {
+    PyObject_HEAD Py_ssize_t bytes, values;
+    void *codes;
+    PyObject *format; /* None: __new__ without __init__ */
+} packer;
+
+PyObject *
+_Px_MakePacker(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *format = ((packer *)object)->format;
+    PyObject *copy = _Px_ConstructEmpty(type);
+    return PyBytes_Check(format) ? initialized(copy, _Px_CopyPart(to, format))
+                                 : copy;
 }
 
 /* ---- partials ------------------------------------------------------------- */

@@ -119,9 +119,18 @@ extern _Px_filler _Px_FillDict;
 /* ---- pxlibrary.c --------------------------------------------------------- */
 
 extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray, _Px_MakePartial;
-extern _Px_maker _Px_MakeDeque, _Px_MakeFields;
-extern _Px_filler _Px_FillDeque, _Px_FillDefaultDict;
-extern _Px_filler _Px_FillElement, _Px_FillFields;
+extern _Px_maker _Px_MakeDeque, _Px_MakePacker, _Px_MakeRandom;
+extern _Px_maker _Px_MakeBytesIO, _Px_MakeStringIO;
+extern _Px_filler _Px_FillDeque, _Px_FillDefaultDict, _Px_FillElement;
+
+/* ---- pxlayout.c ---------------------------------------------------------- */
+
+/* Whether it is known of the instances of @base, a class in C, what each of their
+ * words is. */
+extern bool _Px_HasLayout(PyTypeObject *base);
+
+extern _Px_maker _Px_MakeWords;
+extern _Px_filler _Px_FillWords;
 
 /* ---- pxclass.c ----------------------------------------------------------- */
 
