@@ -3,11 +3,15 @@
 Run by the patched interpreter: python tests/cpython/test_nomemory.py
 """
 import csv
+import itertools
 import sys
 import unittest
 
+import _testcapi
 import parallel
+from parallel import _parallel
 from support import fill_memory, in_context, run
+from test_returns import LAZY, LEAVES
 
 # Each allocation of main's in turn is the one from which on there is no memory, for
 # as long as it takes to harvest a callback.
@@ -62,6 +66,51 @@ class Harvest(unittest.TestCase):
 
     def test_errors(self):
         self.check("1 / 0", True)
+
+
+# CPython asks a group that it could not make for its type, in an assertion.
+HAS_ASSERTIONS = hasattr(sys, "gettotalrefcount")
+
+
+# ---- what leaves -----------------------------------------------------------
+
+class Leaving(unittest.TestCase):
+    def tearDown(self):
+        self.assertEqual(_parallel.find_strays(), [])
+
+    def crossing(self, make, first, count):
+        """What main got, or the class of the error."""
+        seen = []
+        put = parallel.call_from_main_thread(seen.append)
+        parallel.submit_work(lambda: put(make()))
+        _testcapi.set_nomemory(first, first + count)
+        try:
+            _parallel.run_once(-1, True)
+        except Exception as error:
+            _testcapi.remove_mem_hooks()
+            seen.append(type(error))
+        _testcapi.remove_mem_hooks()
+        while parallel.active_count():
+            try:
+                parallel.run()
+            except Exception as error:
+                seen.append(type(error))
+        return seen
+
+    def test_every_kind(self):
+        """A whole copy, or MemoryError: each allocation fails, alone and with all after."""
+        kinds = [make for name, (make, _) in LEAVES.items()
+                 if name != "a group" or not HAS_ASSERTIONS]
+        kinds += LAZY.values()
+        for make, count in itertools.product(kinds, (1, 1000)):
+            whole = type(make())
+            outcomes = [self.crossing(make, first, count) for first in range(1, 60)]
+            for first, seen in enumerate(outcomes, 1):
+                with self.subTest(whole, first=first, count=count):
+                    self.assertEqual(len(seen), 1)
+                    if seen != [MemoryError]:
+                        self.assertIs(type(seen[0]), whole)
+            self.assertIn([MemoryError], outcomes)
 
 
 # ---- in a context ----------------------------------------------------------

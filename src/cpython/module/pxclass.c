@@ -344,10 +344,11 @@ _Px_MakeWrapper(_Px_crossing *Py_UNUSED(to), PyTypeObject *Py_UNUSED(type),
                 PyObject *object)
 {
     PyObject *self = PyObject_GetAttrString(object, "__self__");
-    PyObject *class = PyObject_GetAttrString(object, "__objclass__");
-    PyObject *name = PyObject_GetAttrString(object, "__name__");
+    PyObject *class =
+        self ? PyObject_GetAttrString(object, "__objclass__") : NULL;
+    PyObject *name = class ? PyObject_GetAttrString(object, "__name__") : NULL;
     PyObject *slot = NULL, *copy = NULL;
-    if (self && class && name && _Px_IsMains(self) && _Px_IsMains(class)) {
+    if (name && _Px_IsMains(self) && _Px_IsMains(class)) {
         PyObject *dict = _PyType_GetDict((PyTypeObject *)class);
         slot = PyDict_GetItemWithError(dict, name);
     }
@@ -385,7 +386,7 @@ bool
 _Px_IsStruct(PyTypeObject *type)
 {
     return type->tp_base == &PyTuple_Type &&
-           PyDict_ContainsString(type->tp_dict, "n_sequence_fields") == 1;
+           PyDict_Contains(type->tp_dict, &_Py_ID(n_sequence_fields)) == 1;
 }
 
 PyObject *

@@ -133,8 +133,11 @@ make_alias(_Px_crossing *to, PyTypeObject *type, PyObject *object)
         return unpacked ? make_by_arguments(to, type, object) : NULL;
     }
     PyObject *origin = _Px_AttributeInC(object, "__origin__");
-    PyObject *arguments = _Px_AttributeInC(object, "__args__");
-    PyObject *recipe = Py_BuildValue("O(NN)", type, origin, arguments);
+    PyObject *arguments = origin ? _Px_AttributeInC(object, "__args__") : NULL;
+    PyObject *recipe =
+        arguments ? Py_BuildValue("O(OO)", type, origin, arguments) : NULL;
+    Py_XDECREF(origin);
+    Py_XDECREF(arguments);
     return only_object_of(_Px_FollowRecipe(to, type, recipe));
 }
 

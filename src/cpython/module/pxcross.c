@@ -283,6 +283,19 @@ know_instances(_Px_crossing *to)
     return status;
 }
 
+/* Without an error in sight: a deque that goes while memory is short clears it. */
+static void
+end_crossing(_Px_crossing *to, bool failed)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    _Py_hashtable_destroy(to->memo);
+    PyMem_RawFree(to->order);
+    if (failed) {
+        Py_CLEAR(to->late);
+    }
+    PyErr_SetRaisedException(error);
+}
+
 static PyObject *
 cross(PyObject *object, PyObject **late,
       PyObject *(*copy)(_Px_crossing *, PyObject *))
@@ -295,11 +308,9 @@ cross(PyObject *object, PyObject **late,
         return PyErr_NoMemory();
     }
     PyObject *result = know_instances(&to) < 0 ? NULL : copy(&to, object);
-    _Py_hashtable_destroy(to.memo);
-    PyMem_RawFree(to.order);
+    end_crossing(&to, !result);
     if (!result) {
         clean_error();
-        Py_CLEAR(to.late);
     }
     *late = to.late;
     return result;

@@ -84,19 +84,29 @@ base_in_c(PyTypeObject *type)
     return type;
 }
 
+/* Whether what the error is about can be done without. */
+static bool
+can_go_on(void)
+{
+    if (PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        return false;
+    }
+    PyErr_Clear();
+    return true;
+}
+
 static PyObject *
 make_exception(PyTypeObject *type, PyObject *arguments)
 {
     PyTypeObject *base = base_in_c(type);
+    PyTypeObject *instead = (PyTypeObject *)PyExc_RuntimeError;
     PyObject *copy = base->tp_new(type, arguments, NULL);
     if (!copy) { /* such as a group whose parts are none any more */
-        PyErr_Clear();
-        copy =
-            ((PyTypeObject *)PyExc_RuntimeError)
-                ->tp_new((PyTypeObject *)PyExc_RuntimeError, arguments, NULL);
+        return can_go_on() ? instead->tp_new(instead, arguments, NULL) : NULL;
     }
-    else if (base->tp_init(copy, arguments, NULL) < 0) {
-        PyErr_Clear(); /* the fields stay unset, the arguments are there */
+    /* Else the fields stay unset, and the arguments are there. */
+    if (base->tp_init(copy, arguments, NULL) < 0 && !can_go_on()) {
+        Py_CLEAR(copy);
     }
     return copy;
 }

@@ -51,11 +51,10 @@ _Px_FillDefaultDict(_Px_crossing *to, PyObject *copy, PyObject *object)
 PyObject *
 _Px_MakeDeque(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 {
-    PyObject *copy = _Px_ConstructEmpty(type);
     PyObject *bound = _Px_AttributeInC(object, "maxlen");
     PyObject *arguments = bound ? Py_BuildValue("(()N)", bound) : NULL;
-    if (copy &&
-        (!arguments || _Px_BaseInC(type)->tp_init(copy, arguments, NULL) < 0)) {
+    PyObject *copy = arguments ? _Px_ConstructEmpty(type) : NULL;
+    if (copy && _Px_BaseInC(type)->tp_init(copy, arguments, NULL) < 0) {
         Py_CLEAR(copy);
     }
     Py_XDECREF(arguments);
@@ -78,9 +77,10 @@ int
 _Px_FillDeque(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
     PyObject *append = _Px_AttributeInC(copy, "append");
-    PyObject *items = _Px_BaseInC(Py_TYPE(object))->tp_iter(object);
+    PyObject *items =
+        append ? _Px_BaseInC(Py_TYPE(object))->tp_iter(object) : NULL;
     PyObject *item;
-    int status = append && items ? 0 : -1;
+    int status = items ? 0 : -1;
     while (!status && (item = Py_TYPE(items)->tp_iternext(items))) {
         status = append_copy(to, append, item);
     }
@@ -93,8 +93,8 @@ PyObject *
 _Px_MakeArray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 {
     PyObject *code = _Px_AttributeInC(object, "typecode");
-    PyObject *bytes = PyBytes_FromObject(object);
-    PyObject *arguments = code && bytes ? PyTuple_Pack(2, code, bytes) : NULL;
+    PyObject *bytes = code ? PyBytes_FromObject(object) : NULL;
+    PyObject *arguments = bytes ? PyTuple_Pack(2, code, bytes) : NULL;
     Py_XDECREF(code);
     Py_XDECREF(bytes);
     return _Px_Construct(type, arguments);
@@ -150,11 +150,12 @@ _Px_FillElement(_Px_crossing *to, PyObject *copy, PyObject *object)
     return none ? 0 : -1;
 }
 
-/* Takes @state over. */
+/* A new object that its C method @name has given @state, which it takes over. */
 static PyObject *
-with_state(PyObject *copy, const char *name, PyObject *state)
+with_state(PyTypeObject *type, const char *name, PyObject *state)
 {
-    PyObject *none = copy && state ? call_in_c(copy, name, state) : NULL;
+    PyObject *copy = state ? _Px_ConstructEmpty(type) : NULL;
+    PyObject *none = copy ? call_in_c(copy, name, state) : NULL;
     Py_XDECREF(state);
     if (!none) {
         Py_CLEAR(copy);
@@ -167,8 +168,7 @@ PyObject *
 _Px_MakeRandom(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
                PyObject *object)
 {
-    return with_state(_Px_ConstructEmpty(type), "setstate",
-                      call_in_c(object, "getstate", NULL));
+    return with_state(type, "setstate", call_in_c(object, "getstate", NULL));
 }
 
 /* ---- streams in memory ---------------------------------------------------- */
@@ -176,15 +176,16 @@ _Px_MakeRandom(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
 /* The heads of what bytesio.c and stringio.c have. To ask a stream for its value
  * may change it, with memory of the main thread's. */
 typedef struct bytes_stream {
-    PyObject_HEAD PyObject
-        *bytes; /* NULL: closed; longer than the value, maybe */
+    PyObject head;
+    PyObject *bytes; /* NULL: closed; longer than the value, maybe */
     Py_ssize_t at, length;
 } bytes_stream;
 
 enum { WRITING = 2 };
 
 typedef struct text_stream {
-    PyObject_HEAD Py_UCS4 *text;
+    PyObject head;
+    Py_UCS4 *text;
     Py_ssize_t at, length;
     size_t room;
     int state; /* WRITING: what counts is not `text`, but what the writer has */
@@ -193,14 +194,14 @@ typedef struct text_stream {
     PyObject *decoder, *newline;
 } text_stream;
 
+/* A new object that __init__ in C has given @value, which it takes over. */
 static PyObject *
-initialized(PyObject *copy, PyObject *value)
+initialized(PyTypeObject *type, PyObject *value)
 {
     PyObject *arguments = value ? PyTuple_Pack(1, value) : NULL;
+    PyObject *copy = arguments ? _Px_ConstructEmpty(type) : NULL;
     Py_XDECREF(value);
-    if (copy &&
-        (!arguments ||
-         _Px_BaseInC(Py_TYPE(copy))->tp_init(copy, arguments, NULL) < 0)) {
+    if (copy && _Px_BaseInC(type)->tp_init(copy, arguments, NULL) < 0) {
         Py_CLEAR(copy);
     }
     Py_XDECREF(arguments);
@@ -224,12 +225,12 @@ _Px_MakeBytesIO(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
                 PyObject *object)
 {
     const bytes_stream *from = (bytes_stream *)object;
-    PyObject *copy = _Px_ConstructEmpty(type);
     if (!from->bytes) {
-        return closed(copy);
+        return closed(_Px_ConstructEmpty(type));
     }
     const char *bytes = PyBytes_AS_STRING(from->bytes);
-    copy = initialized(copy, PyBytes_FromStringAndSize(bytes, from->length));
+    PyObject *copy =
+        initialized(type, PyBytes_FromStringAndSize(bytes, from->length));
     if (copy) {
         ((bytes_stream *)copy)->at = from->at;
     }
@@ -247,13 +248,18 @@ value_of_text(const text_stream *from)
                                                from->length);
 }
 
-/* Takes @newline over. */
 static PyObject *
-state_of_text(const text_stream *from, PyObject *newline)
+state_of_text(_Px_crossing *to, const text_stream *from)
 {
-    return newline ? Py_BuildValue("(NNnO)", value_of_text(from), newline,
-                                   from->at, Py_None)
-                   : NULL;
+    PyObject *newline =
+        from->newline ? _Px_CopyPart(to, from->newline) : Py_NewRef(Py_None);
+    PyObject *value = newline ? value_of_text(from) : NULL;
+    PyObject *state =
+        value ? Py_BuildValue("(OOnO)", value, newline, from->at, Py_None)
+              : NULL;
+    Py_XDECREF(newline);
+    Py_XDECREF(value);
+    return state;
 }
 
 /* What is not ready is what __new__ has made, without __init__. */
@@ -261,20 +267,18 @@ PyObject *
 _Px_MakeStringIO(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
     const text_stream *from = (text_stream *)object;
-    PyObject *copy = _Px_ConstructEmpty(type);
     if (!from->is_ready) {
-        return copy;
+        return _Px_ConstructEmpty(type);
     }
-    PyObject *newline =
-        from->newline ? _Px_CopyPart(to, from->newline) : Py_NewRef(Py_None);
-    copy = with_state(copy, "__setstate__", state_of_text(from, newline));
-    return copy && from->is_closed ? closed(copy) : copy;
+    PyObject *copy = with_state(type, "__setstate__", state_of_text(to, from));
+    return from->is_closed ? closed(copy) : copy;
 }
 
 /* ---- structures ----------------------------------------------------------- */
 
 typedef struct packer {
-    PyObject_HEAD Py_ssize_t bytes, values;
+    PyObject head;
+    Py_ssize_t bytes, values;
     void *codes;
     PyObject *format; /* None: __new__ without __init__ */
 } packer;
@@ -283,9 +287,8 @@ PyObject *
 _Px_MakePacker(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
     PyObject *format = ((packer *)object)->format;
-    PyObject *copy = _Px_ConstructEmpty(type);
-    return PyBytes_Check(format) ? initialized(copy, _Px_CopyPart(to, format))
-                                 : copy;
+    return PyBytes_Check(format) ? initialized(type, _Px_CopyPart(to, format))
+                                 : _Px_ConstructEmpty(type);
 }
 
 /* ---- partials ------------------------------------------------------------- */
