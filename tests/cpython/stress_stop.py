@@ -15,6 +15,8 @@ import copy
 import faulthandler
 import gc
 import importlib
+import itertools
+import operator
 import os
 import pickle
 import random
@@ -50,11 +52,18 @@ def check(record):
     assert record.more["n"] == n and record.more[n] == [n] * (n % 5)
 
 
-class Scale:
+Root = type("Root", (), {})
+Other = type("Other", (Root,), {})
+serials = itertools.count(1)
+
+
+class Scale(Root):
     def scale(self, n):
         return n
 
     step = property(lambda self: 1)
+    serial = 0  # of what main has made of it; None: main is at it
+    given = {}  # its special methods, and what they return
 
 
 class Shared:
@@ -73,6 +82,12 @@ class Shared:
     error = ValueError
 
 
+# Names of special methods, and what asks for them.
+SPECIAL = {"__len__": len, "__call__": lambda thing: thing(),
+           "__neg__": operator.neg, "__abs__": abs, "__index__": operator.index,
+           "__getitem__": lambda thing: thing[0],
+           "__next__": next, "__getattr__": lambda thing: thing.missing,
+           "__pow__": lambda thing: thing ** 2, "__add__": lambda thing: thing + 1}
 PARAGRAPH = "what main drops, resizes, appends to, binds anew and collects"
 FILLED = textwrap.fill(PARAGRAPH, 20)
 
@@ -165,6 +180,38 @@ def derive(choose):
     yield
     assert mine.scale(3) in (6, -6) and mine.step in (1, -1)
     assert isinstance(mine, Mine.__bases__[0])
+
+
+def asked(use, thing):
+    """What it says, or None if there is nobody to ask."""
+    try:
+        return use(thing)
+    except (TypeError, AttributeError):
+        return None
+
+
+def is_as_main_says(thing):
+    """The slots and the order of its class are those of now."""
+    serial, root = Scale.serial, Scale.__bases__
+    given = {name: Scale.given.get(name) for name in SPECIAL}
+    found = {name: asked(use, thing) for name, use in SPECIAL.items()}
+    order = type(thing).__mro__
+    if serial is not None and serial == Scale.serial:
+        assert found == given, (found, given)
+        at = order.index(Scale)
+        assert order[at:at + 2] == (Scale, *root), (order, root)
+
+
+def derive_what_changes(choose):
+    class Mine(type(Shared.thing)):
+        pass
+
+    class Yours(Mine):
+        pass
+    while choose.random() < 0.8:
+        for thing in Mine(), Yours():
+            is_as_main_says(thing)
+        yield
 
 
 def look_into_module(choose):
@@ -262,7 +309,7 @@ def import_module(choose):
 
 LOOKS = [look_at_records, look_into_table, look_at_texts, look_at_data,
          look_at_numbers, look_at_names, look_into_buffer, look_at_class, derive,
-         look_into_module, use_functions, look_for_pattern,
+         derive_what_changes, look_into_module, use_functions, look_for_pattern,
          look_through_weak_reference, catch, tie_knots, wait, ask, recurse,
          import_module]
 
@@ -375,6 +422,20 @@ def change_class(choose):
         del Record.extra
 
 
+def change_special_methods(choose):
+    Scale.serial, serial = None, next(serials)
+    for name in choose.sample(sorted(SPECIAL), choose.randrange(1, 4)):
+        if name in Scale.given and choose.random() < 0.5:
+            delattr(Scale, name)
+            del Scale.given[name]
+        else:
+            setattr(Scale, name, lambda self, *args: serial)
+            Scale.given[name] = serial
+    if choose.random() < 0.3:
+        Scale.__bases__ = choose.choice((Root, Other)),
+    Scale.serial = serial
+
+
 def make_class(choose):
     class Other(Scale):
         def __init__(self):
@@ -467,7 +528,8 @@ def count_sooner_or_later(choose):
 
 OFTEN = [change_records, change_table, lengthen_text, lengthen_data,
          change_numbers, change_names, change_buffer, change_array, change_class,
-         make_class, make_function, refer_weakly, make_cycle, rebind, compute]
+         change_special_methods, make_class, make_function, refer_weakly,
+         make_cycle, rebind, compute]
 SELDOM = [collect, reload_a_module, import_or_not, trace, profile, copy_all,
           compile_pattern, run_one_here, run_a_thread, count_sooner_or_later]
 

@@ -98,6 +98,11 @@ extern __thread struct _Px_here _Px_here
 #define _Px_LIFETIME(matters)                                                  \
     (_Px_IN() && (matters) ? _Px_CountLifetimes() : (void)0)
 
+/* The main side has changed a class of its own: its slots, bases or flags. With what
+ * a context does the same to classes of its own: see pxtypes.c. */
+#define _Px_CLASS_CHANGED(fix_slots, fix_order)                                \
+    (_Px_SOME_STOPPED() ? _Px_ClassChanged(fix_slots, fix_order) : (void)0)
+
 /* Always true: an object is found by what does not count as a reference. */
 #define _Px_FOUND(op) (_Px_EXACT(op) || _Px_Found(op))
 
@@ -223,6 +228,9 @@ extern int _Px_MarkMethod(PyTypeObject *type, PyMethodDef **def);
 extern int _Px_MarkFunction(PyMethodDef **def, PyObject *module);
 extern int _Px_CheckExtension(void *handle, void *init, const char *name,
                               const char *path);
+typedef void _Px_fix_slots(PyTypeObject *type);
+typedef int _Px_fix_order(PyTypeObject *type, PyObject **old);
+extern void _Px_ClassChanged(_Px_fix_slots *slots, _Px_fix_order *order);
 extern void _Px_Born(PyObject *object);
 extern int _Px_Keep(PyObject *object);
 PyAPI_FUNC(int) _Px_Found(PyObject *object);
@@ -326,7 +334,7 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_SHARES(memory) ((void)0)
 #define _Px_KEEPS(op) 0
 #define _Px_EXPORTED(op) 0
-
+#define _Px_CLASS_CHANGED(fix_slots, fix_order) ((void)0)
 #define _Px_FOUND(op) 1
 #define _Px_Count(op) 0
 #define _Px_NoteExport(op) 0

@@ -18,7 +18,6 @@
  *      os.environ                        changes it
  *      limits of digits, of recursion    sets them
  *      what sys.intern() returns         has a string interned
- *      __subclasses__() of main's class  makes a subclass
  *      codecs, their error handlers      registers one, or looks one up that
  *                                        main has not used
  *
@@ -57,76 +56,6 @@ _Px_OwnInterned(PyObject *string)
     Py_XINCREF(first);
     Py_DECREF(string);
     return first;
-}
-
-/* ---- subclasses of main's classes ----------------------------------------- */
-
-/* cx->subclasses is {class of main's: {address: weak reference}}. */
-static PyObject *
-subclasses_of(PyTypeObject *base)
-{
-    PyObject *known = _Px_here.cx->subclasses;
-    return known ? PyDict_GetItemWithError(known, (PyObject *)base) : NULL;
-}
-
-static PyObject *
-have_subclasses_of(PyTypeObject *base)
-{
-    PyObject **known = &_Px_here.cx->subclasses;
-    if (!*known && !(*known = PyDict_New())) {
-        return NULL;
-    }
-    PyObject *found = subclasses_of(base);
-    if (found) {
-        return found;
-    }
-    PyObject *empty = PyDict_New();
-    found = empty ? PyDict_SetDefault(*known, (PyObject *)base, empty) : NULL;
-    Py_XDECREF(empty);
-    return found;
-}
-
-int
-_Px_AddOwnSubclass(PyTypeObject *base, PyTypeObject *type)
-{
-    PyObject *others = have_subclasses_of(base);
-    PyObject *key = PyLong_FromVoidPtr(type);
-    PyObject *ref = PyWeakref_NewRef((PyObject *)type, NULL);
-    int status = others && key && ref ? PyDict_SetItem(others, key, ref) : -1;
-    Py_XDECREF(key);
-    Py_XDECREF(ref);
-    return status;
-}
-
-/* It may have got other bases since. */
-static int
-append_subclass(PyObject *list, PyTypeObject *base, PyObject *ref)
-{
-    PyObject *type = NULL;
-    int status = PyWeakref_GetRef(ref, &type);
-    if (status == 1) {
-        PyObject *bases = ((PyTypeObject *)type)->tp_bases;
-        status = bases ? PySequence_Contains(bases, (PyObject *)base) : 0;
-    }
-    if (status == 1) {
-        status = PyList_Append(list, type);
-    }
-    Py_XDECREF(type);
-    return status;
-}
-
-/* Steals @list, the subclasses that main has made. */
-PyObject *
-_Px_WithOwnSubclasses(PyTypeObject *base, PyObject *list)
-{
-    PyObject *ref, *own = _Px_IN() ? subclasses_of(base) : NULL;
-    Py_ssize_t at = 0;
-    while (own && list && PyDict_Next(own, &at, NULL, &ref)) {
-        if (append_subclass(list, base, ref) < 0) {
-            Py_CLEAR(list);
-        }
-    }
-    return list;
 }
 
 /* ---- warnings ------------------------------------------------------------ */
@@ -302,7 +231,7 @@ _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp)
     cx->finders = NULL;
     cx->environ = NULL;
     cx->interned = NULL;
-    cx->subclasses = NULL;
+    _Px_OwnNoClasses(cx);
     cx->poor = false;
     cx->imports_for_c = 0;
     cx->imported = NULL;

@@ -7,8 +7,9 @@
  *      pxlimbo.c    what main drops and stopped callbacks may use
  *      pxplace.c    what a context has in the place of main's objects
  *      pxnames.c    globals of main's modules that a context has of its own
+ *      pxtypes.c    classes that it makes of main's
  *      pxown.c      what else it has of its own where main has one for all
- *                   (these three: pycore_pxown.h)
+ *                   (these four: pycore_pxown.h)
  *      pxforeign.c  extension modules that were not built for us
  *      pxmethods.c  which methods in C are for main's objects
  *      pxthread.c   a worker's thread state: into a context and out of it
@@ -63,6 +64,10 @@ struct _Px_cx {
     struct _Px_owner *newest;
     PyTypeObject *harmless; /* a class whose objects do not */
 
+    /* pxtypes.c */
+    PyObject *subclasses;  /* of main's classes; NULL: none */
+    uint64_t classes_seen; /* main's changes that these have been fixed for */
+
     /* pxnames.c, pxown.c: what it has of its own, or has of main's as yet */
     struct _Px_names *names;     /* attributes of main's modules */
     struct _Px_state *states;    /* of modules in C */
@@ -74,7 +79,6 @@ struct _Px_cx {
     bool poor;                   /* see _Px_NoteOwn() */
     int imports_for_c;           /* under way */
     PyObject *imported;          /* a module that main has, and is new to it */
-    PyObject *subclasses;        /* of main's classes; NULL: none */
     PyObject *interned;          /* {string: itself}; NULL: none */
     bool placed; /* its thread shares directory and umask with nobody, ... */
     bool moved;  /* ... and they may not be main's */

@@ -1,6 +1,6 @@
 /*
  * What a context has of its own: the part of pycore_px.h, which includes it, that
- * is about pxplace.c, pxnames.c and pxown.c.
+ * is about pxplace.c, pxnames.c, pxtypes.c and pxown.c.
  */
 #ifndef Py_INTERNAL_PXOWN_H
 #define Py_INTERNAL_PXOWN_H
@@ -28,6 +28,15 @@ struct _Px_instead {
 /* In a context: its own value of an attribute of main's module, whose dict is
  * given. -1 with MemoryError. */
 extern int _Px_SetOwnName(PyObject *dict, const char *name, PyObject *value);
+
+/* ---- pxtypes.c ----------------------------------------------------------- */
+
+/* A context goes on: what main has changed meanwhile its own classes inherit. May
+ * run Python code; keeps the exception that is set. */
+extern void _Px_FixClasses(void);
+
+/* A context begins. */
+extern void _Px_OwnNoClasses(struct _Px_cx *cx);
 
 /* ---- pxown.c ------------------------------------------------------------- */
 

@@ -316,6 +316,7 @@ _Px_Attach(void)
         go_on(worker);
     }
     _Px_WorldUnlock();
+    _Px_FixClasses();
     errno = error;
 }
 
@@ -326,6 +327,7 @@ _Px_WorldPause(void)
     stop_here(this_worker(), PX_RETURNING);
     go_on(this_worker());
     _Px_WorldUnlock();
+    _Px_FixClasses();
 }
 
 void
@@ -337,6 +339,7 @@ _Px_WorldAsk(px_worker *worker)
     _Px_WorldWakeLocked();
     go_on(worker);
     _Px_WorldUnlock();
+    _Px_FixClasses();
 }
 
 /* ---- main asks about callbacks in flight --------------------------------- */
