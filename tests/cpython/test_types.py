@@ -538,6 +538,35 @@ class Orders(Case):
         self.assertEqual(self.submit(body, *stops).result(20),
                          ([0, 0, 1], 99, "New"))
 
+    def test_a_metaclass_that_is_stopped_for_it(self):
+        """Main changes bases once more while their order is asked for."""
+        names = "First", "Second", "Third", "Fourth"
+        bases = [type(name, (), {}) for name in names]
+        rest = bases[1:]
+
+        @parallel.call_from_main_thread_and_wait
+        def change():
+            if rest:
+                Base.__bases__ = rest.pop(0),
+
+        class Meta(type):
+            def mro(cls):
+                if "changes" in vars(cls):
+                    change()
+                return super().mro()
+
+        class Base(bases[0], metaclass=Meta):
+            pass
+
+        def body():
+            class Mine(Base):
+                pass
+            before = Mine.__mro__[2].__name__
+            Mine.changes = True
+            change()
+            return before, Mine.__mro__[2].__name__
+        self.assertEqual(self.submit(body).result(20), ("First", "Fourth"))
+
     def test_own_classes_get_mains_as_base(self):
         def scene():
             class Base:

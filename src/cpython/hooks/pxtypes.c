@@ -194,11 +194,10 @@ collect(_Py_hashtable_t *all, PyObject *refs)
 static int
 collect_all(_Py_hashtable_t *all)
 {
-    PyObject *refs;
+    PyObject *refs, *known = _Px_here.cx->subclasses;
     Py_ssize_t at = 0;
     int status = 0;
-    while (status == 0 &&
-           PyDict_Next(_Px_here.cx->subclasses, &at, NULL, &refs)) {
+    while (known && status == 0 && PyDict_Next(known, &at, NULL, &refs)) {
         status = collect(all, refs);
     }
     return status;
@@ -206,7 +205,7 @@ collect_all(_Py_hashtable_t *all)
 
 /* ---- a class that goes on ------------------------------------------------- */
 
-/* Of main's or, as they have been looked at before, of the context's. */
+/* The context's own have been seen to when they changed. */
 static bool
 may_change(PyTypeObject *type)
 {
@@ -226,16 +225,28 @@ inherits_what_may_change(PyTypeObject *type)
     return i > 0;
 }
 
+typedef struct fixing {
+    _Py_hashtable_t *all;
+    bool order;
+    bool poor; /* memory was short */
+} fixing;
+
 /* May run Python code: a metaclass' mro(). Main's new bases may leave no order, and
  * main cannot be told any more: the class keeps the one it has. */
 static void
-fix_order(PyTypeObject *type)
+fix_order(fixing *to, PyTypeObject *type)
 {
-    if (changes.fix_order(type, NULL) < 0) {
-        PyErr_FormatUnraisable("Exception ignored: main has changed bases, "
-                               "and %R keeps its old order",
-                               type);
+    if (changes.fix_order(type, NULL) >= 0) {
+        return;
     }
+    if (PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        to->poor = true;
+        PyErr_Clear();
+        return;
+    }
+    PyErr_FormatUnraisable("Exception ignored: main has changed bases, and %R "
+                           "keeps its old order",
+                           type);
 }
 
 /* As when the class was made: the first base that is a sequence or a mapping says
@@ -254,24 +265,19 @@ fix_flags(PyTypeObject *type)
 }
 
 static void
-fix_class(PyTypeObject *type, bool order)
+fix_class(fixing *to, PyTypeObject *type)
 {
     if (!inherits_what_may_change(type)) {
         return;
     }
-    if (order) {
-        fix_order(type);
+    if (to->order) {
+        fix_order(to, type);
     }
     fix_flags(type);
     if (changes.fix_slots) {
         changes.fix_slots(type);
     }
 }
-
-typedef struct fixing {
-    _Py_hashtable_t *all;
-    bool order;
-} fixing;
 
 /* T3 */
 static void
@@ -287,7 +293,7 @@ fix_after_bases(fixing *to, PyTypeObject *type)
         fix_after_bases(to, (PyTypeObject *)PyTuple_GET_ITEM(bases, i));
     }
     Py_DECREF(bases);
-    fix_class(type, to->order);
+    fix_class(to, type);
 }
 
 static int
@@ -298,18 +304,30 @@ fix_entry(_Py_hashtable_t *Py_UNUSED(all), const void *type,
     return 0;
 }
 
-static int
+static bool
 fix_all(bool order)
 {
     fixing to = {.all = new_table(), .order = order};
-    int status = to.all ? collect_all(to.all) : -1;
-    if (status == 0) {
+    to.poor = !to.all || collect_all(to.all) < 0;
+    if (!to.poor) {
         (void)_Py_hashtable_foreach(to.all, fix_entry, &to);
     }
     if (to.all) {
         _Py_hashtable_destroy(to.all);
     }
-    return status;
+    return !to.poor;
+}
+
+/* T2. What a metaclass' mro() does may stop, and then main changes even more. */
+static void
+catch_up(struct _Px_cx *cx)
+{
+    bool rich = true;
+    while (rich && cx->classes_seen != changes.epoch) {
+        uint64_t now = changes.epoch;
+        rich = fix_all(cx->classes_seen < changes.order);
+        cx->classes_seen = rich ? now : cx->classes_seen;
+    }
 }
 
 /* Without memory to do it, it is done the next time. */
@@ -317,15 +335,13 @@ void
 _Px_FixClasses(void)
 {
     struct _Px_cx *cx = _Px_here.cx;
-    uint64_t seen = cx->classes_seen;
-    cx->classes_seen = changes.epoch;
-    if (seen == changes.epoch || !cx->subclasses) {
+    if (cx->classes_seen == changes.epoch || cx->fixes_classes) {
         return;
     }
     PyObject *raised = PyErr_GetRaisedException();
-    if (fix_all(seen < changes.order) < 0) {
-        cx->classes_seen = seen;
-    }
+    cx->fixes_classes = true;
+    catch_up(cx);
+    cx->fixes_classes = false;
     PyErr_SetRaisedException(raised);
 }
 
@@ -334,4 +350,5 @@ _Px_OwnNoClasses(struct _Px_cx *cx)
 {
     cx->subclasses = NULL;
     cx->classes_seen = changes.epoch;
+    cx->fixes_classes = false;
 }

@@ -67,6 +67,7 @@ struct _Px_cx {
     /* pxtypes.c */
     PyObject *subclasses;  /* of main's classes; NULL: none */
     uint64_t classes_seen; /* main's changes that these have been fixed for */
+    bool fixes_classes;    /* is at it */
 
     /* pxnames.c, pxown.c: what it has of its own, or has of main's as yet */
     struct _Px_names *names;     /* attributes of main's modules */
