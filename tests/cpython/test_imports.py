@@ -185,6 +185,18 @@ class ImportTest(Case):
         del sys.px_hold
         os.close(here), os.close(there)
 
+    def test_anew_what_main_has_in_a_package(self):
+        """The context's own is in sys.modules; the package's attribute stays."""
+        import json.decoder
+
+        def body():
+            del sys.modules["json.decoder"]
+            import json.decoder
+            own = sys.modules["json.decoder"]
+            return (_parallel.owns(own), _parallel.owns(json.decoder),
+                    own.JSONDecoder().decode("[1]"))
+        self.assertEqual(in_context(body), (True, False, [1]))
+
     def test_in_many_at_once(self):
         with parallel.Executor() as executor:
             futures = [executor.submit(lambda: __import__("px_one").add())

@@ -342,12 +342,11 @@ _Px_OwnNamesOfString(PyObject *dict, const char *name)
 /* ---- setting ------------------------------------------------------------- */
 
 /* Whether importlib makes a module that this context has imported an attribute
- * of main's package. One of main's that has that name already stays. */
+ * of main's package. */
 static bool
 is_own_submodule(PyModuleObject *package, PyObject *name, PyObject *value)
 {
-    if (!PyModule_Check(value) || !_Px_OWN(value) ||
-        PyDict_Contains(package->md_dict, name) || !package->md_name) {
+    if (!PyModule_Check(value) || !_Px_OWN(value) || !package->md_name) {
         return false;
     }
     PyObject *full = PyUnicode_FromFormat("%U.%U", package->md_name, name);
@@ -359,19 +358,30 @@ is_own_submodule(PyModuleObject *package, PyObject *name, PyObject *value)
     return same;
 }
 
-/* module.name = value. Nothing changes if it has that value already. The spec of
- * a module that main has imported for this context stays main's. */
+/* Nothing changes if it is that already, or if a module is imported anew, in a
+ * context, that main has there as well: code that main has warmed reads main's. The
+ * spec of a module that main has imported for this context stays main's. */
+static bool
+stays(PyModuleObject *module, PyObject *name, PyObject *value)
+{
+    PyObject *has = PyDict_GetItemWithError(module->md_dict, name);
+    return (has && has == value) ||
+           (has && PyModule_Check(has) &&
+            is_own_submodule(module, name, value)) ||
+           (_Px_here.cx->imported == (PyObject *)module &&
+            _PyUnicode_EqualToASCIIString(name, "__spec__"));
+}
+
+/* module.name = value. */
 static int
 set_module_attr(PyModuleObject *module, PyObject *name, PyObject *value)
 {
     if (kind_of(module->md_dict, name) != NONE ||
-        is_own_submodule(module, name, value)) {
+        (!PyDict_Contains(module->md_dict, name) &&
+         is_own_submodule(module, name, value))) {
         return set_name(module->md_dict, name, value);
     }
-    bool same = PyDict_GetItemWithError(module->md_dict, name) == value ||
-                (_Px_here.cx->imported == (PyObject *)module &&
-                 _PyUnicode_EqualToASCIIString(name, "__spec__"));
-    return same ? 0 : _Px_RaiseForeign(module);
+    return stays(module, name, value) ? 0 : _Px_RaiseForeign(module);
 }
 
 /* What the library sets in passing, and goes on without. */
