@@ -225,6 +225,20 @@ class LeavesInPeace(GuardTest):
             assert type(error) is parallel.FrozenMemoryError, error
         """)
 
+    @unittest.skipIf(os.process_cpu_count() < 2, "two callbacks at a time")
+    def test_locks_of_the_interpreter_are_waited_for(self):
+        """Who waits for one is noted in a table, and its owner hands it over."""
+        self.check("full", """
+            import _thread
+            def body():
+                for _ in range(20000):
+                    _thread._make_thread_handle(1)  # goes with the lock held
+                return "done"
+            with parallel.Executor(memory="counted") as executor:
+                work = [executor.submit(body) for _ in range(4)]
+                assert {future.result() for future in work} == {"done"}
+            """)
+
     def test_signals_come_while_the_world_is_open(self):
         for mode in "auto", "full":
             self.check(mode, """

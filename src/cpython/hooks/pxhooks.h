@@ -72,6 +72,9 @@ struct _Px_here {
 extern __thread struct _Px_here _Px_here
     __attribute__((tls_model(_Px_TLS_MODEL), visibility("default")));
 
+/* Static data that contexts may write, ours and that of locks: the guard lets them. */
+#define _Px_STATE __attribute__((section("px_data")))
+
 /* What the count of an object reads as that a context must not change. */
 #define _Px_SHARED ((Py_ssize_t)1 << 30)
 
@@ -323,6 +326,7 @@ const char _Px_built_with_hooks_2[] = "";
 #else /* stock */
 
 #define _Px_IN() 0
+#define _Px_STATE
 #define _Px_OWN(p) 1
 #define _Px_FOREIGN(p) 0
 #define _Px_DROPS(p) 1

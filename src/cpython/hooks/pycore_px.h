@@ -99,9 +99,6 @@ extern PyObject *_Px_PersistenceError;
 extern PyObject *_Px_FrozenMemoryError;
 extern PyObject *_Px_empty_dict; /* likewise */
 
-/* Static data of ours that contexts may write: the guard lets them. */
-#define _Px_STATE __attribute__((section("px_data")))
-
 /* When a context counts: from where it has grown large or lifetimes matter; never;
  * always. */
 typedef enum px_memory {
