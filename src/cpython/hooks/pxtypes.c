@@ -26,7 +26,7 @@
  * it has no methods in caches, and no code that is specialised for them.
  *
  * Rejected: doing it for the class that has changed alone (main would have to keep a
- * list; all slots of a class take some 10 us, and only classes count that have a base
+ * list; all slots of a class take some 4 us, and only classes count that have a base
  * which can change); for single slots (the same); having main do it (it must not
  * write to a context's memory, and may have changed the class again meanwhile).
  *
