@@ -23,8 +23,10 @@
 #include "pycore_pystate.h"
 #include "pycore_unicodeobject.h"
 
-__thread struct _Px_here _Px_here = {
-    .own_end = UINTPTR_MAX, .drop_end = UINTPTR_MAX, .exact_end = UINTPTR_MAX};
+__thread struct _Px_here _Px_here = {.own_end = UINTPTR_MAX,
+                                     .drop_end = UINTPTR_MAX,
+                                     .exact_end = UINTPTR_MAX,
+                                     .until_look = 1};
 
 PyObject *_Px_ParallelError;
 PyObject *_Px_UnprotectedError;

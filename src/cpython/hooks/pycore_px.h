@@ -11,6 +11,7 @@
  *                   (these three: pycore_pxown.h)
  *      pxforeign.c  extension modules that were not built for us
  *      pxmethods.c  which methods in C are for main's objects
+ *      pxspecialize.c   instructions of main's code for what contexts have
  *      pxthread.c   a worker's thread state: into a context and out of it
  *
  * Each uses only those above it, and what the end of this file names.
@@ -153,6 +154,17 @@ extern int _Px_RaiseForeignCode(const void *address);
 
 /* Main: let contexts call this method of main's objects. -1 with TypeError. */
 extern int _Px_AllowMethod(PyTypeObject *type, PyObject *name);
+
+/* ---- pxspecialize.c ------------------------------------------------------ */
+
+/* Not where a guard stops writes to main's code. Main, before the first context. */
+extern bool _Px_Specializes;
+
+/* Whoever has closed the world, before main goes on. */
+extern void _Px_FulfilWishes(void);
+
+/* dictobject.c: as if an instance of main's had got it. */
+extern void _Px_AddKey(PyDictKeysObject *keys, PyObject *key);
 
 /* ---- pxthread.c ---------------------------------------------------------- */
 

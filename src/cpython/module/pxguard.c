@@ -318,5 +318,6 @@ _Px_GuardBegin(const char *name)
     guard->pid = getpid();
     (void)dl_iterate_phdr(find_loader, &guard->loader);
     _Px_guard = guard;
+    _Px_Specializes = false;
     return 1;
 }
