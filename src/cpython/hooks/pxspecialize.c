@@ -22,7 +22,7 @@
  *   S4  Caches name versions and objects of main's alone. So a context gives
  *       versions to main's classes and tables of keys, while it is `busy`, and
  *       none to its own: that would use up numbers that are never seen again.
- *   S5  Not in a process that has the guard, which would stop such writes.
+ *   S5  Not while the guard is on, which would stop such writes.
  *
  * What cannot be done under others who read is a wish, for when the world is
  * closed: an instruction that does not suit what contexts have becomes general
@@ -47,14 +47,21 @@
 #include "pycore_opcode_metadata.h"
 #include "pycore_pxspecialize.h"
 
+/* The mean distance of looks, in executions. Tests want many. */
+#ifdef Py_DEBUG
+enum { STRIDE = 2 };
+#else
+enum { STRIDE = 16 };
+#endif
+
 enum {
-    STRIDE = 16, /* executions from one look to the next, on the average */
-    NEVER = INT32_MAX,
     UNITS_MAX = 16, /* an instruction, its caches, and the next one */
     WISHES_MAX = 64,
-    MISSES =
-        52, /* before an instruction is general again, as on the main side; */
-    TIMES_MAX = 6 /* twice as many each time, so often */
+    INSTANCES = 16, /* room is taken away as for so many */
+    /* Before an instruction is general again it may not suit so often, as on the
+     * main side; then twice as often, and so on, up to so many times. */
+    MISSES = 52,
+    TIMES_MAX = 6
 };
 
 typedef enum wish_kind {
@@ -119,7 +126,7 @@ next_look(void)
 static bool
 begin_look(void)
 {
-    _Px_here.until_look = _Px_Specializes ? next_look() : NEVER;
+    _Px_here.until_look = next_look();
     return _Px_Specializes && try_begin();
 }
 
@@ -198,13 +205,13 @@ generalize(_Py_CODEUNIT *instr)
     instr[1].counter = make_backoff_counter(0, (uint16_t)times);
 }
 
-/* As if main had made so many instances meanwhile. What adds keys is to find room
- * for all that the first ones have. */
+/* As main does for each instance. What adds keys is to find room for all that the
+ * first instances have. */
 static void
 take_room(PyDictKeysObject *keys)
 {
     if (keys->dk_usable > 1 && !is_wished(WISH_KEY, keys, NULL)) {
-        keys->dk_usable = Py_MAX(keys->dk_usable - STRIDE, 1);
+        keys->dk_usable = Py_MAX(keys->dk_usable - INSTANCES, 1);
     }
 }
 

@@ -157,7 +157,7 @@ extern int _Px_AllowMethod(PyTypeObject *type, PyObject *name);
 
 /* ---- pxspecialize.c ------------------------------------------------------ */
 
-/* Not where a guard stops writes to main's code. Main, before the first context. */
+/* Not while a guard stops writes to main's code. Main, while the world is closed. */
 extern bool _Px_Specializes;
 
 /* Whoever has closed the world, before main goes on. */
