@@ -18,11 +18,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "opcode_ids.h"
 #include "pycore_ceval.h"
-#include "pycore_code.h"
 #include "pycore_object.h"
-#include "pycore_opcode_metadata.h"
 #include "pycore_pystate.h"
 #include "pycore_unicodeobject.h"
 
@@ -47,75 +44,6 @@ enum {
 
 static size_t strays
     _Px_STATE; /* blocks of others that were to be freed or resized */
-
-/* A young context frees nothing. One that has grown counts: references go down
- * as well as up from here on, and cycles are collected. Legal at any instant
- * (H3): what was counted too high so far is just not freed. */
-void
-_Px_CountLifetimes(void)
-{
-    struct _Px_cx *cx = _Px_here.cx;
-    if (cx->count_from == (char *)UINTPTR_MAX) {
-        return; /* it does, or never is to */
-    }
-    cx->count_from = (char *)UINTPTR_MAX;
-    cx->notice_at = cx->limit;
-    cx->gc.enabled = 1;
-    _Px_here.drop_end = _Px_here.own_end;
-}
-
-/* Numbers of a table of exceptions: see Objects/exception_handling_notes.txt. */
-static int
-read_number(const unsigned char **at)
-{
-    int number = **at & 0x3f;
-    while (*(*at)++ & 0x40) {
-        number = number << 6 | (**at & 0x3f);
-    }
-    return number;
-}
-
-static bool
-has_yield(PyCodeObject *code, int from, int count)
-{
-    for (int i = from; i < from + count;) {
-        int opcode = _Py_GetBaseOpcode(code, i);
-        if (opcode == YIELD_VALUE) {
-            return true;
-        }
-        i += 1 + _PyOpcode_Caches[opcode];
-    }
-    return false;
-}
-
-/* Two handlers are no code of the user's: that of StopIteration, which a generator
- * has of its own, and that of `yield from` and `await`. */
-static bool
-is_users(PyCodeObject *code, int handler)
-{
-    int opcode = _Py_GetBaseOpcode(code, handler);
-    return opcode != CALL_INTRINSIC_1 && opcode != CLEANUP_THROW;
-}
-
-/* Whether something of a generator's may be left to be done when it goes while it
- * waits: it yields within a `try` or a `with`. */
-int
-_Px_HasFinally(PyCodeObject *code)
-{
-    const unsigned char *at =
-        (unsigned char *)PyBytes_AS_STRING(code->co_exceptiontable);
-    const unsigned char *end = at + PyBytes_GET_SIZE(code->co_exceptiontable);
-    while (at < end) {
-        int from = read_number(&at);
-        int count = read_number(&at);
-        int handler = read_number(&at);
-        (void)read_number(&at); /* depth of the stack */
-        if (is_users(code, handler) && has_yield(code, from, count)) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* What has come to its limit needs some memory to raise MemoryError and to deal
  * with it: once. Memory that was freed is handed out again all the same, which

@@ -3,6 +3,7 @@
  * the module (pycore_pxmodule.h).
  *
  *      pxhooks.c    memory, strings and dicts of a context: what hooks call
+ *      pxlifetimes.c   from when on a context counts references
  *      pxrefuse.c   what contexts are refused, and what they are told
  *      pxlimbo.c    what main drops and stopped callbacks may use
  *      pxplace.c    what a context has in the place of main's objects
