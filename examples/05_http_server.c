@@ -1,5 +1,6 @@
 /* An HTTP/1.1 keep-alive server. Each request's memory is rolled back when its
  * answer has left. Usage: 05_http_server [PORT]; SIGTERM ends it. */
+#define _POSIX_C_SOURCE 200809L /* sigaction() */
 #include <pxrt.h>
 
 #include <signal.h>
@@ -83,7 +84,7 @@ main(int argc, char **argv)
     if (px_runtime_create(NULL, &runtime) ||
         px_server_open(runtime, &http, &options, &server))
         return 1;
-    signal(SIGTERM, stop);
+    sigaction(SIGTERM, &(struct sigaction){.sa_handler = stop}, NULL);
     printf("listening on 127.0.0.1:%d\n", px_server_port(server));
     fflush(stdout);
     while (px_run(runtime, NULL) < 0)

@@ -1,5 +1,6 @@
 /* A chat server: what one connection says reaches all others, as messages
  * posted to their contexts. Usage: 06_chat_server [PORT]; SIGTERM ends it. */
+#define _POSIX_C_SOURCE 200809L /* sigaction() */
 #include <pxrt.h>
 
 #include <signal.h>
@@ -58,15 +59,14 @@ received(px_context *cx, const char *data, size_t count)
 static void
 closed(px_context *cx, int status)
 {
-    int i = 0;
     (void)status;
     px_mutex_lock(&room_lock);
-    while (i < guest_count && guests[i] != cx)
-        i++;
-    if (i < guest_count) {
-        px_context_release(guests[i]);
-        guests[i] = guests[--guest_count];
-    }
+    for (int i = 0; i < guest_count; i++)
+        if (guests[i] == cx) {
+            guests[i] = guests[--guest_count];
+            px_context_release(cx);
+            break;
+        }
     px_mutex_unlock(&room_lock);
 }
 
@@ -89,7 +89,7 @@ main(int argc, char **argv)
     if (px_runtime_create(NULL, &runtime) ||
         px_server_open(runtime, &chat, &options, &server))
         return 1;
-    signal(SIGTERM, stop);
+    sigaction(SIGTERM, &(struct sigaction){.sa_handler = stop}, NULL);
     printf("listening on 127.0.0.1:%d\n", px_server_port(server));
     fflush(stdout);
     while (px_run(runtime, NULL) < 0)

@@ -138,8 +138,10 @@ def failures(rows):
 COLUMNS = {
     ("main", "patched", "stock"): "main / stock",
     ("context.small", "warm", "main"): "small: context / main",
+    ("context.small", "own", "main"): "own",
     ("context.small", "cold", "main"): "cold",
     ("context.large", "warm", "main"): "large: context / main",
+    ("context.large", "own", "main"): "own",
     ("context.large", "cold", "main"): "cold",
 }
 

@@ -81,7 +81,8 @@ class Rows:
                      self.pairs(("large", "main"), ("large", "stock"), "cpu"),
                      "ms CPU", ms)
         for size in "small", "large":
-            for subject, who in ("warm", "context"), ("cold", "cold"):
+            for subject, who in (("warm", "context"), ("cold", "cold"),
+                                 ("own", "own")):
                 pairs = self.pairs((size, who), (size, "main"), "cpu")
                 self.compare(f"context.{size}", subject, "main", pairs,
                              "ms CPU", ms)

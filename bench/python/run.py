@@ -52,6 +52,7 @@ SUBJECTS = {
     "main": "patched",
     "context": "patched",
     "cold": "patched",
+    "own": "patched",
     "contexts": "patched",
     "processes": "stock",
     "free-threaded": "free-threaded",
@@ -137,7 +138,8 @@ class Run:
         large = {"name": program, "size": self.options.large, "times": 1}
         both = {"name": program, "size": self.options.large}
         for who, way in (("stock", "main"), ("main", "main"),
-                         ("context", "context"), ("cold", "cold")):
+                         ("context", "context"), ("cold", "cold"),
+                         ("own", "own")):
             yield ("small", who, program), who, {"way": way, **small}
             yield ("large", who, program), who, {"way": way, **large}
         for who, pool in (("contexts", "contexts"), ("processes", "processes"),
@@ -158,16 +160,17 @@ class Run:
     def warm(self, subjects, programs):
         """Main specialises code; contexts get windows whose pages are there."""
         for who, subject in subjects.items():
-            for program in programs if who != "cold" else ():
+            unwarmed = who in ("cold", "own")
+            for program in programs if not unwarmed else ():
                 for size in self.options.small, self.options.large:
                     self.note(("warm", who, program), subject, "warm",
                               name=program, size=size)
             pool = {"context": "contexts", "cold": "contexts",
-                    "free-threaded": "threads"}.get(who, who)
+                    "own": "contexts", "free-threaded": "threads"}.get(who, who)
             for program in programs if pool in POOLS_OF_PROGRAMS else ():
                 self.note(("warm", who, program), subject, "together",
                           pool=pool, count=4,
-                          name="floats" if who == "cold" else program,
+                          name="floats" if unwarmed else program,
                           size=self.options.small)
 
     def programs(self):

@@ -25,6 +25,7 @@ except ImportError:
     parallel = None  # stock
 
 WORKERS = 2
+OFTEN = 20
 
 
 # ---- programs ---------------------------------------------------------------
@@ -117,6 +118,18 @@ def way_cold(name, size, times):
     """In contexts, with code that has never run anywhere."""
     runs = [fresh(name) for _ in range(times)]
     return in_contexts(runs, *program(name).SIZES[size])
+
+
+learnt = {}  # {(name, size): code that only contexts have run, and often}
+
+
+def way_own(name, size, times):
+    """In contexts, with code that main has never run."""
+    n, expected = program(name).SIZES[size]
+    if (name, size) not in learnt:
+        learnt[name, size] = fresh(name)
+        in_contexts([learnt[name, size]] * OFTEN, n, expected)
+    return in_contexts([learnt[name, size]] * times, n, expected)
 
 
 def way_together(pool, count, name, size):

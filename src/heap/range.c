@@ -25,21 +25,13 @@
 #include "heap/range.h"
 
 #include "base/assert.h"
+#include "base/sanitizer.h"
 #include "heap/annotate.h"
 #include "platform/vm.h"
 
 #include <pxrt/lock.h>
 
 #include <string.h>
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define PX_THREAD_SANITIZER 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define PX_THREAD_SANITIZER 1
-#endif
 
 #define GB ((size_t)1 << 30)
 
@@ -82,7 +74,7 @@ px_range_options_init(px_range_options *options)
 {
     memset(options, 0, sizeof *options);
     options->size = sizeof *options;
-#if defined(PX_THREAD_SANITIZER)
+#if PX_THREAD_SANITIZER
     options->reserve_bytes = 512 * GB;
 #else
     options->reserve_bytes = 16384 * GB;

@@ -2,6 +2,8 @@
 
 Run by the patched interpreter: python tests/cpython/test_memory.py
 """
+import asyncio
+import contextlib
 import os
 import resource
 import sys
@@ -65,6 +67,58 @@ def with_a_plain_generator():
     return is_counting()
 
 
+def with_generators_that_leave_nothing():
+    def delegates(items):
+        yield from zip(items, items)
+        yield [key for key in items]
+
+    def tries():
+        try:
+            found = {}["x"]
+        except KeyError as error:
+            found = error.args
+        finally:
+            found = str(found)
+        yield found
+
+    async def waits():
+        await asyncio.sleep(0)
+
+    def drop(generator):
+        next(generator)
+    drop(delegates([1, 2]))
+    drop(tries())
+    waits().close()
+    return is_counting()
+
+
+def with_yield_from_in(kind):
+    seen = []
+
+    def tries():
+        try:
+            yield from [1]
+        finally:
+            seen.append("closed")
+
+    def manages():
+        with contextlib.closing(tries()) as inner:
+            yield next(inner)
+
+    def nests():
+        for i in range(3):
+            try:
+                pass
+            except ValueError:
+                yield 0
+            if i:
+                yield from tries()
+    generator = {"try": tries, "with": manages, "nested": nests}[kind]()
+    next(generator)
+    del generator
+    return seen
+
+
 def with_a_file():
     warnings.simplefilter("ignore", ResourceWarning)
     before = len(os.listdir("/proc/self/fd"))
@@ -82,6 +136,7 @@ class Modes(unittest.TestCase):
     def test_young_contexts_free_nothing(self):
         self.assertIs(in_context(is_counting), False)
         self.assertIs(in_context(with_a_plain_generator), False)
+        self.assertIs(in_context(with_generators_that_leave_nothing), False)
 
     def test_auto_counts_where_one_could_tell(self):
         self.assertEqual(in_context(with_finalizer), ["gone", True])
@@ -89,6 +144,8 @@ class Modes(unittest.TestCase):
         self.assertEqual(in_context(with_a_view), (5, True))
         self.assertEqual(in_context(with_finally), ["closed", True])
         self.assertEqual(in_context(with_a_file), 0)
+        for kind in "try", "with", "nested":
+            self.assertEqual(in_context(with_yield_from_in, kind), ["closed"])
 
     def test_auto_counts_when_it_has_grown(self):
         self.assertIs(in_context(much), True)

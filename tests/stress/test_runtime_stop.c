@@ -221,16 +221,12 @@ signal_in_turn(void *arg)
     }
 }
 
-/* The handler runs on main, wherever that is: before it parks, parked, woken.
- * ThreadSanitizer has it run later, in the next call that it knows; a thread
- * that is about to park makes none. */
+/* The handler runs on main, wherever that is: before it parks, parked, woken. */
 static void
 stop__in_a_signal_handler_of_main__ends_the_run(void **state)
 {
     px__thread thread;
     (void)state;
-    if (PX_THREAD_SANITIZED)
-        skip();
     main_thread = pthread_self();
     signal(SIGUSR1, stop_on_signal);
     assert_int_equal(px__thread_create(&thread, "kill", signal_in_turn, NULL),

@@ -143,9 +143,11 @@ talk_chat(int port)
 static void
 stop(FILE *output)
 {
+    struct pollfd said = {.fd = fileno(output), .events = POLLIN};
     char rest[512];
     int status = 0;
     kill(server, SIGTERM);
+    expect(poll(&said, 1, PATIENCE_MS) == 1, "SIGTERM does not end the server");
     while (fgets(rest, sizeof rest, output))
         fputs(rest, stdout);
     expect(waitpid(server, &status, 0) == server, "the server is lost");

@@ -8,10 +8,4 @@ enum { PX_SANITIZED = 1 };
 enum { PX_SANITIZED = 0 };
 #endif
 
-#if defined(__SANITIZE_THREAD__)
-enum { PX_THREAD_SANITIZED = 1 };
-#else
-enum { PX_THREAD_SANITIZED = 0 };
-#endif
-
 #endif

@@ -23,8 +23,10 @@
 #include "pycore_pystate.h"
 #include "pycore_unicodeobject.h"
 
-__thread struct _Px_here _Px_here = {
-    .own_end = UINTPTR_MAX, .drop_end = UINTPTR_MAX, .exact_end = UINTPTR_MAX};
+__thread struct _Px_here _Px_here = {.own_end = UINTPTR_MAX,
+                                     .drop_end = UINTPTR_MAX,
+                                     .exact_end = UINTPTR_MAX,
+                                     .until_look = 1};
 
 PyObject *_Px_ParallelError;
 PyObject *_Px_UnprotectedError;
@@ -42,37 +44,6 @@ enum {
 
 static size_t strays
     _Px_STATE; /* blocks of others that were to be freed or resized */
-
-/* A young context frees nothing. One that has grown counts: references go down
- * as well as up from here on, and cycles are collected. Legal at any instant
- * (H3): what was counted too high so far is just not freed. */
-void
-_Px_CountLifetimes(void)
-{
-    struct _Px_cx *cx = _Px_here.cx;
-    if (cx->count_from == (char *)UINTPTR_MAX) {
-        return; /* it does, or never is to */
-    }
-    cx->count_from = (char *)UINTPTR_MAX;
-    cx->notice_at = cx->limit;
-    cx->gc.enabled = 1;
-    _Px_here.drop_end = _Px_here.own_end;
-}
-
-/* A generator's code is in a handler of its own, for StopIteration, and each
- * `finally`, `except` and `with` adds one: see Objects/exception_handling_notes.txt
- * for the mark that an entry begins with. */
-int
-_Px_HasFinally(PyCodeObject *code)
-{
-    const char *table = PyBytes_AS_STRING(code->co_exceptiontable);
-    Py_ssize_t bytes = PyBytes_GET_SIZE(code->co_exceptiontable);
-    int handlers = 0;
-    for (Py_ssize_t i = 0; i < bytes && handlers < 2; i++) {
-        handlers += (table[i] & 0x80) != 0;
-    }
-    return handlers > 1;
-}
 
 /* What has come to its limit needs some memory to raise MemoryError and to deal
  * with it: once. Memory that was freed is handed out again all the same, which

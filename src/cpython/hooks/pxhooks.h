@@ -50,6 +50,7 @@ extern "C" {
 
 struct _Px_cx; /* a context, see pycore_px.h */
 struct _gc_runtime_state;
+struct _dictkeysobject;
 struct _Py_object_freelists;
 
 struct _Px_here {
@@ -60,6 +61,7 @@ struct _Px_here {
     struct _Px_cx *cx;
     struct _gc_runtime_state *gc;
     struct _Py_object_freelists *freelists;
+    int until_look; /* see pxspecialize.c */
 };
 
 /* Code that ends up in the executable itself reaches its own TLS directly;
@@ -112,6 +114,17 @@ extern __thread struct _Px_here _Px_here
 /* Whether a str knows its hash. One of main's that does not is no key of a table
  * that relies on it. */
 #define _Px_HASHED(string) (((PyASCIIObject *)(string))->hash != -1)
+
+/* Whether to specialise a general instruction now, and whether what is specialised
+ * by may get a version number: see pxspecialize.c. */
+#define _Px_TRIGGERS(main_triggers)                                            \
+    (_Px_IN() ? --_Px_here.until_look == 0 : (main_triggers))
+#define _Px_MAY_GIVE_VERSION(p) (!_Px_IN() || _Px_MayGiveVersion(p))
+/* A context would change what the interpreter remembers of main's classes: add a
+ * key to those that its instances share, or (NULL) take away the room for one;
+ * where a name of it is found. */
+#define _Px_WANT(wish, where, name)                                            \
+    (--_Px_here.until_look == 0 ? wish(where, name) : (void)0)
 
 /* The collector's state and the free lists that this thread uses. */
 #define _Px_GC(main_gc) (_Px_IN() ? _Px_here.gc : (main_gc))
@@ -244,6 +257,9 @@ PyAPI_FUNC(Py_ssize_t) _Px_Count(PyObject *object);
 extern int _Px_NoteExport(PyObject *object);
 extern void _Px_Detach(void); /* a call begins that may block, ... */
 extern void _Px_Attach(void); /* ... and has ended */
+extern int _Px_MayGiveVersion(const void *object);
+extern void _Px_WantKey(struct _dictkeysobject *keys, PyObject *key);
+extern void _Px_WantLookup(PyTypeObject *type, PyObject *name);
 extern PyObject *_Px_NewMemoryError(void); /* NULL: the last resort */
 extern int _Px_ExplainFailure(void);
 extern void *_Px_Malloc(size_t bytes);
@@ -346,6 +362,9 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_Attach() ((void)0)
 #define _Px_LIFETIME(matters) ((void)0)
 #define _Px_HASHED(string) 1
+#define _Px_TRIGGERS(main_triggers) (main_triggers)
+#define _Px_MAY_GIVE_VERSION(p) 1
+#define _Px_WANT(wish, where, name) ((void)0)
 #define _Px_GC(main_gc) (main_gc)
 #define _Px_FREELISTS(main_lists) (main_lists)
 #define _Px_GUARD(p) 0

@@ -318,7 +318,8 @@ _Px_Enter(px_worker *worker, px_context *context, px_memory memory)
                                  .exact_end = (uintptr_t)first + bytes,
                                  .cx = cx,
                                  .gc = &cx->gc,
-                                 .freelists = &cx->freelists};
+                                 .freelists = &cx->freelists,
+                                 .until_look = _Px_here.until_look};
     if (memory == PX_MEMORY_COUNTED) {
         _Px_CountLifetimes();
     }
@@ -349,7 +350,8 @@ _Px_Leave(px_worker *worker)
     forget(worker->tstate);
     _Px_here = (struct _Px_here){.own_end = UINTPTR_MAX,
                                  .drop_end = UINTPTR_MAX,
-                                 .exact_end = UINTPTR_MAX};
+                                 .exact_end = UINTPTR_MAX,
+                                 .until_look = _Px_here.until_look};
 }
 
 /* Frames of Python that nobody will pop. */

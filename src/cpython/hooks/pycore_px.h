@@ -3,6 +3,7 @@
  * the module (pycore_pxmodule.h).
  *
  *      pxhooks.c    memory, strings and dicts of a context: what hooks call
+ *      pxlifetimes.c   from when on a context counts references
  *      pxrefuse.c   what contexts are refused, and what they are told
  *      pxlimbo.c    what main drops and stopped callbacks may use
  *      pxplace.c    what a context has in the place of main's objects
@@ -12,6 +13,7 @@
  *                   (these four: pycore_pxown.h)
  *      pxforeign.c  extension modules that were not built for us
  *      pxmethods.c  which methods in C are for main's objects
+ *      pxspecialize.c   instructions of main's code for what contexts have
  *      pxthread.c   a worker's thread state: into a context and out of it
  *
  * Each uses only those above it, and what the end of this file names.
@@ -155,6 +157,17 @@ extern int _Px_RaiseForeignCode(const void *address);
 
 /* Main: let contexts call this method of main's objects. -1 with TypeError. */
 extern int _Px_AllowMethod(PyTypeObject *type, PyObject *name);
+
+/* ---- pxspecialize.c ------------------------------------------------------ */
+
+/* Not while a guard stops writes to main's code. Main, while the world is closed. */
+extern bool _Px_Specializes;
+
+/* Whoever has closed the world, before main goes on. */
+extern void _Px_FulfilWishes(void);
+
+/* dictobject.c: as if an instance of main's had got it. */
+extern void _Px_AddKey(PyDictKeysObject *keys, PyObject *key);
 
 /* ---- pxthread.c ---------------------------------------------------------- */
 

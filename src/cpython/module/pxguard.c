@@ -257,6 +257,13 @@ _Px_GuardMode(void)
     return modes[_Px_guard ? _Px_guard->mode : PX_GUARD_OFF];
 }
 
+static void
+set_mode(int mode)
+{
+    _Px_guard->mode = mode;
+    _Px_Specializes = mode == PX_GUARD_OFF;
+}
+
 int
 _Px_GuardSetMode(const char *name)
 {
@@ -272,7 +279,7 @@ _Px_GuardSetMode(const char *name)
         return -1;
     }
     if (_Px_guard) {
-        _Px_guard->mode = mode;
+        set_mode(mode);
     }
     return 0;
 }
@@ -314,9 +321,9 @@ _Px_GuardBegin(const char *name)
     if (!guard || !make_heap(&guard->heap)) {
         return -1;
     }
-    guard->mode = mode;
     guard->pid = getpid();
     (void)dl_iterate_phdr(find_loader, &guard->loader);
     _Px_guard = guard;
+    set_mode(mode);
     return 1;
 }

@@ -352,6 +352,7 @@ _Px_WorldRun(px_run_how how, PyTime_t deadline)
     _Px_GuardDown();
     begin_slice();
     _Px_WorldUnlock();
+    _Px_FulfilWishes();
 }
 
 /* ---- tasks --------------------------------------------------------------- */

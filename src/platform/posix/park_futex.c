@@ -3,6 +3,11 @@
  * in one step, which is P1. Futexes are private to the process; the kernel then
  * hashes the virtual address and takes no lock of the memory map.
  *
+ * The thread sanitizer has a signal handler run in the next call that it knows,
+ * which a system call of ours is not: a signal that comes just before it would
+ * wait for its end. So no sleep there is longer than HELD_BACK_NS, and whoever
+ * sleeps looks again (P2).
+ *
  * Thread rule: any thread.
  * Rejected: FUTEX_WAIT_BITSET with an absolute time: callers loop over a
  * relative remainder anyway (P2), on every OS.
@@ -14,13 +19,17 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdbool.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <pxrt/status.h>
 
+#include "base/sanitizer.h"
 #include "platform/clock.h"
+
+enum { HELD_BACK_NS = 50 * PX_NS_PER_MS };
 
 /* 32-bit systems with a 64-bit time_t (musl, new glibc) need the new call. */
 #if defined(SYS_futex_time64) && !defined(SYS_futex)
@@ -37,14 +46,17 @@ futex(uint32_t *word, int op, uint32_t value, const struct timespec *timeout)
 int
 px__park(uint32_t *word, uint32_t expected, int64_t timeout_ns)
 {
+    bool cut =
+        PX_THREAD_SANITIZER && (timeout_ns < 0 || timeout_ns > HELD_BACK_NS);
+    int64_t sleep_ns = cut ? HELD_BACK_NS : timeout_ns;
     struct timespec relative = {
-        .tv_sec = (time_t)(timeout_ns / PX_NS_PER_SEC),
-        .tv_nsec = (long)(timeout_ns % PX_NS_PER_SEC),
+        .tv_sec = (time_t)(sleep_ns / PX_NS_PER_SEC),
+        .tv_nsec = (long)(sleep_ns % PX_NS_PER_SEC),
     };
     int saved_errno = errno; /* a lock must not change its caller's errno */
     long rc =
-        futex(word, FUTEX_WAIT, expected, timeout_ns < 0 ? NULL : &relative);
-    int timed_out = rc < 0 && errno == ETIMEDOUT;
+        futex(word, FUTEX_WAIT, expected, sleep_ns < 0 ? NULL : &relative);
+    int timed_out = rc < 0 && errno == ETIMEDOUT && !cut;
     errno = saved_errno;
     return timed_out ? PX_ETIMEDOUT : PX_OK;
 }
