@@ -402,6 +402,47 @@ class SpecialMethods(Case):
         self.across(scene)
 
 
+class Learned(Case):
+    """Code of main's that contexts have specialised remembers nothing of their
+    classes."""
+
+    def items(self, change):
+        """What x[0] gives before and after change(class of x)."""
+        class Base:
+            def __getitem__(self, i):
+                return "old"
+
+        def get(x):
+            return x[0]
+
+        def body(change):
+            class Mine(Base):
+                pass
+            mine = Mine()
+            for _ in range(20000):
+                before = get(mine)
+            change(Mine)
+            after = get(mine)
+            for _ in range(20000):
+                last = get(mine)
+            return before, after, last
+        work = [self.submit(body, change(Base)).result(20) for _ in range(3)]
+        self.assertEqual(work, [("old", "new", "new")] * 3)
+
+    def test_the_context_changes_its_class(self):
+        def change(cls):
+            cls.__getitem__ = lambda self, i: "new"
+        self.items(lambda base: change)
+
+    def test_main_changes_the_base(self):
+        def change(base):
+            base.__getitem__ = lambda self, i: "old"  # as before
+            call = parallel.call_from_main_thread_and_wait(
+                lambda: setattr(base, "__getitem__", lambda self, i: "new"))
+            return lambda cls: call()
+        self.items(change)
+
+
 # ---- bases, flags, metaclasses ---------------------------------------------
 
 class Orders(Case):

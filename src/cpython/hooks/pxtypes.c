@@ -22,8 +22,9 @@
  *       main's classes are now: main changes nothing meanwhile.
  *   T3  A class comes after its bases.
  *
- * Other than that a context keeps nothing of classes: it gives them no versions, so
- * it has no methods in caches, and no code that is specialised for them.
+ * Other than that nothing is kept of a context's classes: they have no versions, so
+ * no methods of theirs are in caches, and no code is specialised for them, which
+ * would have to be told (pxspecialize.c, S4).
  *
  * Rejected: doing it for the class that has changed alone (main would have to keep a
  * list; all slots of a class take some 4 us, and only classes count that have a base
