@@ -57,11 +57,13 @@ static struct {
     int stopping;
 } crew;
 
-/* Signals are for main's thread to be interrupted by. */
+/* What is true of all: they have a name, as libpxrt's have, and signals are for
+ * main's thread to be interrupted by. */
 static void
-block_signals(void)
+begin_thread(const char *name)
 {
     sigset_t all;
+    (void)pthread_setname_np(pthread_self(), name);
     sigfillset(&all);
     sigdelset(&all, SIGSEGV); /* its own faults are the guard's */
     sigdelset(&all, SIGTRAP);
@@ -86,7 +88,7 @@ create_runtime(void)
 static void
 keep(void *Py_UNUSED(unused))
 {
-    block_signals();
+    begin_thread("px-keeper");
     crew.status = create_runtime();
     sem_post(&crew.ready);
     if (crew.status < 0) {
@@ -131,7 +133,7 @@ static void
 coordinate(void *arg)
 {
     PyThreadState *tstate = arg;
-    block_signals();
+    begin_thread("px-coordinator");
     _PyThreadState_Bind(tstate);
     _Px_StillThreads(-1); /* from here on it speaks for itself */
     _Px_Still(2);
