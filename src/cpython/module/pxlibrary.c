@@ -10,6 +10,9 @@
  */
 #include "pycore_pxmodule.h"
 
+#include "pycore_lock.h"
+#include "pycore_pythread.h"
+
 /* ---- dates --------------------------------------------------------------- */
 
 /* From protocol 4 on they tell of `fold`. */
@@ -320,4 +323,66 @@ _Px_MakePartial(_Px_crossing *to, PyTypeObject *type, PyObject *object)
     Py_XDECREF(first);
     Py_XDECREF(all);
     return copy;
+}
+
+/* ---- locks and queues ------------------------------------------------------ */
+
+static PyObject *
+refuse_held(PyObject *lock)
+{
+    return PyErr_Format(_Px_PersistenceError,
+                        "a '%.100s' object that is held cannot leave its "
+                        "context: release it before",
+                        Py_TYPE(lock)->tp_name);
+}
+
+/* The heads of what _threadmodule.c has. */
+typedef struct simple_lock {
+    PyObject head;
+    PyMutex mutex;
+} simple_lock;
+
+typedef struct owned_lock {
+    PyObject head;
+    PyThread_type_lock lock;
+    PyThread_ident_t owner;
+    unsigned long count;
+} owned_lock;
+
+PyObject *
+_Px_MakeLock(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    return PyMutex_IsLocked(&((simple_lock *)object)->mutex)
+               ? refuse_held(object)
+               : type->tp_alloc(type, 0);
+}
+
+PyObject *
+_Px_MakeRLock(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    return ((owned_lock *)object)->count ? refuse_held(object)
+                                         : _Px_ConstructEmpty(type);
+}
+
+/* As _queuemodule.c has it: a ring. */
+typedef struct simple_queue {
+    PyObject head;
+    bool has_waiting;
+    Py_ssize_t last, first;
+    PyObject **items;
+    Py_ssize_t room, count;
+} simple_queue;
+
+int
+_Px_FillQueue(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    const simple_queue *from = (simple_queue *)object;
+    PyObject *put = _Px_AttributeInC(copy, "put");
+    int status = put ? 0 : -1;
+    for (Py_ssize_t i = 0; !status && i < from->count; i++) {
+        PyObject *item = from->items[(from->first + i) % from->room];
+        status = append_copy(to, put, Py_NewRef(item));
+    }
+    Py_XDECREF(put);
+    return status;
 }
