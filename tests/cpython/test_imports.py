@@ -154,9 +154,18 @@ class ImportTest(Case):
         done = subprocess.run([sys.executable, "-c", code])
         self.assertEqual(done.returncode, 0)
 
-    def test_objects_of_its_classes_stay(self):
-        with self.assertRaises(parallel.PersistenceError):
-            in_context(lambda: __import__("px_one").Class())
+    def test_objects_of_its_classes(self):
+        """They bring a class of their own, and that its module: no part of main's."""
+        def body():
+            one = __import__("px_one")
+            one.add()
+            return one.Class(), one.Class, one.add, one
+        thing, cls, add, one = in_context(body)
+        self.assertIs(type(thing), cls)
+        self.assertEqual((cls.__module__, cls.__qualname__), ("px_one", "Class"))
+        self.assertEqual((add(), one.count, one.px_two.px_one), (2, 2, one))
+        self.assertNotIn("px_one", sys.modules)
+        self.assertIsNot(in_context(body)[1], cls)
 
     def test_what_main_is_importing(self):
         here, there = os.pipe()

@@ -539,6 +539,7 @@ static const _Px_kind kinds[] = {
     {&PySetIter_Type, NULL, _Px_MakeSetIterator, _Px_FillSetIterator, false},
     {&PyMemoryView_Type, NULL, _Px_MakeView, NULL, false},
     {NULL, "itertools._grouper", _Px_MakeWords, _Px_FillGroup, false},
+    {NULL, "itertools._tee_dataobject", _Px_MakeWords, _Px_FillTee, false},
     {NULL, "itertools.product", _Px_MakeWords, _Px_FillProduct, false},
     {NULL, "itertools.combinations", _Px_MakeWords, _Px_FillCombinations,
      false},

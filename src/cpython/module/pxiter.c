@@ -141,6 +141,25 @@ _Px_FillGroup(_Px_crossing *to, PyObject *copy, PyObject *object)
     return 0;
 }
 
+typedef struct tee_items {
+    PyObject head;
+    PyObject *it;
+    int count, running;
+    PyObject *next;
+    PyObject *items[1];
+} tee_items;
+
+/* Behind the last item, its places were never written to. */
+int
+_Px_FillTee(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    tee_items *mine = (tee_items *)copy;
+    tee_items *from = (tee_items *)object;
+    return _Px_FillItems(to, mine->items, from->items, from->count) < 0
+               ? -1
+               : _Px_FillWords(to, copy, object);
+}
+
 /* The heads of what makes products, combinations, permutations: blocks of indices
  * into pools. */
 typedef struct selection {

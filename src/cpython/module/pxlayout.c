@@ -36,9 +36,9 @@
 #define PATTERN "nooon-nnn"
 #endif
 
-/* The items that a tee keeps in one object. */
-#define EIGHT "oooooooo"
-#define WORDS_OF_TEE EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT "o"
+/* What tee keeps in one object: 57 places for items, not all of them in use. */
+#define PLACES "--------"
+#define TEE "ono" PLACES PLACES PLACES PLACES PLACES PLACES PLACES "-"
 
 typedef struct layout {
     PyTypeObject *type; /* NULL: it is known by its name */
@@ -88,7 +88,7 @@ static const layout layouts[] = {
     {NULL, "itertools.groupby", "ooooo-n"},
     {NULL, "itertools._grouper", "oo"},
     {NULL, "itertools._tee", "on-n"},
-    {NULL, "itertools._tee_dataobject", "ono" WORDS_OF_TEE},
+    {NULL, "itertools._tee_dataobject", TEE},
     {NULL, "itertools.product", "o-on"},
     {NULL, "itertools.combinations", "o-onn"},
     {NULL, "itertools.combinations_with_replacement", "o-onn"},

@@ -360,8 +360,11 @@ _Px_MakeLock(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 PyObject *
 _Px_MakeRLock(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 {
-    return ((owned_lock *)object)->count ? refuse_held(object)
-                                         : _Px_ConstructEmpty(type);
+    if (((owned_lock *)object)->count) {
+        return refuse_held(object);
+    }
+    PyObject *copy = _Px_ConstructEmpty(type);
+    return copy ? copy : PyErr_NoMemory(); /* which it has another name for */
 }
 
 /* As _queuemodule.c has it: a ring. */

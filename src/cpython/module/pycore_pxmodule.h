@@ -194,6 +194,7 @@ extern _Px_filler _Px_FillGenerator;
 
 extern _Px_maker _Px_MakeSetIterator, _Px_MakeView;
 extern _Px_filler _Px_FillSetIterator, _Px_FillDictIterator, _Px_FillGroup;
+extern _Px_filler _Px_FillTee;
 extern _Px_filler _Px_FillProduct, _Px_FillCombinations, _Px_FillPermutations;
 
 /* ---- pxexcept.c ---------------------------------------------------------- */
