@@ -195,14 +195,14 @@ make_bytearray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
 
 /* ---- sequences ----------------------------------------------------------- */
 
-/* Whatever is not there yet is NULL. */
+/* Whatever is not there yet is NULL, as may be what C code has not put in. */
 int
 _Px_FillItems(_Px_crossing *to, PyObject **to_items, PyObject **items,
               Py_ssize_t count)
 {
     for (Py_ssize_t i = 0; i < count; i++) {
-        to_items[i] = _Px_CopyPart(to, items[i]);
-        if (!to_items[i]) {
+        to_items[i] = items[i] ? _Px_CopyPart(to, items[i]) : NULL;
+        if (items[i] && !to_items[i]) {
             return -1;
         }
     }
@@ -508,7 +508,6 @@ static const _Px_kind kinds[] = {
     {NULL, "decimal.Decimal", make_by_arguments, NULL, false},
     {NULL, "collections.deque", _Px_MakeDeque, _Px_FillDeque, false},
     {NULL, "collections.defaultdict", make_empty, _Px_FillDefaultDict, false},
-    {NULL, "functools.partial", _Px_MakePartial, NULL, false},
     {NULL, "array.array", _Px_MakeArray, NULL, false},
     {NULL, "_io.BytesIO", _Px_MakeBytesIO, NULL, false},
     {NULL, "_io.StringIO", _Px_MakeStringIO, NULL, false},

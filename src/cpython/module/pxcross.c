@@ -387,7 +387,10 @@ add_classes(const _Px_crossing *to)
     int status = 0;
     for (size_t i = to->instances; !status && i < to->count; i++) {
         PyObject *copy = _Py_hashtable_get(to->memo, to->order[i]);
-        status = PyType_Check(copy) ? _Px_AddClass((PyTypeObject *)copy) : 0;
+        if (PyType_Check(copy)) {
+            status = _Px_AddClass(to, (PyTypeObject *)copy,
+                                  (PyTypeObject *)to->order[i]);
+        }
     }
     return status;
 }

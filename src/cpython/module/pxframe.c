@@ -50,7 +50,7 @@ copy_instructions(PyCodeObject *from)
     return bytes;
 }
 
-enum { PARTS = 9 };
+enum { CONSTANTS = 4, PARTS = 9 };
 
 /* In the order of @parts; -1: one is missing. */
 static int
@@ -70,6 +70,25 @@ copy_parts(_Px_crossing *to, PyCodeObject *from, PyObject *parts[PARTS])
     return 0;
 }
 
+/* Whoever has replaced constants by what leads to the code has made a cycle, in
+ * which they are not all there yet. */
+static bool
+are_there(PyObject *constants)
+{
+    Py_ssize_t i = 0;
+    while (i < PyTuple_GET_SIZE(constants) && PyTuple_GET_ITEM(constants, i)) {
+        i++;
+    }
+    return i == PyTuple_GET_SIZE(constants);
+}
+
+static PyObject *
+refuse(PyObject *code)
+{
+    PyErr_SetRaisedException(_Px_Refuse(code));
+    return NULL;
+}
+
 static PyObject *
 construct(PyCodeObject *from, PyObject *instructions, PyObject *parts[PARTS])
 {
@@ -81,7 +100,7 @@ construct(PyCodeObject *from, PyObject *instructions, PyObject *parts[PARTS])
         .code = instructions,
         .firstlineno = from->co_firstlineno,
         .linetable = parts[3],
-        .consts = parts[4],
+        .consts = parts[CONSTANTS],
         .names = parts[5],
         .localsplusnames = parts[6],
         .localspluskinds = parts[7],
@@ -100,7 +119,13 @@ _Px_MakeCode(_Px_crossing *to, PyTypeObject *Py_UNUSED(type), PyObject *object)
     PyCodeObject *from = (PyCodeObject *)object;
     PyObject *parts[PARTS] = {NULL};
     PyObject *copy = NULL;
-    if (copy_parts(to, from, parts) == 0) {
+    if (copy_parts(to, from, parts) < 0) {
+        copy = NULL;
+    }
+    else if (!are_there(parts[CONSTANTS])) {
+        (void)refuse(object);
+    }
+    else {
         PyObject *instructions = copy_instructions(from);
         copy = instructions ? construct(from, instructions, parts) : NULL;
         Py_XDECREF(instructions);

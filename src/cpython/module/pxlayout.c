@@ -71,6 +71,7 @@ static const layout layouts[] = {
     {&PyMap_Type, NULL, "oo"},
     {&PyFilter_Type, NULL, "oo"},
     {&PyZip_Type, NULL, "noon"},
+    {NULL, "functools.partial", "oooo-n"},
     {NULL, "itertools.accumulate", "oooon"},
     {NULL, "itertools.batched", "onn"},
     {NULL, "itertools.chain", "oo"},

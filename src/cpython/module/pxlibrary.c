@@ -1,6 +1,6 @@
 /*
- * Copies of what C code of the library makes: dates, queues, arrays, partials,
- * trees of XML, streams in memory.
+ * Copies of what C code of the library makes: dates, queues, arrays, trees of XML,
+ * streams in memory, locks.
  *
  * The modules of these kinds are known by name, as nobody may have imported them;
  * an object is asked by methods of the kind's C type (L2 of pxcopy.c), which give
@@ -292,37 +292,6 @@ _Px_MakePacker(_Px_crossing *to, PyTypeObject *type, PyObject *object)
     PyObject *format = ((packer *)object)->format;
     return PyBytes_Check(format) ? initialized(type, _Px_CopyPart(to, format))
                                  : _Px_ConstructEmpty(type);
-}
-
-/* ---- partials ------------------------------------------------------------- */
-
-/* The copy of what an object in C has by this name. */
-static PyObject *
-copy_attribute(_Px_crossing *to, PyObject *object, const char *name)
-{
-    PyObject *part = _Px_AttributeInC(object, name);
-    PyObject *mine = part ? _Px_CopyPart(to, part) : NULL;
-    Py_XDECREF(part);
-    return mine;
-}
-
-/* partial(func, *args, **keywords) */
-PyObject *
-_Px_MakePartial(_Px_crossing *to, PyTypeObject *type, PyObject *object)
-{
-    PyObject *func = copy_attribute(to, object, "func");
-    PyObject *args = func ? copy_attribute(to, object, "args") : NULL;
-    PyObject *keywords = args ? copy_attribute(to, object, "keywords") : NULL;
-    PyObject *first = keywords ? PyTuple_Pack(1, func) : NULL;
-    PyObject *all = first ? PySequence_Concat(first, args) : NULL;
-    PyObject *copy =
-        all ? _Px_BaseInC(type)->tp_new(type, all, keywords) : NULL;
-    Py_XDECREF(func);
-    Py_XDECREF(args);
-    Py_XDECREF(keywords);
-    Py_XDECREF(first);
-    Py_XDECREF(all);
-    return copy;
 }
 
 /* ---- locks and queues ------------------------------------------------------ */

@@ -308,16 +308,33 @@ add_subclass(PyTypeObject *base, PyTypeObject *type)
     return status;
 }
 
-int
-_Px_AddClass(PyTypeObject *type)
+/* Those that have copies, in their order. */
+static int
+add_subclasses(const _Px_crossing *to, PyTypeObject *copy, PyObject *all)
 {
+    PyObject *reference;
+    Py_ssize_t at = 0;
     int status = 0;
-    for (Py_ssize_t i = 0; !status && i < PyTuple_GET_SIZE(type->tp_bases);
-         i++) {
-        PyObject *base = PyTuple_GET_ITEM(type->tp_bases, i);
-        status = add_subclass((PyTypeObject *)base, type);
+    while (!status && all && PyDict_Next(all, &at, NULL, &reference)) {
+        PyObject *class = ((PyWeakReference *)reference)->wr_object;
+        PyObject *mine = _Px_Known(to, class);
+        status = mine ? add_subclass(copy, (PyTypeObject *)mine) : 0;
+        Py_XDECREF(mine);
     }
-    PyType_Modified(type);
+    return status;
+}
+
+int
+_Px_AddClass(const _Px_crossing *to, PyTypeObject *copy, PyTypeObject *object)
+{
+    int status = add_subclasses(to, copy, (PyObject *)object->tp_subclasses);
+    for (Py_ssize_t i = 0; !status && i < PyTuple_GET_SIZE(copy->tp_bases);
+         i++) {
+        PyObject *base = PyTuple_GET_ITEM(object->tp_bases, i);
+        status = _Px_IsMains(base) ? add_subclass((PyTypeObject *)base, copy)
+                                   : 0;
+    }
+    PyType_Modified(copy);
     return status;
 }
 

@@ -131,7 +131,7 @@ extern int _Px_AddMembers(_Px_crossing *to, PyObject *set, PyObject *members);
 
 /* ---- pxlibrary.c --------------------------------------------------------- */
 
-extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray, _Px_MakePartial;
+extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray;
 extern _Px_maker _Px_MakeDeque, _Px_MakePacker, _Px_MakeRandom;
 extern _Px_maker _Px_MakeBytesIO, _Px_MakeStringIO;
 extern _Px_maker _Px_MakeLock, _Px_MakeRLock;
@@ -182,8 +182,10 @@ extern _Px_filler _Px_FillStruct;
 extern _Px_maker _Px_MakeClass, _Px_MakeDescriptor, _Px_MakeModule, _Px_MakeABC;
 extern _Px_filler _Px_FillClass, _Px_FillABC;
 
-/* All copies are made: it is a subclass of its bases. */
-extern int _Px_AddClass(PyTypeObject *type);
+/* All copies are made: main's bases of this one and its own subclasses are to
+ * know it. */
+extern int _Px_AddClass(const _Px_crossing *to, PyTypeObject *copy,
+                        PyTypeObject *object);
 
 /* ---- pxframe.c ----------------------------------------------------------- */
 
