@@ -42,6 +42,7 @@
 #include "pycore_ceval.h"
 #include "pycore_gc.h"
 #include "pycore_hashtable.h"
+#include "pycore_setobject.h"
 
 struct _Px_instead *_Px_leaving;
 
@@ -294,28 +295,37 @@ _Px_PutLate(_Px_crossing *to, PyObject *container, PyObject *items)
     return status;
 }
 
-/* A frozen set can be added to by its only user. Of this one only other copies
- * know as yet. */
-static int
-add_to_frozen(PyObject *set, PyObject *member)
+/* The table of a set that is about to go. */
+static void
+take_table(PySetObject *mine, PySetObject *from)
 {
-    Py_ssize_t others = set->ob_refcnt - 1;
-    set->ob_refcnt = 1;
-    int status = PySet_Add(set, member);
-    set->ob_refcnt += others;
-    return status;
+    bool is_small = from->table == from->smalltable;
+    memcpy(mine->smalltable, from->smalltable, sizeof from->smalltable);
+    mine->table = is_small ? mine->smalltable : from->table;
+    mine->mask = from->mask;
+    mine->fill = from->fill;
+    mine->used = from->used;
+    memset(from->smalltable, 0, sizeof from->smalltable);
+    from->table = from->smalltable;
+    from->mask = PySet_MINSIZE - 1;
+    from->fill = from->used = 0;
 }
 
+/* A frozen set can be added to by its only user, and of this one other copies
+ * know. To count them off meanwhile is not for code that hashes members: the
+ * collector may run. */
 static int
 fill_late_set(PyObject *set, PyObject *members)
 {
-    int status = 0;
-    for (Py_ssize_t i = 0; !status && i < PyList_GET_SIZE(members); i++) {
-        PyObject *member = PyList_GET_ITEM(members, i);
-        status = PyFrozenSet_Check(set) ? add_to_frozen(set, member)
-                                        : PySet_Add(set, member);
+    if (!PyFrozenSet_Check(set)) {
+        return _PySet_Update(set, members);
     }
-    return status;
+    PyObject *all = PySet_New(members);
+    if (all) {
+        take_table((PySetObject *)set, (PySetObject *)all);
+        Py_DECREF(all);
+    }
+    return all ? 0 : -1;
 }
 
 static int
