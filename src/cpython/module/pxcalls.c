@@ -21,7 +21,8 @@ static __thread unsigned serves_here; /* this thread makes so many calls */
 static int
 refuse_own_method(PyObject *func)
 {
-    PyObject *self = PyCFunction_Check(func) ? PyCFunction_GET_SELF(func) : NULL;
+    PyObject *self =
+        PyCFunction_Check(func) ? PyCFunction_GET_SELF(func) : NULL;
     if (!self || _Px_IsMains(self)) {
         return 0;
     }

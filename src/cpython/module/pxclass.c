@@ -266,8 +266,7 @@ _Px_MakeFunction(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
     PyFunctionObject *from = (PyFunctionObject *)object;
     PyObject *code = _Px_CopyPart(to, from->func_code);
     PyObject *globals = code ? _Px_CopyPart(to, from->func_globals) : NULL;
-    PyObject *builtins =
-        globals ? _Px_CopyPart(to, from->func_builtins) : NULL;
+    PyObject *builtins = globals ? _Px_CopyPart(to, from->func_builtins) : NULL;
     PyObject *copy = builtins ? PyFunction_New(code, globals) : NULL;
     if (copy) {
         Py_SETREF(((PyFunctionObject *)copy)->func_builtins,

@@ -468,8 +468,7 @@ _Px_AddMembers(_Px_crossing *to, PyObject *set, PyObject *members)
 static int
 fill_set(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
-    bool is_made =
-        PyFrozenSet_Check(object) && members_are_hashed_in_c(object);
+    bool is_made = PyFrozenSet_Check(object) && members_are_hashed_in_c(object);
     return is_made ? 0
                    : _Px_AddMembers(to, copy, _Px_CopyMembers(to, object, 0));
 }

@@ -428,7 +428,12 @@ cross(PyObject *object, PyObject **late,
     _Px_crossing to = {_Py_hashtable_new_full(_Py_hashtable_hash_ptr,
                                               _Py_hashtable_compare_direct,
                                               NULL, drop_reference, NULL),
-                       NULL, NULL, 0, 0, 0, false};
+                       NULL,
+                       NULL,
+                       0,
+                       0,
+                       0,
+                       false};
     if (!to.memo) {
         return PyErr_NoMemory();
     }

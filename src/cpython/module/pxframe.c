@@ -57,8 +57,9 @@ static int
 copy_parts(_Px_crossing *to, PyCodeObject *from, PyObject *parts[PARTS])
 {
     PyObject *const all[PARTS] = {
-        from->co_filename,       from->co_name,           from->co_qualname,
-        from->co_linetable,      from->co_consts,         from->co_names,
+        from->co_filename,        from->co_name,
+        from->co_qualname,        from->co_linetable,
+        from->co_consts,          from->co_names,
         from->co_localsplusnames, from->co_localspluskinds,
         from->co_exceptiontable};
     for (int i = 0; i < PARTS; i++) {

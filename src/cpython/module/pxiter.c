@@ -247,8 +247,7 @@ has_plain_buffer(PyObject *object)
     PyTypeObject *type = Py_TYPE(object), *base = _Px_BaseInC(type);
     return (base == &PyBytes_Type || base == &PyByteArray_Type ||
             strcmp(base->tp_name, "array.array") == 0) &&
-           type->tp_as_buffer->bf_getbuffer ==
-               base->tp_as_buffer->bf_getbuffer;
+           type->tp_as_buffer->bf_getbuffer == base->tp_as_buffer->bf_getbuffer;
 }
 
 /* One row of such a buffer, with what says how to read it in the interpreter. */
@@ -259,8 +258,8 @@ is_plain(const PyMemoryViewObject *view)
     return all && all->obj &&
            !(view->flags &
              (_Py_MEMORYVIEW_RELEASED | _Py_MEMORYVIEW_RESTRICTED)) &&
-           !(view->mbuf->flags & (_Py_MANAGED_BUFFER_RELEASED |
-                                  _Py_MANAGED_BUFFER_FREE_FORMAT)) &&
+           !(view->mbuf->flags &
+             (_Py_MANAGED_BUFFER_RELEASED | _Py_MANAGED_BUFFER_FREE_FORMAT)) &&
            view->view.ndim == 1 && !view->view.suboffsets &&
            _Px_IsMains(view->view.format) && has_plain_buffer(all->obj);
 }
@@ -270,8 +269,7 @@ static void
 narrow(PyMemoryViewObject *mine, const PyMemoryViewObject *from)
 {
     Py_buffer *view = &mine->view;
-    ptrdiff_t offset =
-        (char *)from->view.buf - (char *)from->mbuf->master.buf;
+    ptrdiff_t offset = (char *)from->view.buf - (char *)from->mbuf->master.buf;
     view->buf = (char *)view->buf + offset;
     view->len = from->view.len;
     view->itemsize = from->view.itemsize;

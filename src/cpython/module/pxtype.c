@@ -175,8 +175,7 @@ copy_slots(PyHeapTypeObject *copy, PyHeapTypeObject *from)
     const PyMemberDef *members = PyObject_GetItemData((PyObject *)from);
     for (Py_ssize_t i = 0; i < Py_SIZE(from); i++) {
         mine[i] = members[i];
-        mine[i].name =
-            PyUnicode_AsUTF8(PyTuple_GET_ITEM(copy->ht_slots, i));
+        mine[i].name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(copy->ht_slots, i));
         if (!mine[i].name) {
             return -1;
         }
@@ -296,13 +295,11 @@ add_subclass(PyTypeObject *base, PyTypeObject *type)
 {
     PyObject **all = subclasses_of(base);
     PyObject *key = PyLong_FromVoidPtr(type);
-    PyObject *reference =
-        key ? PyWeakref_NewRef((PyObject *)type, NULL) : NULL;
+    PyObject *reference = key ? PyWeakref_NewRef((PyObject *)type, NULL) : NULL;
     if (reference && !*all) {
         *all = PyDict_New();
     }
-    int status =
-        reference && *all ? PyDict_SetItem(*all, key, reference) : -1;
+    int status = reference && *all ? PyDict_SetItem(*all, key, reference) : -1;
     Py_XDECREF(key);
     Py_XDECREF(reference);
     return status;
@@ -331,8 +328,8 @@ _Px_AddClass(const _Px_crossing *to, PyTypeObject *copy, PyTypeObject *object)
     for (Py_ssize_t i = 0; !status && i < PyTuple_GET_SIZE(copy->tp_bases);
          i++) {
         PyObject *base = PyTuple_GET_ITEM(object->tp_bases, i);
-        status = _Px_IsMains(base) ? add_subclass((PyTypeObject *)base, copy)
-                                   : 0;
+        status =
+            _Px_IsMains(base) ? add_subclass((PyTypeObject *)base, copy) : 0;
     }
     PyType_Modified(copy);
     return status;
@@ -361,7 +358,8 @@ _Px_MakeDescriptor(_Px_crossing *to, PyTypeObject *type, PyObject *object)
     PyObject *copy =
         !class ? NULL
         : type == &PyMemberDescr_Type
-            ? make_member(class, from, ((PyMemberDescrObject *)object)->d_member)
+            ? make_member(class, from,
+                          ((PyMemberDescrObject *)object)->d_member)
             : PyDescr_NewGetSet(class,
                                 ((PyGetSetDescrObject *)object)->d_getset);
     Py_XDECREF(class);
@@ -406,8 +404,7 @@ copy_registry(_Px_crossing *to, PyObject *registry)
     Py_hash_t hash;
     while (all && _PySet_NextEntry(registry, &at, &reference, &hash)) {
         PyObject *mine = copy_registered(to, reference);
-        if (!mine ||
-            (mine != Py_None && PyList_Append(all, mine) < 0)) {
+        if (!mine || (mine != Py_None && PyList_Append(all, mine) < 0)) {
             Py_CLEAR(all);
         }
         Py_XDECREF(mine);
