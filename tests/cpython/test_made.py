@@ -285,6 +285,41 @@ class Classes(Case):
         self.assertEqual((cls().get(), cls().part()), ([True], [True]))
         self.assertEqual(cls.get.__wrapped__.__name__, "get")
 
+    def test_in_the_making(self):
+        """Main is asked about it by its metaclass, before there is an mro."""
+        ask = parallel.call_from_main_thread_and_wait(lambda cls: cls.__name__)
+
+        def make():
+            class Asking(type):
+                def mro(cls):
+                    ask(cls)
+                    return super().mro()
+            return Asking("Made", (), {})
+        with self.assertRaisesRegex(parallel.PersistenceError, "'Asking' object"):
+            in_context(make)
+
+    def test_too_deep(self):
+        def generators(kept):
+            for _ in range(50_000):
+                kept = (i for i in [kept])
+                next(kept)
+            return kept
+
+        def classes(kept):
+            for _ in range(50_000):
+                kept = type("Made", (), {"x": kept})()
+            return kept
+
+        def functions(kept):
+            def bind(kept):
+                return lambda: kept
+            for _ in range(50_000):
+                kept = bind(kept)
+            return kept
+        for make in generators, classes, functions:
+            with self.assertRaises(RecursionError):
+                in_context(make, None)
+
     def test_memory(self):
         def make():
             cls = made_of(Base, get=lambda self: cls, x=property(lambda self: 1))

@@ -49,11 +49,13 @@ refuse(PyObject *object)
     return NULL;
 }
 
-/* Classes that C code makes have more than these words say. */
+/* Classes that C code makes have more than these words say; of one in the making, a
+ * callback that is stopped in mro() may tell. */
 static bool
 is_known(PyTypeObject *type)
 {
-    return _Px_IsMadeByPython(type) && _Px_IsMains(_Px_BaseInC(type)) &&
+    return type->tp_flags & Py_TPFLAGS_READY && _Px_IsMadeByPython(type) &&
+           _Px_IsMains(_Px_BaseInC(type)) &&
            !((PyHeapTypeObject *)type)->ht_module && type->tp_mro &&
            PyDict_CheckExact(type->tp_dict);
 }
