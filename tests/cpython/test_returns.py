@@ -627,6 +627,8 @@ LEAVES = {
     "a module": (module, lambda it: (it.__name__, it.__doc__, it.add(1)[1:], it.Inside().get()[0],
                                      it.Inside().get()[2][0] is it.Inside, it.add.__globals__ is vars(it))),
     "a function of it": (lambda: module().add, lambda it: (it(5)[1:], it.__globals__["ones"])),
+    "a cached function": (lambda: functools.lru_cache(5, typed=True)(closure()), lambda it: (
+        it(2), it(2) is it(2), it.cache_info(), it.cache_parameters())),
     "code": (lambda: compile("[a + x for x in (1, 'b', (2, 3))]", "there", "eval"), lambda it: (
         it.co_code, it.co_consts, list(it.co_lines()), it.co_filename)),
     "groups": (groups, lambda it: (it[1:3], list(it[3]), [(k, list(g)) for k, g in it[0]])),

@@ -545,6 +545,7 @@ static const _Px_kind kinds[] = {
      _Px_FillCombinations, false},
     {NULL, "itertools.permutations", _Px_MakeWords, _Px_FillPermutations,
      false},
+    {NULL, "functools._lru_cache_wrapper", _Px_MakeCached, NULL, false},
     {NULL, "_thread.lock", _Px_MakeLock, NULL, false},
     {NULL, "_thread.RLock", _Px_MakeRLock, NULL, false},
     {NULL, "_queue.SimpleQueue", make_empty, _Px_FillQueue, false},

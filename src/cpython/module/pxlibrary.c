@@ -358,3 +358,47 @@ _Px_FillQueue(_Px_crossing *to, PyObject *copy, PyObject *object)
     Py_XDECREF(put);
     return status;
 }
+
+/* ---- lru_cache() ------------------------------------------------------------ */
+
+/* As _functoolsmodule.c has it. */
+typedef struct cached_function {
+    PyObject head;
+    void *previous, *next;
+    Py_hash_t hash;
+    PyObject *key, *result;
+    void *wrapper;
+    int typed;
+    PyObject *cache;
+    Py_ssize_t hits;
+    PyObject *func;
+    Py_ssize_t most; /* -1: no bound */
+    Py_ssize_t misses;
+    PyObject *mark, *entry_type, *info_type, *dict, *references;
+} cached_function;
+
+static PyObject *
+bound_of(const cached_function *from)
+{
+    return from->most < 0 ? Py_NewRef(Py_None) : PyLong_FromSsize_t(from->most);
+}
+
+/* What has been computed stays behind. */
+PyObject *
+_Px_MakeCached(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    const cached_function *from = (cached_function *)object;
+    if (_Px_BaseInC(type)->tp_basicsize != sizeof *from) {
+        PyErr_SetRaisedException(_Px_Refuse(object));
+        return NULL;
+    }
+    PyObject *func = _Px_CopyPart(to, from->func);
+    PyObject *info = func ? _Px_CopyPart(to, from->info_type) : NULL;
+    PyObject *bound = info ? bound_of(from) : NULL;
+    PyObject *arguments =
+        bound ? Py_BuildValue("(OOiO)", func, bound, from->typed, info) : NULL;
+    Py_XDECREF(func);
+    Py_XDECREF(info);
+    Py_XDECREF(bound);
+    return _Px_Construct(type, arguments);
+}

@@ -134,7 +134,7 @@ extern int _Px_AddMembers(_Px_crossing *to, PyObject *set, PyObject *members);
 extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray;
 extern _Px_maker _Px_MakeDeque, _Px_MakePacker, _Px_MakeRandom;
 extern _Px_maker _Px_MakeBytesIO, _Px_MakeStringIO;
-extern _Px_maker _Px_MakeLock, _Px_MakeRLock;
+extern _Px_maker _Px_MakeLock, _Px_MakeRLock, _Px_MakeCached;
 extern _Px_filler _Px_FillDeque, _Px_FillDefaultDict, _Px_FillElement;
 extern _Px_filler _Px_FillQueue;
 
