@@ -6,6 +6,7 @@ import ast
 import asyncio
 import concurrent.futures as futures
 import inspect
+import operator
 import os
 import sys
 import threading
@@ -172,7 +173,7 @@ class Futures(Case):
 
     def test_what_cannot_leave(self):
         with self.assertRaises(parallel.PersistenceError):
-            self.executor.submit(lambda: iter({})).result(10)
+            self.executor.submit(operator.methodcaller, "upper").result(10)
 
     def test_none_in_a_context(self):
         with self.assertRaisesRegex(parallel.ParallelError, r"submit_work\(\)"):
@@ -276,9 +277,15 @@ class Calls(Case):
         count, length = self.executor.submit(work).result(10)
         self.assertEqual((seen, table), ([1], {"key": [2]}))
         self.assertEqual((count(1), length()), (1, 1))
-        for own in (lambda: [].append, lambda: {}.__setitem__):
-            with self.assertRaises(parallel.PersistenceError):
-                self.executor.submit(own).result(10)
+
+    def test_methods_in_c_of_its_own_objects(self):
+        """Main would tell a copy what the original is to hear."""
+        for call in (parallel.call_from_main_thread,
+                     parallel.call_from_main_thread_and_wait):
+            with self.assertRaisesRegex(parallel.PersistenceError, "'append'.*a copy"):
+                self.executor.submit(lambda: call([].append)(1)).result(10)
+        with self.assertRaises(parallel.PersistenceError):
+            self.executor.submit(lambda: {}.__setitem__).result(10)
 
     def test_as_decorator(self):
         @parallel.call_from_main_thread
@@ -302,7 +309,7 @@ class Calls(Case):
         self.executor.submit(lambda: call(1, 0)).result(10)
         with self.assertRaises(ZeroDivisionError):
             parallel.run()
-        self.executor.submit(lambda: call(iter({}))).result(10)
+        self.executor.submit(lambda: call(operator.methodcaller("upper"))).result(10)
         with self.assertRaises(parallel.PersistenceError):
             parallel.run()
 

@@ -3,6 +3,7 @@
 Run by the patched interpreter: python tests/cpython/test_imports.py
 """
 import importlib
+import logging
 import os
 import pickle
 import subprocess
@@ -33,6 +34,25 @@ FILES = {
     "px_mains/taken.py": "",
     "px_bad.py": "def fail():\n    1 / 0\n\nfail()\n",
     "px_held.py": "import sys\nsys.px_hold()\nlate = 1\n",
+    "px_typical.py": """if 1:
+        import dataclasses, enum, functools, logging, re, threading
+        log = logging.getLogger(__name__)
+        pattern = re.compile("a+px")
+        lock = threading.Lock()
+        class Kind(enum.Enum):
+            A = 1
+        @functools.lru_cache(maxsize=None)
+        def twice(x):
+            return x * 2
+        @dataclasses.dataclass
+        class Item:
+            name: str
+            kind: Kind = Kind.A
+            def show(self):
+                log.debug("show %s", self.name)
+                with lock:
+                    return twice(len(self.name)), pattern.match(self.name)[0], self.kind.name
+        """,
     "px_writes.py": "import os\nos.px_new = 1\n",
 }
 
@@ -154,9 +174,28 @@ class ImportTest(Case):
         done = subprocess.run([sys.executable, "-c", code])
         self.assertEqual(done.returncode, 0)
 
-    def test_objects_of_its_classes_stay(self):
-        with self.assertRaises(parallel.PersistenceError):
-            in_context(lambda: __import__("px_one").Class())
+    def test_objects_of_its_classes(self):
+        """They bring a class of their own, and that its module: no part of main's."""
+        def body():
+            one = __import__("px_one")
+            one.add()
+            return one.Class(), one.Class, one.add, one
+        thing, cls, add, one = in_context(body)
+        self.assertIs(type(thing), cls)
+        self.assertEqual((cls.__module__, cls.__qualname__), ("px_one", "Class"))
+        self.assertEqual((add(), one.count, one.px_two.px_one), (2, 2, one))
+        self.assertNotIn("px_one", sys.modules)
+        self.assertIsNot(in_context(body)[1], cls)
+
+    def test_an_object_of_a_typical_module(self):
+        """With a logger, a lock, a pattern, an enum, a cache."""
+        def body():
+            item = __import__("px_typical").Item("aapx")
+            return item, item.show()
+        item, shown = in_context(body)
+        self.assertEqual((item.show(), shown), ((8, "aapx", "A"),) * 2)
+        self.assertIs(item.show.__globals__["log"].parent, logging.root)
+        self.assertEqual(repr(item), "Item(name='aapx', kind=<Kind.A: 1>)")
 
     def test_what_main_is_importing(self):
         here, there = os.pipe()

@@ -6,6 +6,7 @@ import csv
 import itertools
 import sys
 import unittest
+import warnings
 
 import _testcapi
 import parallel
@@ -102,6 +103,7 @@ class Leaving(unittest.TestCase):
         kinds = [make for name, (make, _) in LEAVES.items()
                  if name != "a group" or not HAS_ASSERTIONS]
         kinds += LAZY.values()
+        self.enterContext(warnings.catch_warnings(action="ignore"))  # of coroutines
         for make, count in itertools.product(kinds, (1, 1000)):
             whole = type(make())
             outcomes = [self.crossing(make, first, count) for first in range(1, 60)]

@@ -12,6 +12,7 @@ import fractions
 import functools
 import gc
 import io
+import operator
 import os
 import pathlib
 import resource
@@ -447,17 +448,15 @@ class Refused(unittest.TestCase):
             in_context(lambda: Point(1, [make()]))
 
     def test_what_is_tied_to_its_context(self):
-        def new_code():
-            names = {}
-            exec("def made(): pass", names)
-            return names["made"]
-        self.refuses(lambda: (i for i in "ab"), "generator")
-        self.refuses(lambda: threading.Lock(), "lock")
-        self.refuses(lambda: [].append, "builtin_function_or_method")
-        self.refuses(lambda: type("Here", (), {}), "'type'")
-        self.refuses(lambda: type("Here", (), {})(), "'Here'.*class was made there")
-        self.refuses(lambda: memoryview(bytearray(3)), "memoryview")
-        self.refuses(new_code, "made.*code was made there")
+        def held():
+            lock = threading.Lock()
+            lock.acquire()
+            return lock
+        self.refuses(held, "lock.*held")
+        self.refuses(lambda: [].__setitem__, "method-wrapper")
+        self.refuses(lambda: memoryview(b"abcd").cast("B", [2, 2]), "memoryview")
+        self.refuses(lambda: operator.methodcaller("upper"), "methodcaller")
+        self.refuses(lambda: sys._getframe(), "frame")
         self.refuses(lambda: weakref.ref(Point(1, [])), "ReferenceType|weakref")
         self.assertEqual(_parallel.find_strays(), [])
 
@@ -472,7 +471,7 @@ class Refused(unittest.TestCase):
 
     def test_memory_of_what_is_refused(self):
         def make():
-            return [Point(i, ["x" * 100]) for i in range(100)] + [iter({})]
+            return [Point(i, ["x" * 100]) for i in range(100)] + [operator.methodcaller("x")]
         for _ in range(50):
             self.assertRaises(parallel.PersistenceError, in_context, make)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -5,6 +5,7 @@ stress_stop.py has random programs.
 """
 import array
 import gc
+import operator
 import os
 import sys
 import threading
@@ -120,7 +121,7 @@ class MainCalls(Case):
 
         def body():
             try:
-                call(iter({}))
+                call(operator.methodcaller("upper"))
             except parallel.PersistenceError:
                 return "refused"
         self.assertEqual(self.submit(body).result(10), "refused")

@@ -17,9 +17,28 @@ static __thread unsigned serves_here; /* this thread makes so many calls */
 
 /* ---- in a context -------------------------------------------------------- */
 
+/* A copy of the list would hear what append() was to tell this one. */
+static int
+refuse_own_method(PyObject *func)
+{
+    PyObject *self =
+        PyCFunction_Check(func) ? PyCFunction_GET_SELF(func) : NULL;
+    if (!self || _Px_IsMains(self)) {
+        return 0;
+    }
+    PyErr_Format(_Px_PersistenceError,
+                 "'%.100s' is a method of an object of this context: main "
+                 "would call that of a copy",
+                 ((PyCFunctionObject *)func)->m_ml->ml_name);
+    return -1;
+}
+
 int
 _Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds)
 {
+    if (refuse_own_method(func) < 0) {
+        return -1;
+    }
     px_worker *worker = _Px_CrewWorker();
     PyObject *call = PyTuple_Pack(3, func, args, kwds ? kwds : Py_None);
     if (!worker->calls) {
@@ -34,6 +53,9 @@ _Px_CallLater(PyObject *func, PyObject *args, PyObject *kwds)
 PyObject *
 _Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds)
 {
+    if (refuse_own_method(func) < 0) {
+        return NULL;
+    }
     px_worker *worker = _Px_CrewWorker();
     worker->ask = PyTuple_Pack(3, func, args, kwds);
     if (!worker->ask) {

@@ -13,8 +13,8 @@
  *   I1  What a class adds to its base is accounted for to the byte, or instances
  *       are refused: nothing that lies in them is left behind.
  *
- * A function made in a context of main's code, such as a closure, is made anew
- * of that code with copies of what it has bound.
+ * A function made in a context, such as a closure, is made anew of the same code,
+ * or of a copy (pxframe.c), with copies of what it has bound.
  *
  * Thread rule: as pxcross.c.
  */
@@ -27,8 +27,8 @@
 /* ---- classes ------------------------------------------------------------- */
 
 /* C code that makes a class gives it a name of its own. */
-static bool
-is_made_by_python(const PyTypeObject *type)
+bool
+_Px_IsMadeByPython(const PyTypeObject *type)
 {
     return type->tp_flags & Py_TPFLAGS_HEAPTYPE &&
            !((PyHeapTypeObject *)type)->_ht_tpname;
@@ -37,7 +37,7 @@ is_made_by_python(const PyTypeObject *type)
 PyTypeObject *
 _Px_BaseInC(PyTypeObject *type)
 {
-    while (is_made_by_python(type)) {
+    while (_Px_IsMadeByPython(type)) {
         type = type->tp_base;
     }
     return type;
@@ -103,7 +103,7 @@ copy_slots(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
     int status = 0;
     for (PyTypeObject *type = Py_TYPE(object);
-         !status && is_made_by_python(type); type = type->tp_base) {
+         !status && _Px_IsMadeByPython(type); type = type->tp_base) {
         status = copy_slots_of(to, type, copy, object);
     }
     return status;
@@ -258,21 +258,24 @@ _Px_AddMember(PyObject *copy)
 
 /* ---- functions ----------------------------------------------------------- */
 
-/* Its code and its globals stay what they are, and must be main's for that. */
+/* Its globals may lead to it. What they say of builtins may not be there yet. */
 PyObject *
-_Px_MakeFunction(_Px_crossing *Py_UNUSED(to), PyTypeObject *Py_UNUSED(type),
+_Px_MakeFunction(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
                  PyObject *object)
 {
     PyFunctionObject *from = (PyFunctionObject *)object;
-    if (!_Px_IsMains(from->func_code) || !_Px_IsMains(from->func_globals)) {
-        return PyErr_Format(_Px_PersistenceError,
-                            "the function %U() cannot leave its context, since "
-                            "its code was made there",
-                            from->func_qualname);
+    PyObject *code = _Px_CopyPart(to, from->func_code);
+    PyObject *globals = code ? _Px_CopyPart(to, from->func_globals) : NULL;
+    PyObject *builtins = globals ? _Px_CopyPart(to, from->func_builtins) : NULL;
+    PyObject *copy = builtins ? PyFunction_New(code, globals) : NULL;
+    if (copy) {
+        Py_SETREF(((PyFunctionObject *)copy)->func_builtins,
+                  Py_NewRef(builtins));
     }
-    PyFunctionObject *copy =
-        (PyFunctionObject *)PyFunction_New(from->func_code, from->func_globals);
-    return (PyObject *)copy;
+    Py_XDECREF(code);
+    Py_XDECREF(globals);
+    Py_XDECREF(builtins);
+    return copy;
 }
 
 static int
@@ -318,8 +321,6 @@ _Px_MakeMethod(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
     return copy;
 }
 
-/* Methods in C, such as append of a list: only if that is main's. A copy of the
- * list would hear what the original was to be told. */
 static PyObject *
 refuse_method(PyObject *object)
 {
@@ -327,15 +328,38 @@ refuse_method(PyObject *object)
     return NULL;
 }
 
+/* I2. What it is a method of; NULL for a function. */
+static int
+copy_self(_Px_crossing *to, PyObject *from, PyObject **self)
+{
+    *self = from ? _Px_CopyPart(to, from) : NULL;
+    if (!*self) {
+        return from ? -1 : 0;
+    }
+    return _Px_BaseInC(Py_TYPE(*self)) == _Px_BaseInC(Py_TYPE(from)) ? 0 : 1;
+}
+
+/* Methods in C, such as append of a list: the copy of the list has its own. */
 PyObject *
-_Px_MakeBuiltin(_Px_crossing *Py_UNUSED(to), PyTypeObject *Py_UNUSED(type),
+_Px_MakeBuiltin(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
                 PyObject *object)
 {
     PyCFunctionObject *from = (PyCFunctionObject *)object;
-    return _Px_IsMains(from->m_self) && _Px_IsMains(from->m_module)
-               ? PyCMethod_New(from->m_ml, from->m_self, from->m_module,
-                               PyCFunction_GET_CLASS(from))
-               : refuse_method(object);
+    PyTypeObject *class = PyCFunction_GET_CLASS(from);
+    PyObject *self = NULL, *copy = NULL;
+    if (!_Px_IsMains(from->m_module) || !_Px_IsMains(from->m_ml) ||
+        !_Px_IsMains(class)) {
+        return refuse_method(object);
+    }
+    int status = copy_self(to, from->m_self, &self);
+    if (status == 0) {
+        copy = PyCMethod_New(from->m_ml, self, from->m_module, class);
+    }
+    else if (status > 0) {
+        (void)refuse_method(object);
+    }
+    Py_XDECREF(self);
+    return copy;
 }
 
 /* Such as __setitem__ of a dict. */

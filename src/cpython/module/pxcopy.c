@@ -11,7 +11,9 @@
  *      by arguments      made by the C constructor from what the C code gives
  *                        to pickle: ranges, dates, decimals
  *      of the library    see pxlibrary.c
- *      views, iterators  see pxlayout.c
+ *      views, iterators  see pxlayout.c, pxiter.c
+ *      classes, modules  see pxtype.c
+ *      code, generators  see pxframe.c
  *
  *   L1  A key or a member is hashed and compared on the way only if its type is
  *       known to do that in C, down to the last item of a tuple; else the whole
@@ -193,14 +195,14 @@ make_bytearray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
 
 /* ---- sequences ----------------------------------------------------------- */
 
-/* Whatever is not there yet is NULL. */
+/* Whatever is not there yet is NULL, as may be what C code has not put in. */
 int
 _Px_FillItems(_Px_crossing *to, PyObject **to_items, PyObject **items,
               Py_ssize_t count)
 {
     for (Py_ssize_t i = 0; i < count; i++) {
-        to_items[i] = _Px_CopyPart(to, items[i]);
-        if (!to_items[i]) {
+        to_items[i] = items[i] ? _Px_CopyPart(to, items[i]) : NULL;
+        if (items[i] && !to_items[i]) {
             return -1;
         }
     }
@@ -416,11 +418,10 @@ fill_ordered(_Px_crossing *to, PyObject *copy, PyObject *object)
     return end_late(to, copy, late, status);
 }
 
-static PyObject *
-copy_members(_Px_crossing *to, PyObject *set)
+PyObject *
+_Px_CopyMembers(_Px_crossing *to, PyObject *set, Py_ssize_t at)
 {
     PyObject *key, *members = PyList_New(0);
-    Py_ssize_t at = 0;
     Py_hash_t hash;
     while (members && _PySet_NextEntry(set, &at, &key, &hash)) {
         PyObject *mine = _Px_CopyPart(to, key);
@@ -437,12 +438,12 @@ static PyObject *
 make_set(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
     return PyFrozenSet_Check(object) && members_are_hashed_in_c(object)
-               ? construct_like(type, copy_members(to, object))
+               ? construct_like(type, _Px_CopyMembers(to, object, 0))
                : _Px_ConstructEmpty(type);
 }
 
 static int
-add_members(PyObject *set, PyObject *members)
+add_now(PyObject *set, PyObject *members)
 {
     int status = 0;
     for (Py_ssize_t i = 0; !status && i < PyList_GET_SIZE(members); i++) {
@@ -452,18 +453,24 @@ add_members(PyObject *set, PyObject *members)
     return status;
 }
 
+int
+_Px_AddMembers(_Px_crossing *to, PyObject *set, PyObject *members)
+{
+    Py_ssize_t i = 0, count = members ? PyList_GET_SIZE(members) : 0;
+    while (i < count && is_hashed_in_c(PyList_GET_ITEM(members, i))) {
+        i++;
+    }
+    return !members     ? -1
+           : i == count ? add_now(set, members)
+                        : _Px_PutLate(to, set, members);
+}
+
 static int
 fill_set(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
-    bool in_c = members_are_hashed_in_c(object);
-    if (in_c && PyFrozenSet_Check(object)) {
-        return 0;
-    }
-    PyObject *members = copy_members(to, object);
-    if (!members) {
-        return -1;
-    }
-    return in_c ? add_members(copy, members) : _Px_PutLate(to, copy, members);
+    bool is_made = PyFrozenSet_Check(object) && members_are_hashed_in_c(object);
+    return is_made ? 0
+                   : _Px_AddMembers(to, copy, _Px_CopyMembers(to, object, 0));
 }
 
 /* ---- the kinds ----------------------------------------------------------- */
@@ -500,7 +507,6 @@ static const _Px_kind kinds[] = {
     {NULL, "decimal.Decimal", make_by_arguments, NULL, false},
     {NULL, "collections.deque", _Px_MakeDeque, _Px_FillDeque, false},
     {NULL, "collections.defaultdict", make_empty, _Px_FillDefaultDict, false},
-    {NULL, "functools.partial", _Px_MakePartial, NULL, false},
     {NULL, "array.array", _Px_MakeArray, NULL, false},
     {NULL, "_io.BytesIO", _Px_MakeBytesIO, NULL, false},
     {NULL, "_io.StringIO", _Px_MakeStringIO, NULL, false},
@@ -513,6 +519,37 @@ static const _Px_kind kinds[] = {
     {NULL, "operator.itemgetter", make_by_arguments, NULL, false},
     {NULL, "operator.attrgetter", make_by_arguments, NULL, false},
     {NULL, "datetime.IsoCalendarDate", make_tuple, fill_tuple, false},
+    {&PyType_Type, NULL, _Px_MakeClass, _Px_FillClass, false},
+    {&PyMemberDescr_Type, NULL, _Px_MakeDescriptor, NULL, false},
+    {&PyGetSetDescr_Type, NULL, _Px_MakeDescriptor, NULL, false},
+    {&PyModule_Type, NULL, _Px_MakeModule, NULL, false},
+    {&PyCode_Type, NULL, _Px_MakeCode, NULL, false},
+    {&PyGen_Type, NULL, _Px_MakeGenerator, _Px_FillGenerator, false},
+    {&PyCoro_Type, NULL, _Px_MakeGenerator, _Px_FillGenerator, false},
+    {&PyAsyncGen_Type, NULL, _Px_MakeGenerator, _Px_FillGenerator, false},
+    {&PyDictIterKey_Type, NULL, _Px_MakeWords, _Px_FillDictIterator, false},
+    {&PyDictIterValue_Type, NULL, _Px_MakeWords, _Px_FillDictIterator, false},
+    {&PyDictIterItem_Type, NULL, _Px_MakeWords, _Px_FillDictIterator, false},
+    {&PyDictRevIterKey_Type, NULL, _Px_MakeWords, _Px_FillDictIterator, false},
+    {&PyDictRevIterValue_Type, NULL, _Px_MakeWords, _Px_FillDictIterator,
+     false},
+    {&PyDictRevIterItem_Type, NULL, _Px_MakeWords, _Px_FillDictIterator, false},
+    {&PySetIter_Type, NULL, _Px_MakeSetIterator, _Px_FillSetIterator, false},
+    {&PyMemoryView_Type, NULL, _Px_MakeView, NULL, false},
+    {NULL, "itertools._grouper", _Px_MakeWords, _Px_FillGroup, false},
+    {NULL, "itertools._tee_dataobject", _Px_MakeWords, _Px_FillTee, false},
+    {NULL, "itertools.product", _Px_MakeWords, _Px_FillProduct, false},
+    {NULL, "itertools.combinations", _Px_MakeWords, _Px_FillCombinations,
+     false},
+    {NULL, "itertools.combinations_with_replacement", _Px_MakeWords,
+     _Px_FillCombinations, false},
+    {NULL, "itertools.permutations", _Px_MakeWords, _Px_FillPermutations,
+     false},
+    {NULL, "functools._lru_cache_wrapper", _Px_MakeCached, NULL, false},
+    {NULL, "_thread.lock", _Px_MakeLock, NULL, false},
+    {NULL, "_thread.RLock", _Px_MakeRLock, NULL, false},
+    {NULL, "_queue.SimpleQueue", make_empty, _Px_FillQueue, false},
+    {NULL, "_abc._abc_data", _Px_MakeABC, _Px_FillABC, false},
 };
 
 static const _Px_kind struct_kind = {NULL, NULL, _Px_MakeStruct, _Px_FillStruct,
@@ -540,7 +577,7 @@ const _Px_kind *
 _Px_KindOf(PyTypeObject *type)
 {
     PyTypeObject *base = _Px_BaseInC(type);
-    const _Px_kind *kind = kind_in_c(base);
+    const _Px_kind *kind = _Px_IsMains(base) ? kind_in_c(base) : NULL;
     return kind && (type == base || _Px_AddsOnlySlots(type, base)) ? kind
                                                                    : NULL;
 }

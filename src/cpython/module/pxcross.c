@@ -23,6 +23,9 @@
  *   C5  Whoever goes on after a part could not be copied forgets all copies
  *       since its beginning: some of them lack parts of theirs.
  *   C6  What is in the place of main's instance leaves as that instance.
+ *   C7  A copy that main never gets to see is not finalized: parts of it may be
+ *       missing, of its class even.
+ *   C8  A class is among the subclasses of its bases when all copies are made.
  *
  * Rejected: keeping the context, and letting main use what lies there. Its
  * references to main's objects are not counted: while one context is kept, what
@@ -37,7 +40,9 @@
 #include "pycore_pxmodule.h"
 
 #include "pycore_ceval.h"
+#include "pycore_gc.h"
 #include "pycore_hashtable.h"
+#include "pycore_setobject.h"
 
 struct _Px_instead *_Px_leaving;
 
@@ -66,22 +71,70 @@ find_copy(const _Px_crossing *to, PyObject *object)
     return known && known != Py_None ? Py_NewRef(known) : NULL;
 }
 
-/* C2. Takes @copy over, which may be NULL, and hands it back, or the one that a
- * part of it, made first, has led to: obj.m = obj.method. */
-PyObject *
-_Px_Remember(_Px_crossing *to, PyObject *object, PyObject *copy)
+/* C7 */
+static void
+silence(PyObject *copy)
 {
-    PyObject *known = copy ? find_copy(to, object) : NULL;
-    if (known || !copy) {
-        Py_XDECREF(copy);
-        return known;
+    if (PyType_Check(copy)) {
+        ((PyTypeObject *)copy)->tp_finalize = NULL;
+        ((PyTypeObject *)copy)->tp_del = NULL;
     }
-    if (have_room(to) < 0 || _Py_hashtable_set(to->memo, object, copy) < 0) {
+    else if (PyObject_IS_GC(copy)) {
+        _PyGC_SET_FINALIZED(copy);
+    }
+}
+
+/* Takes over what there is; NULL. */
+static PyObject *
+abandon(PyObject *copy)
+{
+    if (copy) {
+        silence(copy);
         Py_DECREF(copy);
+    }
+    return NULL;
+}
+
+/* Takes both over, and hands @known back, of which @copy is another copy. */
+static PyObject *
+prefer(PyObject *known, PyObject *copy)
+{
+    if (copy == known) {
+        Py_DECREF(copy);
+    }
+    else {
+        (void)abandon(copy);
+    }
+    return known;
+}
+
+/* C2. Takes @copy over and hands it back. */
+static PyObject *
+remember_new(_Px_crossing *to, PyObject *object, PyObject *copy)
+{
+    if (have_room(to) < 0 || _Py_hashtable_set(to->memo, object, copy) < 0) {
+        (void)abandon(copy);
         return PyErr_NoMemory();
     }
     to->order[to->count++] = object;
     return Py_NewRef(copy); /* one for the memo */
+}
+
+PyObject *
+_Px_Known(const _Px_crossing *to, PyObject *object)
+{
+    return find_copy(to, object);
+}
+
+/* Takes @copy over, which may be NULL, and hands it back, or the one that a part
+ * of it, made first, has led to: obj.m = obj.method. */
+PyObject *
+_Px_Remember(_Px_crossing *to, PyObject *object, PyObject *copy)
+{
+    PyObject *known = copy ? find_copy(to, object) : NULL;
+    return !copy   ? NULL
+           : known ? prefer(known, copy)
+                   : remember_new(to, object, copy);
 }
 
 _Px_crossing_mark
@@ -91,10 +144,23 @@ _Px_MarkCrossing(const _Px_crossing *to)
                                to->late ? PyList_GET_SIZE(to->late) : 0};
 }
 
+/* C7. All before the first goes: one may be part of another. */
+static void
+silence_since(const _Px_crossing *to, size_t first)
+{
+    for (size_t i = Py_MAX(first, to->instances); i < to->count; i++) {
+        PyObject *copy = _Py_hashtable_get(to->memo, to->order[i]);
+        if (copy) {
+            silence(copy);
+        }
+    }
+}
+
 /* C5 */
 void
 _Px_ForgetSince(_Px_crossing *to, _Px_crossing_mark mark)
 {
+    silence_since(to, mark.count);
     while (to->count > mark.count) {
         Py_XDECREF(_Py_hashtable_steal(to->memo, to->order[--to->count]));
     }
@@ -115,18 +181,10 @@ drop_reference(void *object)
 static PyObject *
 refuse(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    if (!_Px_IsMains(type)) {
-        return PyErr_Format(_Px_PersistenceError,
-                            "a '%.100s' object cannot leave its context, since "
-                            "its class was made there: have main define or "
-                            "import the class",
-                            type->tp_name);
-    }
     return PyErr_Format(_Px_PersistenceError,
                         "a '%.100s' object cannot leave its context: return "
                         "what it stands for, as plain data",
-                        type->tp_name);
+                        Py_TYPE(object)->tp_name);
 }
 
 PyObject *
@@ -136,28 +194,67 @@ _Px_Refuse(PyObject *object)
     return PyErr_GetRaisedException();
 }
 
+/* What @copy, which is in the memo, has beside what its maker has made. */
+static int
+complete(_Px_crossing *to, const _Px_kind *kind, PyObject *copy,
+         PyObject *object)
+{
+    if (kind->fill && kind->fill(to, copy, object) < 0) {
+        return -1;
+    }
+    return PyType_Check(copy) ? 0 : _Px_CopyAttributes(to, copy, object);
+}
+
+/* The class is main's, or main's copy of it. */
+static PyObject *
+copy_instance(_Px_crossing *to, const _Px_kind *kind, PyTypeObject *type,
+              PyObject *object)
+{
+    PyObject *copy = kind->make(to, type, object);
+    if (copy && kind->is_number && type == kind->type) {
+        return copy; /* finding it again would cost more than another copy */
+    }
+    PyObject *known = copy ? find_copy(to, object) : NULL;
+    if (known) {
+        return prefer(known, copy);
+    }
+    copy = copy ? remember_new(to, object, copy) : NULL;
+    if (copy && complete(to, kind, copy, object) < 0) {
+        Py_CLEAR(copy);
+    }
+    return copy;
+}
+
+/* Its class may lead to it: a member of an enum. */
+static PyObject *
+copy_with_class(_Px_crossing *to, const _Px_kind *kind, PyObject *object)
+{
+    PyObject *type = _Px_CopyPart(to, (PyObject *)Py_TYPE(object));
+    PyObject *copy = type ? find_copy(to, object) : NULL;
+    if (type && !copy) {
+        copy = copy_instance(to, kind, (PyTypeObject *)type, object);
+    }
+    Py_XDECREF(type);
+    return copy;
+}
+
 static PyObject *
 copy_object(_Px_crossing *to, PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
-    const _Px_kind *kind = _Px_IsMains(type) ? _Px_KindOf(type) : NULL;
+    const _Px_kind *kind = _Px_KindOf(type);
     if (!kind) {
         return refuse(object);
+    }
+    if (!_Px_IsMains(type)) {
+        return copy_with_class(to, kind, object);
     }
     PyObject *copy = _Px_FindMember(object);
     if (copy || PyErr_Occurred()) {
         return copy;
     }
-    copy = kind->make(to, type, object);
-    if (kind->is_number && type == kind->type) {
-        return copy; /* finding it again would cost more than another copy */
-    }
-    copy = _Px_Remember(to, object, copy);
-    if (copy && kind->fill && kind->fill(to, copy, object) < 0) {
-        Py_CLEAR(copy);
-    }
-    if (copy &&
-        (_Px_CopyAttributes(to, copy, object) < 0 || _Px_AddMember(copy) < 0)) {
+    copy = copy_instance(to, kind, type, object);
+    if (copy && _Px_AddMember(copy) < 0) {
         Py_CLEAR(copy);
     }
     return copy;
@@ -198,28 +295,37 @@ _Px_PutLate(_Px_crossing *to, PyObject *container, PyObject *items)
     return status;
 }
 
-/* A frozen set can be added to by its only user. Of this one only other copies
- * know as yet. */
-static int
-add_to_frozen(PyObject *set, PyObject *member)
+/* The table of a set that is about to go. */
+static void
+take_table(PySetObject *mine, PySetObject *from)
 {
-    Py_ssize_t others = set->ob_refcnt - 1;
-    set->ob_refcnt = 1;
-    int status = PySet_Add(set, member);
-    set->ob_refcnt += others;
-    return status;
+    bool is_small = from->table == from->smalltable;
+    memcpy(mine->smalltable, from->smalltable, sizeof from->smalltable);
+    mine->table = is_small ? mine->smalltable : from->table;
+    mine->mask = from->mask;
+    mine->fill = from->fill;
+    mine->used = from->used;
+    memset(from->smalltable, 0, sizeof from->smalltable);
+    from->table = from->smalltable;
+    from->mask = PySet_MINSIZE - 1;
+    from->fill = from->used = 0;
 }
 
+/* A frozen set can be added to by its only user, and of this one other copies
+ * know. To count them off meanwhile is not for code that hashes members: the
+ * collector may run. */
 static int
 fill_late_set(PyObject *set, PyObject *members)
 {
-    int status = 0;
-    for (Py_ssize_t i = 0; !status && i < PyList_GET_SIZE(members); i++) {
-        PyObject *member = PyList_GET_ITEM(members, i);
-        status = PyFrozenSet_Check(set) ? add_to_frozen(set, member)
-                                        : PySet_Add(set, member);
+    if (!PyFrozenSet_Check(set)) {
+        return _PySet_Update(set, members);
     }
-    return status;
+    PyObject *all = PySet_New(members);
+    if (all) {
+        take_table((PySetObject *)set, (PySetObject *)all);
+        Py_DECREF(all);
+    }
+    return all ? 0 : -1;
 }
 
 static int
@@ -280,6 +386,22 @@ know_instances(_Px_crossing *to)
         status = known ? 0 : -1;
         Py_XDECREF(known);
     }
+    to->instances = to->count;
+    return status;
+}
+
+/* C8 */
+static int
+add_classes(const _Px_crossing *to)
+{
+    int status = 0;
+    for (size_t i = to->instances; !status && i < to->count; i++) {
+        PyObject *copy = _Py_hashtable_get(to->memo, to->order[i]);
+        if (PyType_Check(copy)) {
+            status = _Px_AddClass(to, (PyTypeObject *)copy,
+                                  (PyTypeObject *)to->order[i]);
+        }
+    }
     return status;
 }
 
@@ -288,6 +410,9 @@ static void
 end_crossing(_Px_crossing *to, bool failed)
 {
     PyObject *error = PyErr_GetRaisedException();
+    if (failed) {
+        silence_since(to, 0);
+    }
     _Py_hashtable_destroy(to->memo);
     PyMem_RawFree(to->order);
     if (failed) {
@@ -303,11 +428,19 @@ cross(PyObject *object, PyObject **late,
     _Px_crossing to = {_Py_hashtable_new_full(_Py_hashtable_hash_ptr,
                                               _Py_hashtable_compare_direct,
                                               NULL, drop_reference, NULL),
-                       NULL, NULL, 0, 0};
+                       NULL,
+                       NULL,
+                       0,
+                       0,
+                       0,
+                       false};
     if (!to.memo) {
         return PyErr_NoMemory();
     }
     PyObject *result = know_instances(&to) < 0 ? NULL : copy(&to, object);
+    if (result && to.has_classes && add_classes(&to) < 0) {
+        Py_CLEAR(result);
+    }
     end_crossing(&to, !result);
     if (!result) {
         clean_error();

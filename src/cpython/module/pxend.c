@@ -264,9 +264,7 @@ leaves(const walk *to, PyObject *object)
 static bool
 can_leave(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    return PyExceptionInstance_Check(object) ||
-           (_Px_IsMains(type) && _Px_KindOf(type));
+    return PyExceptionInstance_Check(object) || _Px_KindOf(Py_TYPE(object));
 }
 
 /* An owner that cannot leave, although it is part of the result. */

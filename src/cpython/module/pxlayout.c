@@ -6,7 +6,7 @@
  *
  *      o   a reference, which may be NULL: its copy
  *      n   no reference, or one that nobody counts: as it is
- *      -   the list of weak references: NULL
+ *      -   NULL: the list of weak references, or what pxiter.c fills in
  *
  * and objects of variable size have more words, of kind n, behind these.
  *
@@ -21,13 +21,11 @@
  *   Y2  What a context's object refers to is the context's or main's, but never an
  *       object that is made for the copying.
  *
- * Iterators of dicts and sets are refused: they point to a place in a table, and
- * the copy of the table may have another order of places.
- *
  * Thread rule: as pxcross.c.
  */
 #include "pycore_pxmodule.h"
 
+#include "pycore_genobject.h"
 #include "pycore_namespace.h"
 #include "pycore_unicodeobject.h"
 #include "pycore_unionobject.h"
@@ -37,6 +35,10 @@
 #else
 #define PATTERN "nooon-nnn"
 #endif
+
+/* What tee keeps in one object: 57 places for items, not all of them in use. */
+#define PLACES "--------"
+#define TEE "ono" PLACES PLACES PLACES PLACES PLACES PLACES PLACES "-"
 
 typedef struct layout {
     PyTypeObject *type; /* NULL: it is known by its name */
@@ -69,6 +71,7 @@ static const layout layouts[] = {
     {&PyMap_Type, NULL, "oo"},
     {&PyFilter_Type, NULL, "oo"},
     {&PyZip_Type, NULL, "noon"},
+    {NULL, "functools.partial", "oooo-n"},
     {NULL, "itertools.accumulate", "oooon"},
     {NULL, "itertools.batched", "onn"},
     {NULL, "itertools.chain", "oo"},
@@ -83,6 +86,31 @@ static const layout layouts[] = {
     {NULL, "itertools.starmap", "oo"},
     {NULL, "itertools.takewhile", "oon"},
     {NULL, "itertools.zip_longest", "nnooo"},
+    {NULL, "itertools.groupby", "ooooo-n"},
+    {NULL, "itertools._grouper", "oo"},
+    {NULL, "itertools._tee", "on-n"},
+    {NULL, "itertools._tee_dataobject", TEE},
+    {NULL, "itertools.product", "o-on"},
+    {NULL, "itertools.combinations", "o-onn"},
+    {NULL, "itertools.combinations_with_replacement", "o-onn"},
+    {NULL, "itertools.permutations", "o--onn"},
+    {&PyDictIterKey_Type, NULL, "onnon"},
+    {&PyDictIterValue_Type, NULL, "onnon"},
+    {&PyDictIterItem_Type, NULL, "onnon"},
+    {&PyDictRevIterKey_Type, NULL, "onnon"},
+    {&PyDictRevIterValue_Type, NULL, "onnon"},
+    {&PyDictRevIterItem_Type, NULL, "onnon"},
+    {&PyProperty_Type, NULL, "ooooon"},
+    {&PyStaticMethod_Type, NULL, "oo"},
+    {&PyClassMethod_Type, NULL, "oo"},
+    {&_PyCoroWrapper_Type, NULL, "o"},
+    {NULL, "collections._tuplegetter", "no"},
+    {NULL, "typing.TypeVar", "ooooooon"},
+    {NULL, "typing.ParamSpec", "oooon"},
+    {NULL, "typing.ParamSpecArgs", "o"},
+    {NULL, "typing.ParamSpecKwargs", "o"},
+    {NULL, "typing.TypeVarTuple", "ooo"},
+    {NULL, "typing.TypeAliasType", "ooooo"},
     {NULL, "re.Match", "ooonnnnn"},
     {NULL, "re.Pattern", PATTERN},
     {NULL, "posix.DirEntry", "oooonnn"},

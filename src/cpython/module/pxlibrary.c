@@ -1,6 +1,6 @@
 /*
- * Copies of what C code of the library makes: dates, queues, arrays, partials,
- * trees of XML, streams in memory.
+ * Copies of what C code of the library makes: dates, queues, arrays, trees of XML,
+ * streams in memory, locks.
  *
  * The modules of these kinds are known by name, as nobody may have imported them;
  * an object is asked by methods of the kind's C type (L2 of pxcopy.c), which give
@@ -9,6 +9,9 @@
  * Thread rule: as pxcross.c.
  */
 #include "pycore_pxmodule.h"
+
+#include "pycore_lock.h"
+#include "pycore_pythread.h"
 
 /* ---- dates --------------------------------------------------------------- */
 
@@ -291,33 +294,111 @@ _Px_MakePacker(_Px_crossing *to, PyTypeObject *type, PyObject *object)
                                  : _Px_ConstructEmpty(type);
 }
 
-/* ---- partials ------------------------------------------------------------- */
+/* ---- locks and queues ------------------------------------------------------ */
 
-/* The copy of what an object in C has by this name. */
 static PyObject *
-copy_attribute(_Px_crossing *to, PyObject *object, const char *name)
+refuse_held(PyObject *lock)
 {
-    PyObject *part = _Px_AttributeInC(object, name);
-    PyObject *mine = part ? _Px_CopyPart(to, part) : NULL;
-    Py_XDECREF(part);
-    return mine;
+    return PyErr_Format(_Px_PersistenceError,
+                        "a '%.100s' object that is held cannot leave its "
+                        "context: release it before",
+                        Py_TYPE(lock)->tp_name);
 }
 
-/* partial(func, *args, **keywords) */
+/* The heads of what _threadmodule.c has. */
+typedef struct simple_lock {
+    PyObject head;
+    PyMutex mutex;
+} simple_lock;
+
+typedef struct owned_lock {
+    PyObject head;
+    PyThread_type_lock lock;
+    PyThread_ident_t owner;
+    unsigned long count;
+} owned_lock;
+
 PyObject *
-_Px_MakePartial(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+_Px_MakeLock(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 {
-    PyObject *func = copy_attribute(to, object, "func");
-    PyObject *args = func ? copy_attribute(to, object, "args") : NULL;
-    PyObject *keywords = args ? copy_attribute(to, object, "keywords") : NULL;
-    PyObject *first = keywords ? PyTuple_Pack(1, func) : NULL;
-    PyObject *all = first ? PySequence_Concat(first, args) : NULL;
-    PyObject *copy =
-        all ? _Px_BaseInC(type)->tp_new(type, all, keywords) : NULL;
+    return PyMutex_IsLocked(&((simple_lock *)object)->mutex)
+               ? refuse_held(object)
+               : type->tp_alloc(type, 0);
+}
+
+PyObject *
+_Px_MakeRLock(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
+{
+    if (((owned_lock *)object)->count) {
+        return refuse_held(object);
+    }
+    PyObject *copy = _Px_ConstructEmpty(type);
+    return copy ? copy : PyErr_NoMemory(); /* which it has another name for */
+}
+
+/* As _queuemodule.c has it: a ring. */
+typedef struct simple_queue {
+    PyObject head;
+    bool has_waiting;
+    Py_ssize_t last, first;
+    PyObject **items;
+    Py_ssize_t room, count;
+} simple_queue;
+
+int
+_Px_FillQueue(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    const simple_queue *from = (simple_queue *)object;
+    PyObject *put = _Px_AttributeInC(copy, "put");
+    int status = put ? 0 : -1;
+    for (Py_ssize_t i = 0; !status && i < from->count; i++) {
+        PyObject *item = from->items[(from->first + i) % from->room];
+        status = append_copy(to, put, Py_NewRef(item));
+    }
+    Py_XDECREF(put);
+    return status;
+}
+
+/* ---- lru_cache() ------------------------------------------------------------ */
+
+/* As _functoolsmodule.c has it. */
+typedef struct cached_function {
+    PyObject head;
+    void *previous, *next;
+    Py_hash_t hash;
+    PyObject *key, *result;
+    void *wrapper;
+    int typed;
+    PyObject *cache;
+    Py_ssize_t hits;
+    PyObject *func;
+    Py_ssize_t most; /* -1: no bound */
+    Py_ssize_t misses;
+    PyObject *mark, *entry_type, *info_type, *dict, *references;
+} cached_function;
+
+static PyObject *
+bound_of(const cached_function *from)
+{
+    return from->most < 0 ? Py_NewRef(Py_None) : PyLong_FromSsize_t(from->most);
+}
+
+/* What has been computed stays behind. */
+PyObject *
+_Px_MakeCached(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    const cached_function *from = (cached_function *)object;
+    if (_Px_BaseInC(type)->tp_basicsize != sizeof *from) {
+        PyErr_SetRaisedException(_Px_Refuse(object));
+        return NULL;
+    }
+    PyObject *func = _Px_CopyPart(to, from->func);
+    PyObject *info = func ? _Px_CopyPart(to, from->info_type) : NULL;
+    PyObject *bound = info ? bound_of(from) : NULL;
+    PyObject *arguments =
+        bound ? Py_BuildValue("(OOiO)", func, bound, from->typed, info) : NULL;
     Py_XDECREF(func);
-    Py_XDECREF(args);
-    Py_XDECREF(keywords);
-    Py_XDECREF(first);
-    Py_XDECREF(all);
-    return copy;
+    Py_XDECREF(info);
+    Py_XDECREF(bound);
+    return _Px_Construct(type, arguments);
 }

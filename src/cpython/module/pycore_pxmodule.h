@@ -2,8 +2,12 @@
  * What the sources of the module share with each other.
  *
  *      pxclass.c    copies of instances and functions
+ *      pxtype.c     copies of classes and modules
+ *      pxframe.c    copies of code and generators
  *      pxcopy.c     copies of values and containers
  *      pxlibrary.c  copies of what the library's C code makes
+ *      pxlayout.c   copies of objects in C, word by word
+ *      pxiter.c     copies of iterators that take more
  *      pxexcept.c   copies of exceptions
  *      pxcross.c    objects that leave a context
  *      pxend.c      files and finalizers that a callback leaves behind
@@ -19,7 +23,7 @@
  *      pxstats.c    what it tells of contexts
  *      pxmodule.c   the module _parallel
  *
- * Each uses only those above it, and those of pycore_px.h; but the five that copy
+ * Each uses only those above it, and those of pycore_px.h; but those that copy
  * use each other.
  */
 #ifndef Py_INTERNAL_PXMODULE_H
@@ -46,6 +50,8 @@ typedef struct _Px_crossing {
     PyObject *late;   /* containers and what they contain, or NULL */
     PyObject **order; /* what the memo has, the oldest first */
     size_t count, room;
+    size_t instances; /* the first so many are main's instances, no copies */
+    bool has_classes;
 } _Px_crossing;
 
 /* What a crossing had made at some time: see _Px_ForgetSince(). */
@@ -84,13 +90,14 @@ extern struct _Px_instead *_Px_leaving;
 extern PyObject *_Px_CopyPart(_Px_crossing *to, PyObject *object);
 extern PyObject *_Px_Remember(_Px_crossing *to, PyObject *object,
                               PyObject *copy);
+extern PyObject *_Px_Known(const _Px_crossing *to, PyObject *object);
 extern _Px_crossing_mark _Px_MarkCrossing(const _Px_crossing *to);
 extern void _Px_ForgetSince(_Px_crossing *to, _Px_crossing_mark mark);
 extern int _Px_PutLate(_Px_crossing *to, PyObject *container, PyObject *items);
 
 /* ---- pxcopy.c ------------------------------------------------------------ */
 
-/* How to copy instances of @type, which is main's; NULL: that cannot be done. */
+/* How to copy instances of @type; NULL: that cannot be done. */
 extern const _Px_kind *_Px_KindOf(PyTypeObject *type);
 
 /* What the kind makes for @type of @arguments, which it takes over; of none. */
@@ -116,12 +123,20 @@ extern int _Px_SetItem(PyObject *dict, PyObject *key, PyObject *value);
 
 extern _Px_filler _Px_FillDict;
 
+/* Copies of members of a set from a place in its table on; have them added to a
+ * set, now or late: takes @members over. */
+extern PyObject *_Px_CopyMembers(_Px_crossing *to, PyObject *set,
+                                 Py_ssize_t at);
+extern int _Px_AddMembers(_Px_crossing *to, PyObject *set, PyObject *members);
+
 /* ---- pxlibrary.c --------------------------------------------------------- */
 
-extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray, _Px_MakePartial;
+extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray;
 extern _Px_maker _Px_MakeDeque, _Px_MakePacker, _Px_MakeRandom;
 extern _Px_maker _Px_MakeBytesIO, _Px_MakeStringIO;
+extern _Px_maker _Px_MakeLock, _Px_MakeRLock, _Px_MakeCached;
 extern _Px_filler _Px_FillDeque, _Px_FillDefaultDict, _Px_FillElement;
+extern _Px_filler _Px_FillQueue;
 
 /* ---- pxlayout.c ---------------------------------------------------------- */
 
@@ -136,6 +151,9 @@ extern _Px_filler _Px_FillWords;
 
 /* The nearest base whose instances are made by C code; @type itself maybe. */
 extern PyTypeObject *_Px_BaseInC(PyTypeObject *type);
+
+/* Whether a class statement has made it, or the like. */
+extern bool _Px_IsMadeByPython(const PyTypeObject *type);
 
 /* Whether slots, dict and weak references are all that @type adds to it. */
 extern bool _Px_AddsOnlySlots(PyTypeObject *type, PyTypeObject *base);
@@ -158,6 +176,28 @@ extern _Px_filler _Px_FillCell;
 extern bool _Px_IsStruct(PyTypeObject *type);
 extern _Px_maker _Px_MakeStruct;
 extern _Px_filler _Px_FillStruct;
+
+/* ---- pxtype.c ------------------------------------------------------------ */
+
+extern _Px_maker _Px_MakeClass, _Px_MakeDescriptor, _Px_MakeModule, _Px_MakeABC;
+extern _Px_filler _Px_FillClass, _Px_FillABC;
+
+/* All copies are made: main's bases of this one and its own subclasses are to
+ * know it. */
+extern int _Px_AddClass(const _Px_crossing *to, PyTypeObject *copy,
+                        PyTypeObject *object);
+
+/* ---- pxframe.c ----------------------------------------------------------- */
+
+extern _Px_maker _Px_MakeCode, _Px_MakeGenerator;
+extern _Px_filler _Px_FillGenerator;
+
+/* ---- pxiter.c ------------------------------------------------------------ */
+
+extern _Px_maker _Px_MakeSetIterator, _Px_MakeView;
+extern _Px_filler _Px_FillSetIterator, _Px_FillDictIterator, _Px_FillGroup;
+extern _Px_filler _Px_FillTee;
+extern _Px_filler _Px_FillProduct, _Px_FillCombinations, _Px_FillPermutations;
 
 /* ---- pxexcept.c ---------------------------------------------------------- */
 

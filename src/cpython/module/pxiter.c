@@ -1,0 +1,305 @@
+/*
+ * Copies of iterators and views that point into what they go over.
+ *
+ *      dict_keys_iterator   [ head | dict | used | place | ... ]
+ *                                     |             |
+ *      { a  -  b  c }  <--------------+             |   its copy has no holes:
+ *           place 3 ^------------------------------ +   there, place 2
+ *
+ *   R1  An iterator of a dict is before the same item, which may be at another
+ *       place: the copy of a dict has no holes.
+ *   R2  An iterator of a set goes over a set of its own, of the members to come:
+ *       the copy of a set may have another order.
+ *   R3  What has been changed beside its iterator has been changed for the copy,
+ *       too.
+ *
+ * Thread rule: as pxcross.c.
+ */
+#include "pycore_pxmodule.h"
+
+#include "pycore_setobject.h"
+
+/* ---- of dicts --------------------------------------------------------------- */
+
+/* As dictobject.c has them. */
+typedef struct dict_iterator {
+    PyObject head;
+    PyObject *dict; /* NULL: it is over */
+    Py_ssize_t used, place;
+    PyObject *pair;
+    Py_ssize_t left;
+} dict_iterator;
+
+/* How many items lie before this place. */
+static Py_ssize_t
+items_before(PyObject *dict, Py_ssize_t place)
+{
+    PyObject *key;
+    Py_ssize_t at = 0, count = 0;
+    while (PyDict_Next(dict, &at, &key, NULL) && at <= place) {
+        count++;
+    }
+    return count;
+}
+
+/* Backwards, the place is that of the next item, not the one before which. */
+static bool
+goes_back(PyObject *iterator)
+{
+    return Py_IS_TYPE(iterator, &PyDictRevIterKey_Type) ||
+           Py_IS_TYPE(iterator, &PyDictRevIterValue_Type) ||
+           Py_IS_TYPE(iterator, &PyDictRevIterItem_Type);
+}
+
+/* R1, R3 */
+int
+_Px_FillDictIterator(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    dict_iterator *mine = (dict_iterator *)copy;
+    const dict_iterator *from = (dict_iterator *)object;
+    if (_Px_FillWords(to, copy, object) < 0) {
+        return -1;
+    }
+    if (from->dict && !_Px_IsMains(from->dict)) {
+        Py_ssize_t back = goes_back(object);
+        mine->place = items_before(from->dict, from->place + back) - back;
+        mine->used = from->used == ((PyDictObject *)from->dict)->ma_used
+                         ? from->used
+                         : -1;
+    }
+    return 0;
+}
+
+/* ---- of sets ---------------------------------------------------------------- */
+
+typedef struct set_iterator {
+    PyObject head;
+    PyObject *set; /* NULL: it is over */
+    Py_ssize_t used, place, left;
+} set_iterator;
+
+PyObject *
+_Px_MakeSetIterator(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
+                    PyObject *object)
+{
+    const set_iterator *from = (set_iterator *)object;
+    PyObject *copy = type->tp_basicsize == sizeof(set_iterator)
+                         ? type->tp_alloc(type, 0)
+                         : NULL;
+    if (copy) {
+        set_iterator *mine = (set_iterator *)copy;
+        mine->used = from->used;
+        mine->place = from->place;
+        mine->left = from->left;
+    }
+    return copy;
+}
+
+/* R2, R3 */
+int
+_Px_FillSetIterator(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    set_iterator *mine = (set_iterator *)copy;
+    const set_iterator *from = (set_iterator *)object;
+    if (!from->set || _Px_IsMains(from->set)) {
+        mine->set = Py_XNewRef(from->set);
+        return 0;
+    }
+    PyObject *members = _Px_CopyMembers(to, from->set, from->place);
+    mine->set = members ? PySet_New(NULL) : NULL;
+    if (!mine->set) {
+        Py_XDECREF(members);
+        return -1;
+    }
+    bool same = from->used == ((PySetObject *)from->set)->used;
+    mine->left = PyList_GET_SIZE(members);
+    mine->used = same ? mine->left : -1;
+    mine->place = 0;
+    return _Px_AddMembers(to, mine->set, members);
+}
+
+/* ---- of itertools ------------------------------------------------------------ */
+
+typedef struct groups {
+    PyObject head;
+    PyObject *it, *key, *target, *current, *value;
+    const void *group; /* nobody counts that */
+} groups;
+
+/* A group of a groupby, which goes on only while it is the newest. */
+int
+_Px_FillGroup(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    if (_Px_FillWords(to, copy, object) < 0) {
+        return -1;
+    }
+    PyObject *from = *(PyObject **)(object + 1);
+    PyObject *mine = *(PyObject **)(copy + 1);
+    if (!_Px_IsMains(from) && ((groups *)from)->group == object) {
+        ((groups *)mine)->group = copy;
+    }
+    return 0;
+}
+
+typedef struct tee_items {
+    PyObject head;
+    PyObject *it;
+    int count, running;
+    PyObject *next;
+    PyObject *items[1];
+} tee_items;
+
+/* Behind the last item, its places were never written to. */
+int
+_Px_FillTee(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    tee_items *mine = (tee_items *)copy;
+    tee_items *from = (tee_items *)object;
+    return _Px_FillItems(to, mine->items, from->items, from->count) < 0
+               ? -1
+               : _Px_FillWords(to, copy, object);
+}
+
+/* The heads of what makes products, combinations, permutations: blocks of indices
+ * into pools. */
+typedef struct selection {
+    PyObject head;
+    PyObject *pools;
+    Py_ssize_t *indices;
+} selection;
+
+typedef struct combinations {
+    selection all;
+    PyObject *result;
+    Py_ssize_t length;
+} combinations;
+
+typedef struct permutations {
+    selection all;
+    Py_ssize_t *cycles;
+    PyObject *result;
+    Py_ssize_t length;
+} permutations;
+
+static int
+copy_block(Py_ssize_t **mine, const Py_ssize_t *from, Py_ssize_t count)
+{
+    if (!from) {
+        return 0;
+    }
+    *mine = PyMem_New(Py_ssize_t, count);
+    if (!*mine) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(*mine, from, (size_t)count * sizeof **mine);
+    return 0;
+}
+
+static int
+copy_indices(PyObject *copy, PyObject *object, Py_ssize_t count)
+{
+    return copy_block(&((selection *)copy)->indices,
+                      ((selection *)object)->indices, count);
+}
+
+static Py_ssize_t
+pool_count(PyObject *object)
+{
+    return PyTuple_GET_SIZE(((selection *)object)->pools);
+}
+
+int
+_Px_FillProduct(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    return copy_indices(copy, object, pool_count(object)) < 0
+               ? -1
+               : _Px_FillWords(to, copy, object);
+}
+
+int
+_Px_FillCombinations(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    Py_ssize_t length = ((combinations *)object)->length;
+    return copy_indices(copy, object, length) < 0
+               ? -1
+               : _Px_FillWords(to, copy, object);
+}
+
+int
+_Px_FillPermutations(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    const permutations *from = (permutations *)object;
+    if (copy_indices(copy, object, pool_count(object)) < 0 ||
+        copy_block(&((permutations *)copy)->cycles, from->cycles,
+                   from->length) < 0) {
+        return -1;
+    }
+    return _Px_FillWords(to, copy, object);
+}
+
+/* ---- views of memory ---------------------------------------------------------- */
+
+/* Whose buffer is the same bytes again in a copy of it. */
+static bool
+has_plain_buffer(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object), *base = _Px_BaseInC(type);
+    return (base == &PyBytes_Type || base == &PyByteArray_Type ||
+            strcmp(base->tp_name, "array.array") == 0) &&
+           type->tp_as_buffer->bf_getbuffer == base->tp_as_buffer->bf_getbuffer;
+}
+
+/* One row of such a buffer, with what says how to read it in the interpreter. */
+static bool
+is_plain(const PyMemoryViewObject *view)
+{
+    const Py_buffer *all = view->mbuf ? &view->mbuf->master : NULL;
+    return all && all->obj &&
+           !(view->flags &
+             (_Py_MEMORYVIEW_RELEASED | _Py_MEMORYVIEW_RESTRICTED)) &&
+           !(view->mbuf->flags &
+             (_Py_MANAGED_BUFFER_RELEASED | _Py_MANAGED_BUFFER_FREE_FORMAT)) &&
+           view->view.ndim == 1 && !view->view.suboffsets &&
+           _Px_IsMains(view->view.format) && has_plain_buffer(all->obj);
+}
+
+/* A slice of the whole, as other items maybe. */
+static void
+narrow(PyMemoryViewObject *mine, const PyMemoryViewObject *from)
+{
+    Py_buffer *view = &mine->view;
+    ptrdiff_t offset = (char *)from->view.buf - (char *)from->mbuf->master.buf;
+    view->buf = (char *)view->buf + offset;
+    view->len = from->view.len;
+    view->itemsize = from->view.itemsize;
+    view->readonly = from->view.readonly;
+    view->format = from->view.format;
+    view->shape[0] = from->view.shape[0];
+    view->strides[0] = from->view.strides[0];
+    mine->flags = from->flags;
+}
+
+PyObject *
+_Px_MakeView(_Px_crossing *to, PyTypeObject *Py_UNUSED(type), PyObject *object)
+{
+    const PyMemoryViewObject *from = (PyMemoryViewObject *)object;
+    if (!is_plain(from)) {
+        PyErr_SetRaisedException(_Px_Refuse(object));
+        return NULL;
+    }
+    PyObject *base = _Px_CopyPart(to, from->mbuf->master.obj);
+    PyObject *copy = base ? PyMemoryView_FromObject(base) : NULL;
+    Py_XDECREF(base);
+    if (!copy) {
+        return NULL;
+    }
+    PyMemoryViewObject *mine = (PyMemoryViewObject *)copy;
+    if (mine->view.ndim != 1 || mine->view.len != from->mbuf->master.len) {
+        Py_DECREF(copy);
+        PyErr_SetRaisedException(_Px_Refuse(object));
+        return NULL;
+    }
+    narrow(mine, from);
+    return copy;
+}
