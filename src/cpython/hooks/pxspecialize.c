@@ -31,9 +31,10 @@
  * others goes; what has been looked for in vain in the cache of methods gets there.
  * What a wish names is main's, which drops nothing until then.
  *
- * Counters of main's code are not counted down by each execution, which would have
- * all CPUs write to the same lines, but by every STRIDE-th of a worker, at random,
- * for that many.
+ * Counters of main's code are not counted down: all CPUs would write to the lines
+ * that all of them read (two contexts did 1.8 of the work of one, not 1.97). Every
+ * STRIDE-th execution or so looks at the counter of its instruction, and is due with
+ * the chance that one of so many is.
  *
  * Rejected: bytecode of each worker's own, as CPython 3.14 has it for threads. It
  * would specialise for each worker anew, be chosen at every call, and be what
@@ -111,39 +112,34 @@ _Px_MayGiveVersion(const void *object)
 
 /* ---- when ----------------------------------------------------------------- */
 
-/* Not every so many: a loop of as many instructions would show always the same. */
-static int
-next_look(void)
+/* Marsaglia, Xorshift RNGs, 2003. */
+static uint32_t
+random_number(void)
 {
     static __thread uint32_t random = 2463534242u;
-    random ^= random << 13; /* Marsaglia, Xorshift RNGs, 2003 */
+    random ^= random << 13;
     random ^= random >> 17;
     random ^= random << 5;
-    return STRIDE / 2 + (int)(random % STRIDE);
+    return random;
 }
 
-/* The time for a look has come. True: with the right to write. */
+/* The time for a look has come. The distance to the next one varies: a loop of as
+ * many instructions would show always the same. False: nothing is to be done. */
 static bool
 begin_look(void)
 {
-    _Px_here.until_look = next_look();
-    return _Px_Specializes && try_begin();
+    _Px_here.until_look = STRIDE / 2 + (int)(random_number() % STRIDE);
+    return _Px_Specializes;
 }
 
-/* Count this look at an instruction; true: it is the last. */
+/* Writes nothing: see above. */
 static bool
-is_due(_Py_CODEUNIT *instr)
+is_due(const _Py_CODEUNIT *instr)
 {
     _Py_BackoffCounter counter = instr[1].counter;
-    if (is_unreachable_backoff_counter(counter)) {
-        return false;
-    }
-    if (counter.value <= STRIDE) {
-        return true;
-    }
-    counter.value -= STRIDE;
-    instr[1].counter = counter;
-    return false;
+    return !is_unreachable_backoff_counter(counter) &&
+           (counter.value <= STRIDE ||
+            random_number() % counter.value < STRIDE);
 }
 
 /* ---- wishes ---------------------------------------------------------------- */
@@ -170,11 +166,19 @@ add_wish(wish_kind kind, void *where, PyObject *name)
 }
 
 static void
-wish_for_name(wish_kind kind, void *where, PyObject *name)
+wish_for(wish_kind kind, void *where, PyObject *name)
 {
-    if (_Px_FOREIGN(name) && PyUnicode_CHECK_INTERNED(name) && begin_look()) {
+    if (try_begin()) {
         add_wish(kind, where, name);
         end();
+    }
+}
+
+static void
+wish_for_name(wish_kind kind, void *where, PyObject *name)
+{
+    if (begin_look() && _Px_FOREIGN(name) && PyUnicode_CHECK_INTERNED(name)) {
+        wish_for(kind, where, name);
     }
 }
 
@@ -185,8 +189,7 @@ _Px_WantKey(PyDictKeysObject *keys, PyObject *key)
         wish_for_name(WISH_KEY, keys, key);
     }
     else if (begin_look()) {
-        add_wish(WISH_ROOM, keys, NULL);
-        end();
+        wish_for(WISH_ROOM, keys, NULL);
     }
 }
 
@@ -262,44 +265,68 @@ make_draft(const _Py_CODEUNIT *instr)
     return memcpy(draft, instr, units * sizeof *instr);
 }
 
-/* Nothing of a context's own code may be wished: it will be gone. */
-static bool
-is_unsuitable(_Py_CODEUNIT *instr)
-{
-    return instr->op.code != _PyOpcode_Deopt[instr->op.code] &&
-           _Px_FOREIGN(instr) && is_due(instr);
-}
-
 static bool
 is_general(const _Py_CODEUNIT *instr)
 {
-    return instr->op.code == _PyOpcode_Deopt[instr->op.code] &&
-           instr->op.code < MIN_INSTRUMENTED_OPCODE;
+    return instr->op.code == _PyOpcode_Deopt[instr->op.code];
 }
 
-_Py_CODEUNIT *
-_Px_Draft(_Py_CODEUNIT *instr)
+static bool
+is_instrumented(const _Py_CODEUNIT *instr)
 {
-    if (!begin_look()) {
+    return instr->op.code >= MIN_INSTRUMENTED_OPCODE;
+}
+
+/* Others may have been faster. */
+static _Py_CODEUNIT *
+draft_general(const _Py_CODEUNIT *instr)
+{
+    if (!try_begin()) {
         return NULL;
     }
-    if (is_general(instr) && is_due(instr)) {
+    if (is_general(instr)) {
         return make_draft(instr);
-    }
-    if (is_unsuitable(instr)) {
-        add_wish(WISH_GENERAL, instr, NULL);
     }
     end();
     return NULL;
 }
 
+/* An instruction that is not general, and does not suit, comes here, too. Of a
+ * context's own code nothing is wished: it will be gone. */
+_Py_CODEUNIT *
+_Px_Draft(_Py_CODEUNIT *instr)
+{
+    if (!begin_look() || is_instrumented(instr) || !is_due(instr)) {
+        return NULL;
+    }
+    if (is_general(instr)) {
+        return draft_general(instr);
+    }
+    if (_Px_FOREIGN(instr)) {
+        wish_for(WISH_GENERAL, instr, NULL);
+    }
+    return NULL;
+}
+
+static void
+publish_success(_Py_CODEUNIT *instr)
+{
+    unsigned times = Py_MIN(instr[1].counter.backoff, TIMES_MAX);
+    draft[1].counter =
+        make_backoff_counter((uint16_t)(MISSES << times), (uint16_t)times);
+    memcpy(instr + 1, draft + 1, caches_of(instr) * sizeof *instr);
+    __atomic_store_n(&instr->op.code, draft->op.code,
+                     __ATOMIC_RELEASE); /* S2 */
+}
+
 void
 _Px_Publish(_Py_CODEUNIT *instr)
 {
-    bool failed = draft->op.code == instr->op.code;
-    size_t caches = failed ? 1 : caches_of(instr); /* the counter, or all */
-    memcpy(instr + 1, draft + 1, caches * sizeof *instr);
-    __atomic_store_n(&instr->op.code, draft->op.code,
-                     __ATOMIC_RELEASE); /* S2 */
+    if (draft->op.code == instr->op.code) {
+        instr[1].counter = draft[1].counter;
+    }
+    else {
+        publish_success(instr);
+    }
     end();
 }
