@@ -52,7 +52,7 @@
 #ifdef Py_DEBUG
 enum { STRIDE = 2 };
 #else
-enum { STRIDE = 16 };
+enum { STRIDE = 32 };
 #endif
 
 enum {
@@ -139,7 +139,7 @@ is_due(const _Py_CODEUNIT *instr)
     _Py_BackoffCounter counter = instr[1].counter;
     return !is_unreachable_backoff_counter(counter) &&
            (counter.value <= STRIDE ||
-            random_number() % counter.value < STRIDE);
+            ((uint64_t)random_number() * counter.value >> 32) < STRIDE);
 }
 
 /* ---- wishes ---------------------------------------------------------------- */
