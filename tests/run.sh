@@ -185,6 +185,8 @@ leg_cpython() {
         "$python" "$test"
     done
     PX_STOP_SECONDS=60 "$python" tests/cpython/stress_stop.py
+    PX_STOP_SECONDS=15 "$python" tests/cpython/stress_loops.py
+    PX_STOP_SECONDS=15 "$python" tests/cpython/stress_rebind.py
     "$python" tests/cpython/stress_submit.py
     "$python" tests/cpython/fuzz_methods.py --seconds 12
     # In the background of a shell Ctrl-C is ignored, which CPython's own tests of
