@@ -2,6 +2,7 @@
 
 Run by the patched interpreter: python tests/cpython/test_meanwhile.py
 """
+import dis
 import functools
 import sys
 import unittest
@@ -50,6 +51,11 @@ class Dispatch(test_types.Case):
         self.assertEqual(self.across(scene), ("old", "new"))
 
 
+def is_instrumented(function):
+    return any(i.opname.startswith("INSTRUMENTED")
+               for i in dis.get_instructions(function, adaptive=True))
+
+
 class Tracing(test_types.Case):
     def instructions_stay(self, use):
         """Main's code is made ready for tracing when main runs it the next time, and
@@ -59,6 +65,7 @@ class Tracing(test_types.Case):
                 yield 1
             except KeyError:
                 yield 2
+        steps.__code__ = steps.__code__.replace()  # of this test alone
 
         def body(stop):
             generator = steps()
@@ -66,10 +73,11 @@ class Tracing(test_types.Case):
             stop()
             return use(generator)
         self.addCleanup(sys.settrace, sys.gettrace())
-        before = steps.__code__._co_code_adaptive
         result = self.stopped_in_a_call(
             body, lambda: sys.settrace(lambda *arguments: None))
-        self.assertEqual(steps.__code__._co_code_adaptive, before)
+        self.assertFalse(is_instrumented(steps))
+        list(steps())
+        self.assertTrue(is_instrumented(steps))
         return result
 
     def test_throw(self):
