@@ -16,7 +16,7 @@
  *   S2  The caches of an instruction are written only while its opcode is the
  *       general one, which reads none of them but the counter; the opcode is
  *       written last. So whoever has read a special opcode reads the caches that
- *       belong to it (x86 reorders neither loads nor stores).
+ *       belong to it (x86 keeps loads in order, and stores).
  *   S3  A special instruction is made general again while no context runs, never
  *       under somebody who has read its opcode.
  *   S4  Caches name versions and objects of main's alone. So a context gives
