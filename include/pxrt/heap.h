@@ -59,7 +59,7 @@ typedef struct px_snapshot {
 enum px_heap_flags {
     /** Each block carries its size (8 bytes): px_heap_realloc(),
      * px_heap_free(), px_heap_block_size() and px_heap_walk() work. The inline
-     * fast path is off. */
+     * fast path of px_heap_alloc() is off; see px_heap_alloc_freed(). */
     PX_HEAP_SIZED = 1u << 0,
     /** Freed blocks are used again (size-class lists); implies PX_HEAP_SIZED.
      */
@@ -237,9 +237,10 @@ PX_API void *px_heap_resize(px_heap *heap, void *block, size_t old_bytes,
 PX_API void *px_heap_realloc(px_heap *heap, void *block, size_t bytes);
 
 /** Give a block back: with PX_HEAP_FREE_LISTS it can be used again (not when it
- *  is older than the newest snapshot); the newest block of any sized heap is
- *  taken back at once; otherwise nothing happens until rollback or release.
- *  NULL is ignored.
+ *  is older than the newest snapshot), the latest of its size first. The newest
+ *  block of a sized heap is taken back at once, if it is not one of up to 504
+ *  bytes that goes to a list. Otherwise nothing happens until rollback or
+ *  release. NULL is ignored.
  *  Inside a cleanup, where everything is about to go, nothing happens.
  *  @return 0; PX_EINVAL (not a sized heap, or not a live block of it, as far as
  *          the block's header tells).
@@ -441,5 +442,7 @@ px_heap_of(const void *ptr)
 }
 
 PX_END_DECLS
+
+#include <pxrt/heap_inline.h>
 
 #endif

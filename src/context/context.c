@@ -278,8 +278,9 @@ px__context_free(px_context *cx)
 static bool
 is_untouched(const px_heap *heap)
 {
-    return heap->cursor.next == heap->first && heap->peak == heap->first &&
-           heap->failed_count == 0 && px__load_relaxed(&heap->references) == 1;
+    return heap->front.cursor.next == heap->first &&
+           heap->peak == heap->first && heap->failed_count == 0 &&
+           px__load_relaxed(&heap->references) == 1;
 }
 
 /* A renewed context is light already, and stays so if it was not touched. */

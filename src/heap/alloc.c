@@ -9,7 +9,7 @@
  *
  * Threads: the heap's owner.
  */
-#include "heap/small.h"
+#include "heap/header.h"
 
 #include <stdio.h>
 
@@ -18,17 +18,17 @@ px__heap_take(px_heap *heap, size_t bytes, size_t alignment)
 {
     if (heap->mode & PX__MODE_CLEANUP)
         return NULL;
-    char *next = heap->cursor.next;
+    char *next = heap->front.cursor.next;
     char *block = px__align_up(next, alignment);
     size_t room = (size_t)(heap->limit - next);
     size_t extra = (size_t)(block - next) + PX_REDZONE;
     if (extra > room || bytes > room - extra)
         return NULL;
     char *end = px__align_up(block + bytes + PX_REDZONE, 16);
-    if (end > heap->committed && !px__heap_grow(heap, end))
+    if (end > heap->front.committed && !px__heap_grow(heap, end))
         return NULL;
     px__heap_move(heap, end);
-    PX_INVARIANT(end <= heap->committed); /* H1 */
+    PX_INVARIANT(end <= heap->front.committed); /* H1 */
     px__note_open(block, bytes);
     return block;
 }
@@ -63,7 +63,9 @@ take_any(px_heap *heap, size_t bytes, size_t alignment)
 void *
 px_heap_alloc_slow(px_heap *heap, size_t bytes)
 {
-    void *block = px__small_take(heap, bytes);
+    void *block = px_heap_alloc_freed(heap, bytes);
+    if (!block)
+        block = px__small_new(&heap->front, bytes);
     return block ? block : take_any(heap, bytes, 16);
 }
 
@@ -91,8 +93,8 @@ px_heap_calloc(px_heap *heap, size_t count, size_t bytes)
     /* H4: memory above this was never written since the system zeroed it; what
      * lies below next can only come back from a free list */
     char *used = heap->stale > heap->peak ? heap->stale : heap->peak;
-    if (used < heap->cursor.next)
-        used = heap->cursor.next;
+    if (used < heap->front.cursor.next)
+        used = heap->front.cursor.next;
     char *block = px_heap_alloc(heap, all);
     if (!block)
         return NULL;
@@ -113,7 +115,7 @@ resize_newest(px_heap *heap, char *block, size_t bytes)
     if (bytes > room - PX_REDZONE)
         return false;
     char *end = px__align_up(block + bytes + PX_REDZONE, 16);
-    if (end > heap->committed && !px__heap_grow(heap, end))
+    if (end > heap->front.committed && !px__heap_grow(heap, end))
         return false;
     px__heap_note_peak(heap);
     px__heap_move(heap, end);
@@ -123,7 +125,8 @@ resize_newest(px_heap *heap, char *block, size_t bytes)
 static bool
 is_newest(const px_heap *heap, char *block, size_t bytes)
 {
-    return px__align_up(block + bytes + PX_REDZONE, 16) == heap->cursor.next &&
+    return px__align_up(block + bytes + PX_REDZONE, 16) ==
+               heap->front.cursor.next &&
            block > (char *)heap->top && !(heap->mode & PX__MODE_CLEANUP);
 }
 
@@ -151,8 +154,8 @@ resize_by_copy(px_heap *heap, const void *block, size_t old_bytes, size_t bytes)
 static bool
 is_inside(const px_heap *heap, const char *block, size_t bytes)
 {
-    return block >= heap->first && block < heap->cursor.next &&
-           bytes <= (size_t)(heap->cursor.next - block);
+    return block >= heap->first && block < heap->front.cursor.next &&
+           bytes <= (size_t)(heap->front.cursor.next - block);
 }
 
 void *

@@ -58,7 +58,7 @@ enlarge(px_heap *heap, char *from, char *to)
 static bool
 commit_to(px_heap *heap, char *end)
 {
-    char *from = heap->committed;
+    char *from = heap->front.committed;
     size_t bytes = (size_t)(end - from);
     PX_ASSERT(end > from && end <= heap->limit);
     if (!px__quota_charge(heap->quota, bytes))
@@ -68,8 +68,8 @@ commit_to(px_heap *heap, char *end)
         return false;
     }
     enlarge(heap, from, end);
-    heap->committed = end;
-    px__heap_move(heap, heap->cursor.next);
+    heap->front.committed = end;
+    px__heap_move(heap, heap->front.cursor.next);
     return true;
 }
 
@@ -80,9 +80,9 @@ extent_end(const px_heap *heap, char *end)
     char *lo = px__chunk_floor(heap->run->lo);
     char *wanted = px__chunk_ceil(end);
     if ((heap->flags & PX_HEAP_SMALL_START) && wanted <= lo + PX_CHUNK) {
-        size_t size = (size_t)(heap->committed - heap->run->lo);
+        size_t size = (size_t)(heap->front.committed - heap->run->lo);
         char *extent =
-            heap->committed + (size < EXTENT_MIN ? EXTENT_MIN : size);
+            heap->front.committed + (size < EXTENT_MIN ? EXTENT_MIN : size);
         extent = px__page_ceil(extent > end ? extent : end);
         if (extent <= lo + PX_CHUNK / 2)
             wanted = extent;
@@ -93,7 +93,7 @@ extent_end(const px_heap *heap, char *end)
 bool
 px__heap_grow(px_heap *heap, char *end)
 {
-    PX_ASSERT(end > heap->committed && end <= heap->limit);
+    PX_ASSERT(end > heap->front.committed && end <= heap->limit);
     return commit_to(heap, extent_end(heap, end)) ||
            commit_to(heap, px__page_ceil(end));
 }
@@ -102,13 +102,13 @@ px__heap_grow(px_heap *heap, char *end)
 static size_t
 cut_to(px_heap *heap, char *end)
 {
-    if (end >= heap->committed)
+    if (end >= heap->front.committed)
         return 0;
-    size_t bytes = (size_t)(heap->committed - end);
+    size_t bytes = (size_t)(heap->front.committed - end);
     px__window_shrink(heap->run, end);
     px__quota_uncharge(heap->quota, bytes);
-    heap->committed = end;
-    px__heap_move(heap, heap->cursor.next);
+    heap->front.committed = end;
+    px__heap_move(heap, heap->front.cursor.next);
     return bytes;
 }
 
@@ -153,17 +153,17 @@ px__heap_adopt(px_heap *heap)
         !charge_adopted(heap))
         return false;
     heap->stale = run->dirty; /* it may have shrunk */
-    heap->committed = run->committed;
+    heap->front.committed = run->committed;
     bool small = heap->flags & PX_HEAP_SMALL_START;
     char *least = small ? heap->first : extent_end(heap, heap->first + 1);
-    if (PX_LIKELY(least <= heap->committed))
+    if (PX_LIKELY(least <= heap->front.committed))
         return true;
-    if (px__heap_grow(heap, least) ||
-        (heap->first > heap->committed && px__heap_grow(heap, heap->first)))
+    if (px__heap_grow(heap, least) || (heap->first > heap->front.committed &&
+                                       px__heap_grow(heap, heap->first)))
         return true;
-    if (heap->first <= heap->committed)
+    if (heap->first <= heap->front.committed)
         return true;
-    px__quota_uncharge(heap->quota, (size_t)(heap->committed - run->lo));
+    px__quota_uncharge(heap->quota, (size_t)(heap->front.committed - run->lo));
     return false;
 }
 
@@ -183,7 +183,7 @@ px__heap_settle(px_heap *heap, char *from)
         heap->slack_peak = from;
     if (++heap->slack_rollbacks < SETTLE_ROUNDS)
         return;
-    char *keep = heap->cursor.next + heap->retain_bytes;
+    char *keep = heap->front.cursor.next + heap->retain_bytes;
     if (keep < heap->slack_peak)
         keep = heap->slack_peak;
     heap->slack_rollbacks = 0;
@@ -196,9 +196,9 @@ px_heap_trim(px_heap *heap, size_t keep_bytes)
 {
     if (!heap || (heap->mode & PX__MODE_CLEANUP))
         return 0;
-    char *next = heap->cursor.next;
+    char *next = heap->front.cursor.next;
     px__heap_note_peak(heap);
-    if (keep_bytes >= (size_t)(heap->committed - next))
+    if (keep_bytes >= (size_t)(heap->front.committed - next))
         return 0;
     return cut_to(heap, trim_boundary(heap, next + keep_bytes));
 }

@@ -11,6 +11,7 @@
  *
  * The tag is a hash of the header's address (Fibonacci hashing, Knuth 6.4), so
  * that a pointer into the middle of a block is hardly ever taken for one.
+ * <pxrt/heap_inline.h> makes and reads headers, too.
  */
 #ifndef PX_HEAP_HEADER_H
 #define PX_HEAP_HEADER_H
@@ -18,31 +19,13 @@
 #include "heap/annotate.h"
 #include "heap/layout.h"
 
-enum { PX_HEADER = sizeof(uint64_t), PX_KIND_MASK = 3, PX_TAG_SHIFT = 48 };
-
-/* What a free block holds while it is on a list. */
-struct px__free_block {
-    struct px__free_block *next;
-};
-
-static inline uint64_t
-px__header_tag(const char *at)
-{
-    return ((uintptr_t)at * 0x9E3779B97F4A7C15u) >> PX_TAG_SHIFT;
-}
-
-/* Of a heap that no sanitizer watches. */
-static inline void
-px__header_put(char *at, size_t span, enum px__block_kind kind)
-{
-    *(uint64_t *)(void *)at = px__header_tag(at) << PX_TAG_SHIFT | span | kind;
-}
+enum { PX_KIND_MASK = 3 };
 
 static inline void
 px__header_set(char *at, size_t span, enum px__block_kind kind)
 {
-    px__note_defined(at, PX_HEADER);
-    px__header_put(at, span, kind);
+    px__note_defined(at, PX__HEADER);
+    *(uint64_t *)(void *)at = px__header_tag(at) | span | kind;
 }
 
 /* Bytes from this header to the next one; 0 when there is no header here. */
@@ -50,9 +33,8 @@ static inline size_t
 px__header_span(const char *at)
 {
     uint64_t word = *(const uint64_t *)(const void *)at;
-    if (word >> PX_TAG_SHIFT != px__header_tag(at))
-        return 0;
-    return (size_t)(word & (((uint64_t)1 << PX_TAG_SHIFT) - 16));
+    uint64_t span = (word ^ px__header_tag(at)) & ~(uint64_t)15;
+    return span >> PX__TAG_SHIFT ? 0 : (size_t)span;
 }
 
 static inline enum px__block_kind
@@ -65,10 +47,10 @@ px__header_kind(const char *at)
 static inline size_t
 px__span_usable(size_t span)
 {
-    return span - PX_HEADER - PX_REDZONE;
+    return span - PX__HEADER - PX_REDZONE;
 }
 
-/* sized.c: the list for blocks of @span bytes; PX_LISTS when there is none. */
+/* sized.c: the list for blocks of @span bytes; PX__LISTS when there is none. */
 unsigned px__list_of(size_t span);
 
 #endif

@@ -74,8 +74,9 @@ place_lists(px_heap *heap)
     px__lists *lists = px__heap_take_internal(heap, sizeof *lists);
     if (!lists)
         return false;
-    memset(lists, 0, sizeof *lists);
+    memset(lists->first, 0, sizeof lists->first);
     heap->lists = lists;
+    heap->front.lists = px__heap_open_lists(heap);
     return true;
 }
 
@@ -106,8 +107,10 @@ init_fields(px_heap *heap, px__window *window, px__run *run, char *first,
             const px_heap_options *options)
 {
     uint32_t mode = options->flags & PX_HEAP_SIZED ? PX__MODE_SIZED : 0;
-    heap->cursor.next = heap->cursor.end = first;
-    heap->committed = run->committed;
+    heap->front.cursor.next = heap->front.cursor.end = first;
+    heap->front.committed = run->committed;
+    heap->front.lists = NULL;
+    heap->front.floor = first;
     heap->top = NULL;
     heap->cleanups = NULL;
     heap->mode = mode | (px__note_needed() ? PX__MODE_NOTED : 0);
@@ -140,8 +143,8 @@ is_ready(const px_heap *heap)
     if (!(flags & PX_HEAP_SMALL_START))
         least = px__chunk_ceil(least + 1);
     return PX_LIKELY(!heap->quota && !(flags & PX_HEAP_SMALL_PAGES) &&
-                     least <= heap->committed &&
-                     heap->committed <= heap->limit);
+                     least <= heap->front.committed &&
+                     heap->front.committed <= heap->limit);
 }
 
 int
@@ -175,7 +178,7 @@ init_life(px_heap *heap)
     heap->rollback_count = 0;
     heap->rolled_back_bytes = 0;
     heap->peak = heap->first;
-    heap->top = NULL;
+    px__heap_set_top(heap, NULL);
     heap->failed_count = 0;
     heap->slack_rollbacks = 0;
     heap->slack_peak = NULL;
@@ -267,7 +270,7 @@ px__heap_clear(px_heap *heap)
     if (heap->cleanups)
         px__heap_run_cleanups(heap, NULL);
     px__heap_note_peak(heap);
-    px__note_drop(heap->first, (size_t)(heap->cursor.next - heap->first));
+    px__note_drop(heap->first, (size_t)(heap->front.cursor.next - heap->first));
     if (heap->peak > run->dirty)
         run->dirty = heap->peak;
     if (heap->serial > heap->window->serial)
@@ -284,8 +287,8 @@ bool
 px__heap_is_light(const px_heap *heap)
 {
     const char *most = heap->peak > heap->stale ? heap->peak : heap->stale;
-    if (heap->cursor.next > most)
-        most = heap->cursor.next;
+    if (heap->front.cursor.next > most)
+        most = heap->front.cursor.next;
     return !heap->cleanups && !heap->quota && !heap->lists &&
            (heap->flags & PX_HEAP_SMALL_START) &&
            most <= heap->first + LIGHT_BYTES;
@@ -296,7 +299,7 @@ void
 px__heap_renew(px_heap *heap)
 {
     px__heap_note_peak(heap);
-    px__note_drop(heap->first, (size_t)(heap->cursor.next - heap->first));
+    px__note_drop(heap->first, (size_t)(heap->front.cursor.next - heap->first));
     if (heap->peak > heap->stale)
         heap->stale = heap->run->dirty = heap->peak;
     init_life(heap);
@@ -354,7 +357,7 @@ count_cleanups(const px_heap *heap)
 static size_t
 count_chunks(const px_heap *heap)
 {
-    char *next = heap->cursor.next;
+    char *next = heap->front.cursor.next;
     if (next == heap->first)
         return 0;
     return (size_t)(px__chunk_ceil(next) - px__chunk_floor(heap->first)) /
@@ -373,10 +376,10 @@ px_heap_get_stats(px_heap *heap, px_heap_stats *stats)
     if (!heap || !stats || stats->size < sizeof stats->size)
         return PX_EINVAL;
     px__heap_note_peak(heap);
-    size_t committed = (size_t)(heap->committed - heap->run->lo);
+    size_t committed = (size_t)(heap->front.committed - heap->run->lo);
     px_heap_stats full = {
         .size = least(stats->size, sizeof full),
-        .used_bytes = (size_t)(heap->cursor.next - heap->first),
+        .used_bytes = (size_t)(heap->front.cursor.next - heap->first),
         .chunk_count = count_chunks(heap),
         .snapshot_count = count_snapshots(heap),
         .cleanup_count = count_cleanups(heap),

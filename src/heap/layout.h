@@ -8,13 +8,16 @@
  *
  * Heap invariants, cited as H1.. by asserts and checked by px_heap_validate():
  *   H1  first <= next <= committed <= limit, all multiples of 16; in a sized
- *       heap first and next are 8 short of one (headers, see sized.c)
+ *       heap first and next are 8 short of one (headers, see sized.c), so that
+ *       the next header is committed, too
  *   H2  cursor.end is committed when mode is 0, else next: whoever finds the
  *       inline path closed comes to px_heap_alloc_slow()
  *   H3  records and cleanups are blocks of the heap below next; both chains run
  *       downwards in addresses, the records' serials too
  *   H4  memory at or above max(stale, peak) reads as zero
  *   H5  committed == run->committed; what is charged is committed - run->lo
+ *   H6  front.lists is `lists` when the mode is SIZED and nothing else and this
+ *       is no debug build, else NULL; the floor is top, or else first
  */
 #ifndef PX_HEAP_LAYOUT_H
 #define PX_HEAP_LAYOUT_H
@@ -28,14 +31,6 @@ enum px__heap_mode {
     PX__MODE_NOTED = 1u << 1,   /* a sanitizer hears of each block */
     PX__MODE_CLEANUP = 1u << 2, /* a cleanup is running: no allocation */
 };
-
-/* Freed blocks of each size, see sized.c. A list is circular and known by its
- * last block, so that two lists are joined by one exchange. */
-enum { PX_LISTS = 116 };
-
-typedef struct px__lists {
-    struct px__free_block *last[PX_LISTS];
-} px__lists;
 
 /* A snapshot: a block of the heap. Rolling back to it puts the cursor to mark,
  * right behind it. Written when taken, constant until it is dropped. */
@@ -56,9 +51,8 @@ typedef struct px__cleanup {
 
 /* Everything is written by the owner only, but for `references`. */
 struct px_heap {
-    px_cursor cursor; /* public */
-    char *committed;  /* true end of usable memory */
-    char *limit;      /* end of what may become usable: window and own quota */
+    px__front front; /* what the inline paths of <pxrt/heap.h> see: H2, H6 */
+    char *limit;     /* end of what may become usable: window and own quota */
     px__record *top;
     px__cleanup *cleanups;
     uint32_t mode;
@@ -97,24 +91,49 @@ px__align_up(char *at, size_t alignment)
 static inline void
 px__heap_move(px_heap *heap, char *next)
 {
-    heap->cursor.next = next;
-    heap->cursor.end = heap->mode == 0 ? heap->committed : next;
+    heap->front.cursor.next = next;
+    heap->front.cursor.end = heap->mode == 0 ? heap->front.committed : next;
 }
 
-/* Change the mode. */
+/* Debug builds overwrite what is dropped or freed, which only the long ways do.
+ */
+#if defined(PXRT_DEBUG)
+enum { PX_SHORT_WAYS = 0 };
+#else
+enum { PX_SHORT_WAYS = 1 };
+#endif
+
+/* The lists that the inline paths may use: H6. */
+static inline px__lists *
+px__heap_open_lists(const px_heap *heap)
+{
+    bool is_open = PX_SHORT_WAYS && heap->mode == PX__MODE_SIZED;
+    return is_open ? heap->lists : NULL;
+}
+
+/* Change the mode, and open or close the inline paths: H2, H6. */
 static inline void
 px__heap_set_mode(px_heap *heap, uint32_t mode)
 {
     heap->mode = mode;
-    px__heap_move(heap, heap->cursor.next);
+    heap->front.lists = px__heap_open_lists(heap);
+    px__heap_move(heap, heap->front.cursor.next);
+}
+
+/* The newest record is another one, or none: keeps H6. */
+static inline void
+px__heap_set_top(px_heap *heap, px__record *top)
+{
+    heap->top = top;
+    heap->front.floor = top ? (char *)top : heap->first;
 }
 
 /* Note how far the heap was used, before the cursor goes back. */
 static inline void
 px__heap_note_peak(px_heap *heap)
 {
-    if (heap->cursor.next > heap->peak)
-        heap->peak = heap->cursor.next;
+    if (heap->front.cursor.next > heap->peak)
+        heap->peak = heap->front.cursor.next;
 }
 
 /* grow.c: make [next, @end) usable, @end <= limit; false when refused. */
@@ -136,10 +155,14 @@ void *px__heap_take(px_heap *heap, size_t bytes, size_t alignment);
 void *px__heap_take_internal(px_heap *heap, size_t bytes);
 
 /* sized.c */
-enum px__block_kind { PX__BLOCK_LIVE = 0, PX__BLOCK_FREE, PX__BLOCK_OURS };
+enum px__block_kind {
+    PX__BLOCK_LIVE = 0,
+    PX__BLOCK_FREE = PX__KIND_FREE,
+    PX__BLOCK_OURS
+};
 void *px__sized_take(px_heap *heap, size_t bytes, size_t alignment,
                      enum px__block_kind kind);
-void px__lists_join(px_heap *heap, px__lists *older);
+void px__lists_join(px_heap *heap, const px__lists *older);
 
 /* snapshot.c: the record of a live snapshot, or NULL. */
 px__record *px__heap_find_record(const px_heap *heap,

@@ -11,7 +11,7 @@
  * moves four times a doubling and leaves five times its size behind at most, in
  * blocks that are listed.
  *
- *      heap->lists->last[i] -> last -> first -> second -> ... -> last
+ *      heap->lists->first[i] -> newest -> ... -> oldest <- heap->lists->last[i]
  *
  * Snapshots. Only a block above the newest record may be freed for reuse: what
  * is older belongs to the snapshot, to which a rollback must be able to return.
@@ -25,11 +25,13 @@
  *   Z2  a block on a list has kind FREE and lies above the newest record
  *
  * Rejected: coalescing neighbours (needs a footer, and helps heaps that live
- * long, which these do not).
+ * long, which these do not); lists as rings, known by their last block (two more
+ * loads and a store for each block); taking small blocks back at the cursor when
+ * they are the newest (a comparison for each, and the next one is made anew).
  */
-#include "heap/small.h"
+#include "heap/header.h"
 
-enum { STEP_MAX_LOG = 9, LISTED_MAX = 1 << 30 };
+enum { STEP_MAX_LOG = 9, STEP_MAX = 1 << STEP_MAX_LOG, LISTED_MAX = 1 << 30 };
 
 /* ---- spans ---- */
 
@@ -37,24 +39,24 @@ unsigned
 px__list_of(size_t span)
 {
     if (span > LISTED_MAX)
-        return PX_LISTS;
-    if (span <= PX_STEP_MAX)
-        return px__small_list_of(span);
+        return PX__LISTS;
+    if (span <= STEP_MAX)
+        return (unsigned)(span / 16) - 1;
     unsigned doubling =
         63u - (unsigned)__builtin_clzll((unsigned long long)span - 1) -
         STEP_MAX_LOG;
-    size_t base = (size_t)PX_STEP_MAX << doubling;
-    return PX_STEP_LISTS + 4 * doubling +
+    size_t base = (size_t)STEP_MAX << doubling;
+    return PX__SMALL_LISTS + 4 * doubling +
            (unsigned)((span - 1 - base) * 4 / base);
 }
 
 static size_t
 span_of_list(unsigned list)
 {
-    if (list < PX_STEP_LISTS)
+    if (list < PX__SMALL_LISTS)
         return (size_t)(list + 1) * 16;
-    unsigned above = list - PX_STEP_LISTS;
-    size_t base = (size_t)PX_STEP_MAX << above / 4;
+    unsigned above = list - PX__SMALL_LISTS;
+    size_t base = (size_t)STEP_MAX << above / 4;
     return base + base / 4 * (above % 4 + 1);
 }
 
@@ -64,7 +66,7 @@ span_for(const px_heap *heap, size_t bytes)
 {
     if (bytes > SIZE_MAX / 2)
         return 0;
-    size_t span = (bytes + PX_HEADER + PX_REDZONE + 15) & ~(size_t)15;
+    size_t span = (bytes + PX__HEADER + PX_REDZONE + 15) & ~(size_t)15;
     if (!heap->lists || span > LISTED_MAX)
         return span;
     return span_of_list(px__list_of(span));
@@ -72,58 +74,20 @@ span_for(const px_heap *heap, size_t bytes)
 
 /* ---- lists ---- */
 
-/* Two rings become one when two of their links are exchanged. */
+/* In constant time, which is what the last block of a list is known for. */
 void
-px__lists_join(px_heap *heap, px__lists *older)
+px__lists_join(px_heap *heap, const px__lists *older)
 {
-    for (unsigned i = 0; i < PX_LISTS; i++) {
-        struct px__free_block *a = heap->lists->last[i], *b = older->last[i];
-        if (a && b) {
-            struct px__free_block *first = a->next;
-            a->next = b->next;
-            b->next = first;
-        } else if (b) {
-            heap->lists->last[i] = b;
-        }
+    px__lists *lists = heap->lists;
+    for (unsigned i = 0; i < PX__LISTS; i++) {
+        if (!older->first[i])
+            continue;
+        if (lists->first[i])
+            lists->last[i]->next = older->first[i];
+        else
+            lists->first[i] = older->first[i];
+        lists->last[i] = older->last[i];
     }
-}
-
-/* ---- small blocks, the short way (taking: small.h) ---- */
-
-/* The span of a small live block above the newest record; 0: none, or it takes
- * the long way to tell. */
-static size_t
-small_span(const px_heap *heap, const char *block)
-{
-    if (!px__heap_is_plain(heap) || !heap->lists ||
-        ((uintptr_t)block & 15) != 0 || block < heap->first + PX_HEADER ||
-        block < (char *)heap->top || block >= heap->cursor.next)
-        return 0;
-    size_t span = px__header_span(block - PX_HEADER);
-    if (span > PX_STEP_MAX ||
-        px__header_kind(block - PX_HEADER) != PX__BLOCK_LIVE)
-        return 0;
-    return span;
-}
-
-static bool
-give_small(px_heap *heap, char *block)
-{
-    size_t span = small_span(heap, block);
-    char *header = block - PX_HEADER;
-    if (span == 0)
-        return false;
-    if (header + span == heap->cursor.next) {
-        px__heap_note_peak(heap);
-        px__overwrite(header, span);
-        px__heap_move(heap, header);
-        return true;
-    }
-    px__header_put(header, span, PX__BLOCK_FREE);
-    px__overwrite(block, px__span_usable(span));
-    px__list_push(heap->lists, px__small_list_of(span),
-                  (struct px__free_block *)(void *)block);
-    return true;
 }
 
 /* ---- taking ---- */
@@ -132,13 +96,14 @@ static void *
 take_listed(px_heap *heap, size_t span)
 {
     unsigned list = px__list_of(span);
-    if (!heap->lists || list == PX_LISTS)
+    if (!heap->lists || list == PX__LISTS)
         return NULL;
     char *block = (char *)px__list_pop(heap->lists, list);
     if (!block)
         return NULL;
-    PX_INVARIANT(px__header_kind(block - PX_HEADER) == PX__BLOCK_FREE); /* Z2 */
-    px__header_set(block - PX_HEADER, span, PX__BLOCK_LIVE);
+    PX_INVARIANT(px__header_kind(block - PX__HEADER) ==
+                 PX__BLOCK_FREE); /* Z2 */
+    px__header_set(block - PX__HEADER, span, PX__BLOCK_LIVE);
     px__note_open(block, px__span_usable(span));
     return block;
 }
@@ -148,7 +113,7 @@ static bool
 take_up_to(px_heap *heap, char *end)
 {
     char *needed = px__align_up(end, 16);
-    if (needed > heap->committed && !px__heap_grow(heap, needed))
+    if (needed > heap->front.committed && !px__heap_grow(heap, needed))
         return false;
     px__heap_move(heap, end);
     return true;
@@ -157,9 +122,9 @@ take_up_to(px_heap *heap, char *end)
 static void *
 take_new(px_heap *heap, size_t span, size_t alignment, enum px__block_kind kind)
 {
-    char *next = heap->cursor.next;
-    char *block = px__align_up(next + PX_HEADER, alignment);
-    size_t padding = (size_t)(block - next) - PX_HEADER;
+    char *next = heap->front.cursor.next;
+    char *block = px__align_up(next + PX__HEADER, alignment);
+    size_t padding = (size_t)(block - next) - PX__HEADER;
     size_t room = (size_t)(heap->limit - next) & ~(size_t)15;
     if (padding > room || span > room - padding)
         return NULL;
@@ -167,7 +132,7 @@ take_new(px_heap *heap, size_t span, size_t alignment, enum px__block_kind kind)
         return NULL;
     if (padding > 0)
         px__header_set(next, padding, PX__BLOCK_OURS); /* Z1 */
-    px__header_set(block - PX_HEADER, span, kind);
+    px__header_set(block - PX__HEADER, span, kind);
     px__note_open(block, px__span_usable(span));
     return block;
 }
@@ -194,9 +159,9 @@ static size_t
 live_span(const px_heap *heap, const char *block)
 {
     if (!(heap->mode & PX__MODE_SIZED) || ((uintptr_t)block & 15) != 0 ||
-        block < heap->first + PX_HEADER || block >= heap->cursor.next)
+        block < heap->first + PX__HEADER || block >= heap->front.cursor.next)
         return 0;
-    const char *header = block - PX_HEADER;
+    const char *header = block - PX__HEADER;
     size_t span = px__header_span(header);
     if (span == 0 || px__header_kind(header) != PX__BLOCK_LIVE)
         return 0;
@@ -206,27 +171,43 @@ live_span(const px_heap *heap, const char *block)
 static bool
 is_newest(const px_heap *heap, const char *block, size_t span)
 {
-    return block - PX_HEADER + span == heap->cursor.next;
+    return block - PX__HEADER + span == heap->front.cursor.next;
+}
+
+/* Small blocks are rather listed: the inline way does not look where the cursor
+ * is, and who frees one soon wants another. */
+static bool
+is_taken_back(const px_heap *heap, const char *block, size_t span)
+{
+    return is_newest(heap, block, span) && !(heap->lists && span <= STEP_MAX);
 }
 
 static void
 take_back(px_heap *heap, char *end)
 {
     px__heap_note_peak(heap);
-    px__note_drop(end, (size_t)(heap->cursor.next - end));
+    px__note_drop(end, (size_t)(heap->front.cursor.next - end));
     px__heap_move(heap, end);
 }
 
 static void
 set_free(px_heap *heap, char *block, size_t span)
 {
-    px__header_set(block - PX_HEADER, span, PX__BLOCK_FREE);
+    px__header_set(block - PX__HEADER, span, PX__BLOCK_FREE);
     px__note_drop(block, px__span_usable(span));
     unsigned list = px__list_of(span);
-    if (!heap->lists || list == PX_LISTS || span != span_of_list(list))
+    if (!heap->lists || list == PX__LISTS || span != span_of_list(list))
         return;
     px__note_defined(block, sizeof(struct px__free_block));
     px__list_push(heap->lists, list, (struct px__free_block *)(void *)block);
+}
+
+/* The inline way, for what is a block. */
+static bool
+give_small(px_heap *heap, char *block)
+{
+    return heap->front.lists && block >= heap->front.floor &&
+           live_span(heap, block) > 0 && px__small_give(&heap->front, block);
 }
 
 int
@@ -244,11 +225,19 @@ px_heap_free(px_heap *heap, void *ptr)
      * snapshot */
     if ((heap->mode & PX__MODE_CLEANUP) || block < (char *)heap->top)
         return 0;
-    if (is_newest(heap, block, span))
-        take_back(heap, block - PX_HEADER);
+    if (is_taken_back(heap, block, span))
+        take_back(heap, block - PX__HEADER);
     else
         set_free(heap, block, span);
     return 0;
+}
+
+void
+px_heap_free_live_slow(px_heap *heap, void *block)
+{
+    int status = px_heap_free(heap, block);
+    PX_ASSERT(status == 0);
+    (void)status;
 }
 
 size_t
@@ -264,7 +253,7 @@ px_heap_block_size(const px_heap *heap, const void *block)
 static bool
 resize_newest(px_heap *heap, char *block, size_t old_span, size_t span)
 {
-    char *header = block - PX_HEADER;
+    char *header = block - PX__HEADER;
     if (span < old_span) {
         take_back(heap, header + span);
     } else {

@@ -31,7 +31,7 @@ static void
 clear_lists(px_heap *heap)
 {
     if (heap->lists)
-        memset(heap->lists, 0, sizeof *heap->lists);
+        memset(heap->lists->first, 0, sizeof heap->lists->first);
 }
 
 int
@@ -48,13 +48,13 @@ px_heap_snapshot(px_heap *heap, px_snapshot *out)
         return PX_ENOMEM;
     record->prev = heap->top;
     record->serial = ++heap->serial;
-    record->mark = heap->cursor.next;
+    record->mark = heap->front.cursor.next;
     record->cleanups = heap->cleanups;
     if (lists_bytes)
         record->lists[0] = *heap->lists;
     clear_lists(heap);
     PX_INVARIANT(record > heap->top); /* H3 */
-    heap->top = record;
+    px__heap_set_top(heap, record);
     *out = (px_snapshot){record, record->serial};
     return 0;
 }
@@ -76,13 +76,14 @@ px__heap_find_record(const px_heap *heap, const px_snapshot *snapshot)
 static inline void
 cut_back(px_heap *heap, px__record *record)
 {
-    char *from = heap->cursor.next;
+    char *from = heap->front.cursor.next;
     char *mark = record->mark;
     px__heap_note_peak(heap);
     heap->rollback_count++;
     heap->rolled_back_bytes += (size_t)(from - mark);
-    heap->cursor.next = mark;
-    if (PX_UNLIKELY((size_t)(heap->committed - mark) > heap->retain_bytes))
+    heap->front.cursor.next = mark;
+    if (PX_UNLIKELY((size_t)(heap->front.committed - mark) >
+                    heap->retain_bytes))
         px__heap_settle(heap, from);
 }
 
@@ -98,28 +99,20 @@ rollback_slow(px_heap *heap, const px_snapshot *snapshot)
         return PX_ESTALE;
     px__heap_run_cleanups(heap, record->cleanups);
     clear_lists(heap); /* S1 */
-    size_t dropped = (size_t)(heap->cursor.next - record->mark);
+    size_t dropped = (size_t)(heap->front.cursor.next - record->mark);
     px__note_drop(record->mark, dropped);
-    heap->top = record;
+    px__heap_set_top(heap, record);
     cut_back(heap, record);
     px__heap_move(heap, record->mark);
     return 0;
 }
 
-/* Debug builds overwrite what is dropped, which only the slow path does. */
-#if defined(PXRT_DEBUG)
-enum { ROLLBACK_IS_PLAIN = 0 };
-#else
-enum { ROLLBACK_IS_PLAIN = 1 };
-#endif
-
 static inline bool
 is_plain(const px_heap *heap, const px__record *top,
          const px_snapshot *snapshot)
 {
-    return ROLLBACK_IS_PLAIN && heap->mode == 0 && top &&
-           snapshot->record == top && snapshot->serial == top->serial &&
-           heap->cleanups == top->cleanups;
+    return PX_SHORT_WAYS && heap->mode == 0 && top && snapshot->record == top &&
+           snapshot->serial == top->serial && heap->cleanups == top->cleanups;
 }
 
 int
@@ -139,7 +132,8 @@ px_heap_rollback(px_heap *heap, const px_snapshot *snapshot)
 static void
 take_back(px_heap *heap, px__record *record)
 {
-    if (heap->cursor.next != record->mark || (heap->mode & PX__MODE_SIZED))
+    if (heap->front.cursor.next != record->mark ||
+        (heap->mode & PX__MODE_SIZED))
         return;
     px__heap_note_peak(heap);
     px__note_drop(record, (size_t)(record->mark - (char *)record));
@@ -161,7 +155,7 @@ px_heap_snapshot_drop(px_heap *heap, const px_snapshot *snapshot)
         for (record = heap->top; record != end; record = record->prev)
             px__lists_join(heap, record->lists);
     }
-    heap->top = end;
+    px__heap_set_top(heap, end);
     take_back(heap, last);
     return 0;
 }

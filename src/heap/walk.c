@@ -18,11 +18,11 @@ px_heap_walk(px_heap *heap, int (*visit)(void *block, size_t bytes, void *arg),
         return PX_ENOTSUP;
     char *at = heap->first;
     int status = 0;
-    while (status == 0 && at < heap->cursor.next) {
+    while (status == 0 && at < heap->front.cursor.next) {
         size_t span = px__header_span(at);
         PX_CHECK(span > 0, "a block's header was overwritten");
         if (px__header_kind(at) == PX__BLOCK_LIVE)
-            status = visit(at + PX_HEADER, px__span_usable(span), arg);
+            status = visit(at + PX__HEADER, px__span_usable(span), arg);
         at += span;
     }
     return status;
@@ -30,18 +30,27 @@ px_heap_walk(px_heap *heap, int (*visit)(void *block, size_t bytes, void *arg),
 
 /* ---- validation ---- */
 
+/* H6 */
+static bool
+front_is_sound(const px_heap *heap)
+{
+    const char *floor = heap->top ? (const char *)heap->top : heap->first;
+    return heap->front.floor == floor &&
+           heap->front.lists == px__heap_open_lists(heap);
+}
+
 static bool
 bounds_are_sound(const px_heap *heap)
 {
-    const px_cursor *c = &heap->cursor;
+    const px_cursor *c = &heap->front.cursor;
     uintptr_t off = heap->mode & PX__MODE_SIZED ? 8 : 0;
-    const char *end = heap->mode == 0 ? heap->committed : c->next;
-    return heap->first <= c->next && c->next <= heap->committed + off &&
-           heap->committed <= heap->limit &&
+    const char *end = heap->mode == 0 ? heap->front.committed : c->next;
+    return heap->first <= c->next && c->next <= heap->front.committed &&
+           heap->front.committed <= heap->limit &&
            ((uintptr_t)heap->first & 15) == off &&
-           ((uintptr_t)c->next & 15) == off &&        /* H1 */
-           c->end == end &&                           /* H2 */
-           heap->committed == heap->run->committed && /* H5 */
+           ((uintptr_t)c->next & 15) == off &&              /* H1 */
+           c->end == end &&                                 /* H2 */
+           heap->front.committed == heap->run->committed && /* H5 */
            heap->run->lo <= heap->first && heap->peak >= heap->first;
 }
 
@@ -51,7 +60,7 @@ record_end(const px_heap *heap, const px__record *record)
 {
     const char *at = (const char *)record;
     if (heap->mode & PX__MODE_SIZED)
-        return at - PX_HEADER + px__header_span(at - PX_HEADER);
+        return at - PX__HEADER + px__header_span(at - PX__HEADER);
     return px__align_up((char *)(uintptr_t)at + sizeof *record + PX_REDZONE,
                         16);
 }
@@ -60,7 +69,7 @@ record_end(const px_heap *heap, const px__record *record)
 static bool
 records_are_sound(const px_heap *heap)
 {
-    const char *above = heap->cursor.next;
+    const char *above = heap->front.cursor.next;
     uint64_t serial = heap->serial + 1;
     for (const px__record *r = heap->top; r; r = r->prev) {
         if ((const char *)r < heap->first || r->mark > above ||
@@ -76,7 +85,7 @@ records_are_sound(const px_heap *heap)
 static bool
 cleanups_are_sound(const px_heap *heap)
 {
-    const char *above = heap->cursor.next;
+    const char *above = heap->front.cursor.next;
     const px__record *record = heap->top;
     for (const px__cleanup *c = heap->cleanups; c; c = c->prev) {
         if ((const char *)c < heap->first || (const char *)c >= above)
@@ -95,14 +104,14 @@ cleanups_are_sound(const px_heap *heap)
 static size_t
 read_blocks(const px_heap *heap)
 {
-    const char *at = heap->first, *next = heap->cursor.next;
+    const char *at = heap->first, *next = heap->front.cursor.next;
     size_t listed = 0;
     while (at < next) {
         size_t span = px__header_span(at);
         if (span == 0 || span > (size_t)(next - at))
             return SIZE_MAX;
         unsigned list = px__list_of(span);
-        if (px__header_kind(at) == PX__BLOCK_FREE && list < PX_LISTS &&
+        if (px__header_kind(at) == PX__BLOCK_FREE && list < PX__LISTS &&
             at > (const char *)heap->top)
             listed++;
         at += span;
@@ -114,21 +123,20 @@ read_blocks(const px_heap *heap)
 static size_t
 read_list(const px_heap *heap, unsigned list, size_t length_max)
 {
-    const struct px__free_block *last = heap->lists->last[list];
-    const struct px__free_block *block = last;
+    const struct px__free_block *block = heap->lists->first[list];
     size_t length = 0;
     while (block && length <= length_max) {
-        const char *header = (const char *)block - PX_HEADER;
-        if (header <= (const char *)heap->top || header >= heap->cursor.next ||
+        const char *header = (const char *)block - PX__HEADER;
+        if (header <= (const char *)heap->top ||
+            header >= heap->front.cursor.next ||
             px__header_kind(header) != PX__BLOCK_FREE ||
-            px__list_of(px__header_span(header)) != list)
+            px__list_of(px__header_span(header)) != list ||
+            (!block->next && block != heap->lists->last[list]))
             return SIZE_MAX;
         length++;
         block = block->next;
-        if (block == last)
-            return length;
     }
-    return block ? SIZE_MAX : 0;
+    return block ? SIZE_MAX : length;
 }
 
 static bool
@@ -137,7 +145,7 @@ lists_are_sound(const px_heap *heap, size_t free_blocks)
     if (!heap->lists)
         return true;
     size_t listed = 0;
-    for (unsigned i = 0; i < PX_LISTS; i++) {
+    for (unsigned i = 0; i < PX__LISTS; i++) {
         size_t length = read_list(heap, i, free_blocks);
         if (length == SIZE_MAX)
             return false;
@@ -149,8 +157,8 @@ lists_are_sound(const px_heap *heap, size_t free_blocks)
 int
 px_heap_validate(const px_heap *heap)
 {
-    if (!heap || !bounds_are_sound(heap) || !records_are_sound(heap) ||
-        !cleanups_are_sound(heap))
+    if (!heap || !bounds_are_sound(heap) || !front_is_sound(heap) ||
+        !records_are_sound(heap) || !cleanups_are_sound(heap))
         return PX_EINVAL;
     if (!(heap->mode & PX__MODE_SIZED))
         return 0;

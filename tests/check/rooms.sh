@@ -17,7 +17,7 @@ BEGIN {
         for (j = 1; j <= m; j++) level[names[j]] = i
     }
     # Public headers that are not named after their room.
-    n = split("defs:base status:base ilist:lock lock_inline:lock http:net thread:platform " \
+    n = split("defs:base status:base ilist:lock lock_inline:lock heap_inline:heap http:net thread:platform " \
               "owner:heap page:platform world:runtime work:runtime", pairs, " ")
     for (i = 1; i <= n; i++) { split(pairs[i], p, ":"); home[p[1]] = p[2] }
 }

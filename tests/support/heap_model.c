@@ -164,11 +164,23 @@ pick(struct model *m)
 
 /* ---- operations: allocate ---- */
 
+/* In one of three ways, which the size decides. */
+static void *
+take(struct model *m, size_t bytes)
+{
+    void *at = NULL;
+    if (bytes % 4 == 0)
+        return px_heap_alloc_new(m->heap, bytes);
+    if (bytes % 4 == 1)
+        at = px_heap_alloc_freed(m->heap, bytes);
+    return at ? at : px_heap_alloc(m->heap, bytes);
+}
+
 static void
 do_alloc(struct model *m)
 {
     size_t bytes = next_size(m);
-    void *at = is_full(m) ? NULL : px_heap_alloc(m->heap, bytes);
+    void *at = is_full(m) ? NULL : take(m, bytes);
     if (at)
         add_object(m, at, bytes);
 }
@@ -223,6 +235,8 @@ do_absurd(struct model *m)
 {
     size_t n = next_number(m);
     AGREE(!px_heap_alloc(m->heap, SIZE_MAX - n));
+    AGREE(!px_heap_alloc_freed(m->heap, SIZE_MAX - n));
+    AGREE(!px_heap_alloc_new(m->heap, SIZE_MAX - n));
     AGREE(!px_heap_alloc(m->heap, (size_t)WINDOW + n));
     AGREE(!px_heap_calloc(m->heap, SIZE_MAX / 2 + n, 3));
     AGREE(!px_heap_alloc_aligned(m->heap, SIZE_MAX - n, 4096));
@@ -277,7 +291,10 @@ do_free(struct model *m)
         return;
     }
     AGREE(px_heap_block_size(m->heap, o->at) >= o->bytes);
-    AGREE(px_heap_free(m->heap, o->at) == 0);
+    if (o->id % 2 == 0)
+        AGREE(px_heap_free(m->heap, o->at) == 0);
+    else
+        px_heap_free_live(m->heap, o->at);
     o->at = NULL;
 }
 
@@ -371,6 +388,8 @@ on_cleanup(void *arg)
     AGREE(m->cleanup_count > 0);
     m->cleanup_count--;
     AGREE(!px_heap_alloc(m->heap, 1));
+    AGREE(!px_heap_alloc_freed(m->heap, 1));
+    AGREE(!px_heap_alloc_new(m->heap, 1));
     AGREE(px_heap_snapshot(m->heap, &none) == PX_EBUSY);
 }
 

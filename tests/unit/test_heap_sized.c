@@ -52,11 +52,32 @@ free__takes_back_the_newest__any_sized_heap(void **state)
     EACH_SIZED(heap)
     {
         size_t used = stats_of(heap).used_bytes;
-        void *a = px_heap_alloc(heap, 100), *b = px_heap_alloc(heap, 3 * MB);
+        void *a = px_heap_alloc(heap, 600), *b = px_heap_alloc(heap, 3 * MB);
         assert_int_equal(px_heap_free(heap, b), 0);
         assert_int_equal(px_heap_free(heap, a), 0);
         assert_int_equal(stats_of(heap).used_bytes, used);
         assert_int_equal(px_heap_free(heap, NULL), 0);
+    }
+}
+
+/* A small one is listed, if there are lists. */
+static void
+free__takes_back_or_lists__newest_small_block(void **state)
+{
+    px_heap *heap;
+    (void)state;
+    EACH_SIZED(heap)
+    {
+        bool is_listed = sized_kinds[kind_] & PX_HEAP_FREE_LISTS;
+        size_t used = stats_of(heap).used_bytes;
+        void *block = px_heap_alloc(heap, 100);
+        size_t more = stats_of(heap).used_bytes;
+        assert_int_equal(px_heap_free(heap, block), 0);
+        assert_int_equal(stats_of(heap).used_bytes, is_listed ? more : used);
+        assert_int_equal(px_heap_free(heap, block), PX_EINVAL);
+        assert_ptr_equal(px_heap_alloc(heap, 100), block);
+        assert_int_equal(stats_of(heap).used_bytes, more);
+        assert_int_equal(px_heap_validate(heap), 0);
     }
 }
 
@@ -91,13 +112,12 @@ free_list__serves_the_same_class__newest_heap_only(void **state)
     (void)state;
     for (size_t bytes = 1; bytes < 4 * MB; bytes += 1 + bytes / 3) {
         void *block = px_heap_alloc(heap, bytes);
-        void *after = px_heap_alloc(heap, 1);
+        assert_non_null(px_heap_alloc(heap, 1)); /* block is not the newest */
         size_t usable = px_heap_block_size(heap, block);
         assert_int_equal(px_heap_free(heap, block), 0);
         size_t used = stats_of(heap).used_bytes;
         assert_ptr_equal(px_heap_alloc(heap, usable), block);
         assert_int_equal(stats_of(heap).used_bytes, used);
-        assert_int_equal(px_heap_free(heap, after), 0);
     }
     assert_int_equal(px_heap_validate(heap), 0);
     px_heap_release(heap);
@@ -327,8 +347,10 @@ validate__finds_damage__in_the_heap(void **state)
                          (uint64_t *)(void *)(freed - 8),
                          &heap->top->serial,
                          (uint64_t *)(void *)&heap->top->mark,
-                         (uint64_t *)(void *)&heap->cursor.next,
-                         (uint64_t *)(void *)&heap->cursor.end};
+                         (uint64_t *)(void *)&heap->front.cursor.next,
+                         (uint64_t *)(void *)&heap->front.cursor.end,
+                         (uint64_t *)(void *)&heap->front.floor,
+                         (uint64_t *)(void *)&heap->front.lists};
     assert_int_equal(px_heap_validate(NULL), PX_EINVAL);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         uint64_t saved = *words[i];
@@ -348,6 +370,7 @@ main(void)
         cmocka_unit_test(block_size__covers_the_request__any_size),
         cmocka_unit_test(sized__calls_are_refused__plain_heap),
         cmocka_unit_test(free__takes_back_the_newest__any_sized_heap),
+        cmocka_unit_test(free__takes_back_or_lists__newest_small_block),
         cmocka_unit_test(free__is_refused__not_a_live_block),
         cmocka_unit_test(free_list__serves_the_same_class__newest_heap_only),
         cmocka_unit_test(free_list__keeps_older_blocks__under_a_snapshot),
