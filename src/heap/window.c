@@ -3,7 +3,8 @@
  * next heap.
  *
  *      range --carve--> in use --release--> magazine of the thread (warm)
- *                          ^                   | full, or the thread ends
+ *                          ^          \-->  shelf of the CPU, see shelf.c
+ *                          |                   | full, or the thread ends
  *                          |                   v
  *                          +---acquire---- pool: warm lists | cold lists
  *
@@ -17,7 +18,7 @@
  *
  * Invariants
  *   W1  pool.charged = kept bytes of all warm windows of the pool + the budgets
- *       of all magazines <= cache_bytes
+ *       of all magazines and of the shelves <= cache_bytes
  *   W2  a magazine's windows keep at most its budget
  *   W3  a free window has no owner words
  *   W4  lo <= dirty <= committed for each run, and runs do not overlap
@@ -36,6 +37,7 @@
 #include "base/assert.h"
 #include "heap/annotate.h"
 #include "heap/dump.h"
+#include "heap/shelf.h"
 #include "platform/thread.h"
 #include "platform/vm.h"
 
@@ -45,6 +47,8 @@ enum {
     MAGAZINE_WINDOWS = 64,
     /* A magazine borrows at most this part of the cache. */
     MAGAZINE_SHARE = 16,
+    /* So do all shelves together. */
+    SHELVES_SHARE = 2,
     /* Colours repeat after so many cache lines: 128 KB, the reach of one way of
      * common second-level caches. */
     COLOUR_LINES = 2048,
@@ -290,9 +294,9 @@ pool_make_room_locked(size_t bytes)
 }
 
 static size_t
-pool_borrow(void)
+pool_borrow(size_t share)
 {
-    size_t bytes = px__range.cache_bytes / MAGAZINE_SHARE;
+    size_t bytes = px__range.cache_bytes / share;
     px__range_lock();
     pool_make_room_locked(bytes);
     size_t room = px__range.cache_bytes - pool.charged;
@@ -301,6 +305,41 @@ pool_borrow(void)
     pool.charged += bytes;
     px__range_unlock();
     return bytes;
+}
+
+static void
+pool_give_back(size_t bytes)
+{
+    px__range_lock();
+    pool.charged -= bytes;
+    px__range_unlock();
+}
+
+static bool
+shelves_are_open(void)
+{
+    if (px__shelves_are_open())
+        return true;
+    if (px__range_forked())
+        return false;
+    size_t bytes = pool_borrow(SHELVES_SHARE);
+    if (!px__shelves_open(bytes))
+        pool_give_back(bytes);
+    return true;
+}
+
+static uintptr_t
+this_user(void)
+{
+    return (uintptr_t)&mine;
+}
+
+/* Of a window that another thread has used. */
+static bool
+shelf_put(px__window *window)
+{
+    return window->user != this_user() && shelves_are_open() &&
+           px__shelf_put(window);
 }
 
 /* The thread ends: all it holds goes to the pool. */
@@ -336,7 +375,7 @@ static struct magazine *__attribute__((noinline)) magazine_create(void)
         free(magazine);
         return NULL;
     }
-    magazine->budget = pool_borrow();
+    magazine->budget = pool_borrow(MAGAZINE_SHARE);
     return mine = magazine;
 }
 
@@ -389,6 +428,13 @@ window_carve_locked(unsigned size_class)
     return window;
 }
 
+static inline void
+use(px__window *window)
+{
+    window->user = this_user();
+    window->cpu = px__cpu_here();
+}
+
 /* Of the pool, or new; a larger one when addresses are used up. */
 static px__window *
 window_find(unsigned size_class)
@@ -397,6 +443,8 @@ window_find(unsigned size_class)
     px__window *window = pool_get_locked(size_class);
     if (!window)
         window = window_carve_locked(size_class);
+    if (!window)
+        window = px__shelf_get_any(size_class);
     for (unsigned i = size_class + 1; !window && i < PX_CLASSES; i++)
         window = pool_get_locked(i);
     px__range_unlock();
@@ -426,8 +474,10 @@ px__window_acquire(size_t window_bytes, px__window **out)
     if (size_class >= PX_CLASSES)
         return PX_ENOMEM;
     px__window *window = magazine_get(size_class);
-    if (PX_UNLIKELY(!window) && !(window = window_find(size_class)))
+    if (PX_UNLIKELY(!window) && !(window = px__shelf_get(size_class)) &&
+        !(window = window_find(size_class)))
         return PX_ENOMEM;
+    use(window);
     *out = window;
     return 0;
 }
@@ -440,6 +490,7 @@ px__window_acquire_default(px__window **out)
     if (PX_LIKELY(mine && !px__range_forked())) {
         px__window *window = magazine_get(px__range.default_class);
         if (PX_LIKELY(window != NULL)) {
+            window->user = this_user();
             *out = window;
             return 0;
         }
@@ -479,6 +530,6 @@ px__window_release(px__window *window)
         disown(&window->run[1]);
     window->owner = 0;
     window->kept = window_kept(window);
-    if (PX_UNLIKELY(!magazine_put(window)))
+    if (PX_UNLIKELY(!shelf_put(window) && !magazine_put(window)))
         pool_put(window);
 }

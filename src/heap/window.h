@@ -38,6 +38,8 @@ struct px__window {
     uintptr_t owner;     /* what px_owner_word() answers; 0 while free */
     uintptr_t parked;    /* W5: the owner word of who can be revived, or 0 */
     uint64_t serial;     /* of the latest snapshot taken in any of its lives */
+    uintptr_t user;      /* the thread that acquired it, while that runs, ... */
+    uint32_t cpu;        /* ... and where it did */
     uint32_t size_class; /* log2 of its bytes */
     uint32_t colour;     /* where its control block and second run begin */
     px__run run[PX_RUNS];

@@ -52,6 +52,10 @@ uint64_t px__thread_self_id(void);
  * size); at least 1. A system call: cache it. */
 unsigned px__cpu_count(void);
 
+/* The CPU that this thread runs on, or did a moment ago; 0 where that is not
+ * known. A few ns. */
+unsigned px__cpu_here(void);
+
 /* The calling thread, for px__thread_waited_ns(); 0: the system does not tell
  * that of a thread. */
 uint64_t px__thread_system_id(void);

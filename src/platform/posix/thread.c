@@ -125,6 +125,17 @@ px__cpu_count(void)
     return online > 0 ? (unsigned)online : 1;
 }
 
+unsigned
+px__cpu_here(void)
+{
+#if defined(__linux__)
+    int cpu = sched_getcpu();
+    return cpu < 0 ? 0 : (unsigned)cpu;
+#else
+    return 0;
+#endif
+}
+
 #if defined(__linux__)
 uint64_t
 px__thread_system_id(void)

@@ -63,6 +63,12 @@ px__cpu_count(void)
     return count ? count : GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
 }
 
+unsigned
+px__cpu_here(void)
+{
+    return GetCurrentProcessorNumber();
+}
+
 uint64_t
 px__thread_system_id(void)
 {
