@@ -67,16 +67,23 @@ is_over_limit(struct _Px_cx *cx, size_t bytes)
     return true;
 }
 
+/* The usual case: there is nothing to notice. */
+static inline bool
+is_small_growth(const struct _Px_cx *cx, size_t bytes)
+{
+    char *next = ((px_cursor *)(void *)cx->heap)->next;
+    __builtin_prefetch(next + AHEAD_BYTES, 1);
+    return next <= cx->notice_at && bytes < SMALL_BYTES;
+}
+
 /* False: no memory is left. */
 static bool
 notice_growth(struct _Px_cx *cx, size_t bytes)
 {
-    char *next = ((px_cursor *)(void *)cx->heap)->next;
-    __builtin_prefetch(next + AHEAD_BYTES, 1);
-    if (next <= cx->notice_at && bytes < SMALL_BYTES) {
+    if (is_small_growth(cx, bytes)) {
         return true;
     }
-    if (next > cx->count_from) {
+    if (((px_cursor *)(void *)cx->heap)->next > cx->count_from) {
         _Px_CountLifetimes();
     }
     return !is_over_limit(cx, bytes);
@@ -89,15 +96,26 @@ product(size_t count, size_t bytes)
     return __builtin_mul_overflow(count, bytes, &all) ? SIZE_MAX : all;
 }
 
-void *
-_Px_Malloc(size_t bytes)
+static void *__attribute__((noinline)) malloc_slowly(size_t bytes)
 {
     struct _Px_cx *cx = _Px_here.cx;
     if (cx->common) {
         return malloc(bytes ? bytes : 1);
     }
-    return notice_growth(cx, bytes) ? px_heap_alloc_slow(cx->heap, bytes)
-                                    : NULL;
+    return notice_growth(cx, bytes) ? px_heap_alloc(cx->heap, bytes) : NULL;
+}
+
+void *
+_Px_Malloc(size_t bytes)
+{
+    px_heap *heap = _Px_here.from_heap;
+    void *block = heap ? px_heap_alloc_freed(heap, bytes) : NULL;
+    if (block) {
+        return block;
+    }
+    return heap && is_small_growth(_Px_here.cx, bytes)
+               ? px_heap_alloc_new(heap, bytes)
+               : malloc_slowly(bytes);
 }
 
 void *
@@ -129,22 +147,41 @@ _Px_Realloc(void *block, size_t bytes)
     return px_heap_realloc(cx->heap, block, bytes);
 }
 
-void
-_Px_Free(void *block)
+static void __attribute__((noinline)) free_slowly(void *block)
 {
     struct _Px_cx *cx = _Px_here.cx;
-    if (cx->common) {
-        free(block);
-    }
-    else if (_Px_OWN(block)) {
+    if (_Px_OWN(block)) {
         if (cx->newest) {
             _Px_ForgetOwner(cx, block);
         }
         (void)px_heap_free(cx->heap, block);
     }
-    else if (block) {
+    else if (cx->common) {
+        free(block);
+    }
+    else {
         (void)__atomic_fetch_add(&strays, 1, __ATOMIC_RELAXED);
     }
+}
+
+void
+_Px_Free(void *block)
+{
+    px_heap *heap = _Px_here.to_heap;
+    if (heap && _Px_OWN(block)) {
+        px_heap_free_live(heap, block);
+    }
+    else {
+        free_slowly(block);
+    }
+}
+
+/* After anything that they depend on. */
+void
+_Px_ChooseHeaps(const struct _Px_cx *cx)
+{
+    _Px_here.from_heap = cx->common ? NULL : cx->heap;
+    _Px_here.to_heap = cx->newest ? NULL : cx->heap;
 }
 
 size_t
@@ -202,6 +239,7 @@ _Px_CommonBegin(void)
 {
     if (_Px_IN()) {
         _Px_here.cx->common = true;
+        _Px_ChooseHeaps(_Px_here.cx);
         _Px_here.freelists = &no_freelists;
     }
 }
@@ -226,6 +264,7 @@ _Px_CommonEnd(PyObject *tuple)
     }
     immortalize(tuple);
     _Px_here.cx->common = false;
+    _Px_ChooseHeaps(_Px_here.cx);
     _Px_here.freelists = &_Px_here.cx->freelists;
 }
 

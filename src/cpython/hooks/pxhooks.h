@@ -48,6 +48,7 @@
 extern "C" {
 #endif
 
+struct px_heap;
 struct _Px_cx; /* a context, see pycore_px.h */
 struct _gc_runtime_state;
 struct _dictkeysobject;
@@ -57,10 +58,12 @@ struct _Px_here {
     uintptr_t own_end;
     uintptr_t drop_end;
     uintptr_t exact_end;
-    /* NULL on the main side */
-    struct _Px_cx *cx;
+    struct _Px_cx *cx; /* NULL on the main side */
+    /* the context's, or its interpreter's */
     struct _gc_runtime_state *gc;
     struct _Py_object_freelists *freelists;
+    /* the context's for who allocates and for who frees; NULL: there is more to do */
+    struct px_heap *from_heap, *to_heap;
     int until_look; /* see pxspecialize.c */
 };
 
@@ -126,9 +129,13 @@ extern __thread struct _Px_here _Px_here
 #define _Px_WANT(wish, where, name)                                            \
     (--_Px_here.until_look == 0 ? wish(where, name) : (void)0)
 
-/* The collector's state and the free lists that this thread uses. */
-#define _Px_GC(main_gc) (_Px_IN() ? _Px_here.gc : (main_gc))
-#define _Px_FREELISTS(main_lists) (_Px_IN() ? _Px_here.freelists : (main_lists))
+/* The collector's state and the free lists that this thread uses. For neither side
+ * is this a branch: _Px_BELONG() is where a thread gets another state. */
+#define _Px_GC(main_gc) ((void)(main_gc), _Px_here.gc)
+#define _Px_FREELISTS(main_lists) ((void)(main_lists), _Px_here.freelists)
+#define _Px_BELONG(interp)                                                     \
+    _Px_UNLESS_IN(_Px_here.gc = &(interp)->gc;                                 \
+                  _Px_here.freelists = &(interp)->object_state.freelists)
 
 /* 0 when the object may be changed here; else -1 with UnprotectedError. */
 #define _Px_GUARD(p) (_Px_OWN(p) ? 0 : _Px_RaiseForeign(p))
@@ -305,6 +312,7 @@ PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
 PyAPI_FUNC(PyObject *) _Px_EmptyDict(void);      /* main's: it stays empty */
 extern void _Px_GilTaken(PyThreadState *tstate); /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
+extern void _Px_GilDropped(void);
 /* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */
 extern int _Px_GuardBegin(const char *mode);
 /* A thread begins (1) or ends (-1) a wait in which neither it nor the system writes
@@ -367,6 +375,7 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_WANT(wish, where, name) ((void)0)
 #define _Px_GC(main_gc) (main_gc)
 #define _Px_FREELISTS(main_lists) (main_lists)
+#define _Px_BELONG(interp) ((void)0)
 #define _Px_GUARD(p) 0
 #define _Px_IF(condition, statements) ((void)0)
 #define _Px_TRY(guard, way_out) ((void)0)
@@ -427,6 +436,7 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_SetRecursionLimit(limit) ((void)0)
 #define _Px_GilTaken(tstate) ((void)0)
 #define _Px_GilWanted() ((void)0)
+#define _Px_GilDropped() ((void)0)
 #define _Px_GuardBegin(mode) 0
 #define _Px_Still(more) ((void)0)
 

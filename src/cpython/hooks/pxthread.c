@@ -320,6 +320,7 @@ _Px_Enter(px_worker *worker, px_context *context, px_memory memory)
                                  .gc = &cx->gc,
                                  .freelists = &cx->freelists,
                                  .until_look = _Px_here.until_look};
+    _Px_ChooseHeaps(cx);
     if (memory == PX_MEMORY_COUNTED) {
         _Px_CountLifetimes();
     }
@@ -352,6 +353,7 @@ _Px_Leave(px_worker *worker)
                                  .drop_end = UINTPTR_MAX,
                                  .exact_end = UINTPTR_MAX,
                                  .until_look = _Px_here.until_look};
+    _Px_BELONG(worker->tstate->interp);
 }
 
 /* Frames of Python that nobody will pop. */
@@ -390,6 +392,7 @@ _Px_Abandon(px_worker *worker)
     follow_main(worker->tstate);
     _Px_here.freelists = &cx->freelists;
     _Px_here.drop_end = 0;
+    _Px_ChooseHeaps(cx);
 }
 
 /* ---- threading.local ------------------------------------------------------- */

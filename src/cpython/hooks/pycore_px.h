@@ -44,27 +44,27 @@
 struct _Px_cx {
     px_context *context;
     px_heap *heap;
+    struct _Px_owner *newest; /* see below */
+    char *first;              /* where its heap began */
+    char *notice_at;          /* when the heap has grown to here, ... */
+    char *count_from;         /* ... here counting begins, ... */
+    char *limit;              /* ... and here its memory is over */
+    bool reserve;             /* there is some more to deal with that */
+    bool in_need;             /* and a MemoryError is being made of it */
+    bool common;     /* between _Px_CommonBegin() and _Px_CommonEnd() */
     uintptr_t stack; /* its thread's: what is above that is not the context's */
-    char *first;     /* where its heap began */
-    char *notice_at; /* when the heap has grown to here, ... */
-    char *count_from;            /* ... here counting begins, ... */
-    char *limit;                 /* ... and here its memory is over */
-    bool reserve;                /* there is some more to deal with that */
-    bool in_need;                /* and a MemoryError is being made of it */
     struct _gc_runtime_state gc; /* its own objects */
     struct _Py_object_freelists freelists;
     struct _Px_export *exports; /* main's buffers that it has looked into */
     char line[512];             /* printed, and not at its end yet, ... */
     size_t line_bytes;
     int line_fd;      /* ... to here */
-    bool common;      /* between _Px_CommonBegin() and _Px_CommonEnd() */
     PyObject *utf8;   /* {string of main's: bytes}; NULL: none */
     uintptr_t shared; /* memory of main's that it was the last to write to */
 
-    /* pxend.c: what owns something outside of its memory */
+    /* pxend.c: what owns something outside of its memory, to the newest of these */
     struct _Py_hashtable_t *owners; /* by their blocks; NULL: none as yet */
-    struct _Px_owner *newest;
-    PyTypeObject *harmless; /* a class whose objects do not */
+    PyTypeObject *harmless;         /* a class whose objects do not */
 
     /* pxtypes.c */
     PyObject *subclasses;  /* of main's classes; NULL: none */
@@ -114,6 +114,9 @@ typedef struct _Px_export {
     struct _Px_export *next;
     const void *object;
 } _Px_export;
+
+/* After a change of cx->common or cx->newest. */
+extern void _Px_ChooseHeaps(const struct _Px_cx *cx);
 
 /* A context ends: write what it has printed. */
 extern void _Px_FlushLine(struct _Px_cx *cx);
