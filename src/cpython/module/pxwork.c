@@ -35,6 +35,7 @@ static bool unseen; /* something was over since run_once() said so */
 static px_task *due, **due_end = &due; /* K4 */
 
 static __thread unsigned harvests_here; /* this thread is in so many */
+static __thread bool runs_no_code;      /* it is in _Px_RunMeanwhile() */
 
 /* ---- on a worker --------------------------------------------------------- */
 
@@ -343,6 +344,78 @@ deliver_all(void)
     count_harvest(-1);
 }
 
+/* ---- by who waits for something ------------------------------------------ */
+
+/* A thread that waits may hold locks, which code of main's may want: outcomes that
+ * need such code, and calls, are left to a coordinator. */
+
+static bool
+needs_code(const px_task *task)
+{
+    return task->calls || task->late;
+}
+
+static px_task *
+take_from_due(px_task **at)
+{
+    px_task *task = *at;
+    *at = task->next;
+    if (!*at) {
+        due_end = at;
+    }
+    _Px_WorldCountDue(-1);
+    return task;
+}
+
+/* Others may deliver as well, whenever the GIL changes hands. */
+static void
+deliver_quietly(void)
+{
+    px_task **at = &due;
+    while (*at) {
+        if (needs_code(*at)) {
+            at = &(*at)->next;
+        }
+        else {
+            deliver(take_from_due(at));
+            at = &due;
+        }
+    }
+}
+
+static void
+settle_quietly(void)
+{
+    take_all();
+    _Px_WorldDropLimbo();
+    count_harvest(1);
+    runs_no_code = true;
+    deliver_quietly();
+    runs_no_code = false;
+    count_harvest(-1);
+}
+
+bool
+_Px_HandOver(PyObject *func)
+{
+    px_task *task = runs_no_code ? PyMem_RawCalloc(1, sizeof *task) : NULL;
+    if (!task) {
+        return false;
+    }
+    task->notify = Py_NewRef(func);
+    task->outcome = Py_NewRef(Py_None);
+    task->calls = PyList_New(0); /* so that it counts as code */
+    if (!task->calls) {
+        PyErr_Clear();
+        free_task(task);
+        return false;
+    }
+    *due_end = task;
+    due_end = &task->next;
+    _Px_WorldCountDue(1);
+    return true;
+}
+
 /* ---- after the world was closed ------------------------------------------ */
 
 static void
@@ -514,6 +587,21 @@ _Px_RunOnce(int64_t timeout_ms, bool gather)
         run_until(gather ? PX_GATHER : PX_ONE, deadline_of(timeout_ms));
     _Px_WorldCountRunner(-1);
     return status;
+}
+
+int
+_Px_RunMeanwhile(PyTime_t deadline)
+{
+    if (_Px_IN() || _Px_WorldForked() || !_Px_WorldIsLonely()) {
+        return 0;
+    }
+    _Px_WorldCountRunner(1);
+    _Px_WorldRun(PX_GATHER, deadline);
+    settle_quietly();
+    bool rest = due || _Px_WorldCensus().asking > 0;
+    int status = _Py_HandlePending(_PyThreadState_GET());
+    _Px_WorldCountRunner(-1);
+    return status < 0 ? -1 : !rest;
 }
 
 void
