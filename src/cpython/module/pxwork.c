@@ -319,12 +319,12 @@ take_all(void)
 }
 
 static px_task *
-next_due(void)
+take_due(px_task **at)
 {
-    px_task *task = due;
-    due = task->next;
-    if (!due) {
-        due_end = &due;
+    px_task *task = *at;
+    *at = task->next;
+    if (!*at) {
+        due_end = at;
     }
     _Px_WorldCountDue(-1);
     return task;
@@ -339,7 +339,7 @@ deliver_all(void)
     _Px_CrewSpare();
     count_harvest(1);
     while (due) {
-        deliver(next_due());
+        deliver(take_due(&due));
     }
     count_harvest(-1);
 }
@@ -349,35 +349,17 @@ deliver_all(void)
 /* A thread that waits may hold locks, which code of main's may want: outcomes that
  * need such code, and calls, are left to a coordinator. */
 
-static bool
-needs_code(const px_task *task)
-{
-    return task->calls || task->late;
-}
-
-static px_task *
-take_from_due(px_task **at)
-{
-    px_task *task = *at;
-    *at = task->next;
-    if (!*at) {
-        due_end = at;
-    }
-    _Px_WorldCountDue(-1);
-    return task;
-}
-
 /* Others may deliver as well, whenever the GIL changes hands. */
 static void
 deliver_quietly(void)
 {
     px_task **at = &due;
     while (*at) {
-        if (needs_code(*at)) {
+        if ((*at)->calls || (*at)->late || (*at)->handed_over) {
             at = &(*at)->next;
         }
         else {
-            deliver(take_from_due(at));
+            deliver(take_due(at));
             at = &due;
         }
     }
@@ -404,12 +386,7 @@ _Px_HandOver(PyObject *func)
     }
     task->notify = Py_NewRef(func);
     task->outcome = Py_NewRef(Py_None);
-    task->calls = PyList_New(0); /* so that it counts as code */
-    if (!task->calls) {
-        PyErr_Clear();
-        free_task(task);
-        return false;
-    }
+    task->handed_over = true;
     *due_end = task;
     due_end = &task->next;
     _Px_WorldCountDue(1);

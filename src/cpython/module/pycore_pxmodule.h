@@ -280,6 +280,7 @@ typedef struct px_task {
     int status; /* below 0: no context could be made for it */
     bool failed;
     bool interrupted;
+    bool handed_over;    /* only a function of main's to call */
     px_context *context; /* retained until harvest */
     struct px_task *next;
 } px_task;
