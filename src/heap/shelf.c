@@ -5,8 +5,7 @@
  * In main's magazine their windows are lost to the workers, and from the common
  * pool each gets what another CPU has written to: every line of it has to come from
  * that CPU's cache. Measured with Python's contexts of up to a megabyte, each run
- * where the last one did not: 0.951 of main's time instead of 0.970; where the
- * system rather lets a worker follow main, no difference.
+ * where the last one did not: 0.951 of main's time instead of 0.970.
  *
  *      released by another thread than its user's
  *        shelf of the user's CPU: [window][window]   full: magazine, pool

@@ -440,6 +440,9 @@ const char _Px_built_with_hooks_2[] = "";
 
 #endif
 
+/* The GIL was dropped: nothing to do as yet. */
+#define _Px_GilDropped() ((void)0)
+
 /* Py_REFCNT(p) == 1, but for what main makes while callbacks are stopped; asked in
  * the order that is cheaper where it is not. */
 #define _Px_UNIQUE(p) (_Px_RAW_COUNT(p) == 1 && _Px_EXACT(p))
