@@ -312,6 +312,7 @@ PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
 PyAPI_FUNC(PyObject *) _Px_EmptyDict(void);      /* main's: it stays empty */
 extern void _Px_GilTaken(PyThreadState *tstate); /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
+extern void _Px_GilDropped(void);
 /* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */
 extern int _Px_GuardBegin(const char *mode);
 /* A thread begins (1) or ends (-1) a wait in which neither it nor the system writes
@@ -435,13 +436,11 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_SetRecursionLimit(limit) ((void)0)
 #define _Px_GilTaken(tstate) ((void)0)
 #define _Px_GilWanted() ((void)0)
+#define _Px_GilDropped() ((void)0)
 #define _Px_GuardBegin(mode) 0
 #define _Px_Still(more) ((void)0)
 
 #endif
-
-/* The GIL was dropped: nothing to do as yet. */
-#define _Px_GilDropped() ((void)0)
 
 /* Py_REFCNT(p) == 1, but for what main makes while callbacks are stopped; asked in
  * the order that is cheaper where it is not. */

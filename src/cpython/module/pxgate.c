@@ -19,12 +19,19 @@
  *       which main changes.
  *   G3  A callback has seen nothing that main had dropped in slices before the
  *       one in which it began.
- *   G4  runners = threads in run_once(), and the coordinator at work: it keeps the
- *       others away. It changes with the GIL, but for a coordinator's.
+ *   G4  runners = threads in run_once() or run_meanwhile(), and the coordinator at
+ *       work: it keeps the others away. It changes with the GIL, but for a
+ *       coordinator's.
  *   G5  A runner that waits - for a lock, or the time to pass - is none meanwhile:
  *       what main's code waits for, in a call or a done callback, may be a future,
  *       and then somebody else has to let contexts run. No runner waits so but in
  *       code of main's.
+ *
+ *   G6  Work that nobody runs is noted as lonely by who has made it so, with the
+ *       GIL; whoever drops the GIL wakes a coordinator then. Before that it could
+ *       only wait for the GIL, and a thread that goes on to run callbacks itself
+ *       needs none. In case that takes long a coordinator has set an alarm: after
+ *       a switch interval it asks for the GIL.
  *
  * Rejected: stopping callbacks wherever they are (an allocation, say): C code
  * holds sizes and pointers of lists and dicts across one.
@@ -33,6 +40,9 @@
  */
 #include "pycore_pxmodule.h"
 
+#include "pycore_ceval.h"
+#include "pycore_time.h"
+
 #include <errno.h>
 
 struct _Px_world _Px_world _Px_STATE = {.mutex = PTHREAD_MUTEX_INITIALIZER,
@@ -40,11 +50,38 @@ struct _Px_world _Px_world _Px_STATE = {.mutex = PTHREAD_MUTEX_INITIALIZER,
                                         .bell = PTHREAD_COND_INITIALIZER,
                                         .start = PTHREAD_COND_INITIALIZER};
 
+/* ---- time ----------------------------------------------------------------- */
+
+PyTime_t
+_Px_NowNs(void)
+{
+    PyTime_t now;
+    (void)PyTime_MonotonicRaw(&now);
+    return now;
+}
+
+PyTime_t
+_Px_SliceNs(void)
+{
+    const PyTime_t ms = 1000000;
+    PyTime_t interval = (PyTime_t)_PyEval_GetSwitchInterval() * 1000;
+    return Py_MIN(Py_MAX(interval, ms), PX_SLICE_MS_MAX * ms);
+}
+
+bool
+_Px_WorldAwait(pthread_cond_t *what, PyTime_t until)
+{
+    struct timespec at = {.tv_sec = until / 1000000000,
+                          .tv_nsec = until % 1000000000};
+    return pthread_cond_clockwait(what, &_Px_world.mutex, CLOCK_MONOTONIC,
+                                  &at) == 0;
+}
+
+/* ---- who lets contexts run ------------------------------------------------ */
+
 /* How often this thread is counted in runners; it waits, see _Px_Still(). */
 static __thread unsigned runs_here;
 static __thread int waits_here;
-
-/* ---- who lets contexts run ------------------------------------------------ */
 
 /* Tasks of which no worker could go on are no reason to take the GIL. */
 static bool
@@ -58,12 +95,46 @@ has_work(void)
            _Px_world.due > 0 || some_can_run;
 }
 
+static bool
+is_lonely(void)
+{
+    return _Px_world.runners == 0 && has_work();
+}
+
 void
 _Px_WorldWakeLocked(void)
 {
-    if (_Px_world.runners == 0 && has_work()) {
+    if (is_lonely()) {
+        _Px_world.urgent = true;
         pthread_cond_signal(&_Px_world.start);
     }
+}
+
+/* G6 */
+void
+_Px_WorldNoteLocked(void)
+{
+    if (!is_lonely()) {
+        return;
+    }
+    _Px_world.lonely_until = _Px_NowNs() + _Px_SliceNs();
+    __atomic_store_n(&_Px_world.lonely, true, __ATOMIC_RELAXED);
+    if (!_Px_world.alarmed) {
+        pthread_cond_signal(&_Px_world.start);
+    }
+}
+
+void
+_Px_GilDropped(void)
+{
+    if (!__atomic_load_n(&_Px_world.lonely, __ATOMIC_RELAXED) ||
+        _Px_WorldForked()) {
+        return;
+    }
+    _Px_WorldLock();
+    __atomic_store_n(&_Px_world.lonely, false, __ATOMIC_RELAXED);
+    _Px_WorldWakeLocked();
+    _Px_WorldUnlock();
 }
 
 static void
@@ -71,6 +142,10 @@ count_runner(int more)
 {
     runs_here += (unsigned)more;
     _Px_world.runners += (unsigned)more;
+    if (more > 0) {
+        _Px_world.urgent = false;
+        __atomic_store_n(&_Px_world.lonely, false, __ATOMIC_RELAXED);
+    }
 }
 
 void
@@ -78,7 +153,7 @@ _Px_WorldCountRunner(int more)
 {
     _Px_WorldLock();
     count_runner(more);
-    _Px_WorldWakeLocked();
+    _Px_WorldNoteLocked();
     _Px_WorldUnlock();
 }
 
@@ -118,6 +193,31 @@ _Px_Still(int more)
 
 /* ---- coordinators --------------------------------------------------------- */
 
+/* The alarm: has nobody come for long? */
+static void
+await_runner(void)
+{
+    _Px_world.alarmed = true;
+    (void)_Px_WorldAwait(&_Px_world.start, _Px_world.lonely_until);
+    _Px_world.alarmed = false;
+    if (_Px_NowNs() >= _Px_world.lonely_until) {
+        _Px_world.urgent = true;
+    }
+}
+
+static void
+await_urgency(void)
+{
+    while (!_Px_world.ended && !(_Px_world.urgent && is_lonely())) {
+        if (is_lonely()) {
+            await_runner();
+        }
+        else {
+            pthread_cond_wait(&_Px_world.start, &_Px_world.mutex);
+        }
+    }
+}
+
 bool
 _Px_WorldAwaitWork(void)
 {
@@ -126,9 +226,7 @@ _Px_WorldAwaitWork(void)
         count_runner(-1);
         _Px_world.idle++;
     }
-    while (!_Px_world.ended && (_Px_world.runners > 0 || !has_work())) {
-        pthread_cond_wait(&_Px_world.start, &_Px_world.mutex);
-    }
+    await_urgency();
     bool ended = _Px_world.ended;
     if (!ended) {
         count_runner(1);
@@ -145,6 +243,15 @@ _Px_WorldHasWork(void)
     bool has = _Px_world.runners == runs_here && has_work();
     _Px_WorldUnlock();
     return has;
+}
+
+bool
+_Px_WorldIsLonely(void)
+{
+    _Px_WorldLock();
+    bool lonely = is_lonely();
+    _Px_WorldUnlock();
+    return lonely;
 }
 
 void

@@ -110,6 +110,41 @@ px_call_later(PyObject *Py_UNUSED(module), PyObject *args)
     return _Px_CallLater(func, arguments, kwds) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+PyDoc_STRVAR(run_meanwhile_doc,
+             "run_meanwhile(seconds)\n--\n\n"
+             "For a thread that waits: run callbacks until some are over, or "
+             "for so long\n"
+             "(None: for ever). False if there are none, or another thread "
+             "runs them, or\n"
+             "has to do the rest.");
+
+PyDoc_STRVAR(hand_over_doc,
+             "hand_over(func)\n--\n\n"
+             "In what run_meanwhile() delivers: have another thread call "
+             "func(None, None),\n"
+             "for this one may hold locks. False: call it here.");
+
+static PyObject *
+px_hand_over(PyObject *Py_UNUSED(module), PyObject *func)
+{
+    return PyBool_FromLong(_Px_HandOver(func));
+}
+
+static PyObject *
+px_run_meanwhile(PyObject *Py_UNUSED(module), PyObject *seconds)
+{
+    PyTime_t deadline = PyTime_MAX, rest;
+    if (seconds != Py_None) {
+        if (_PyTime_FromSecondsObject(&rest, seconds, _PyTime_ROUND_CEILING) <
+            0) {
+            return NULL;
+        }
+        deadline = _PyTime_Add(_Px_NowNs(), rest);
+    }
+    int ran = _Px_RunMeanwhile(deadline);
+    return ran < 0 ? NULL : PyBool_FromLong(ran);
+}
+
 PyDoc_STRVAR(is_serving_doc, "is_serving()\n--\n\n"
                              "Whether this thread is in a call that a callback "
                              "waits for.");
@@ -352,6 +387,8 @@ static PyMethodDef methods[] = {
     {"submit", px_submit, METH_VARARGS, submit_doc},
     {"memory_named", px_memory_named, METH_O, memory_named_doc},
     {"run_once", px_run_once_method, METH_VARARGS, run_once_doc},
+    {"run_meanwhile", px_run_meanwhile, METH_O, run_meanwhile_doc},
+    {"hand_over", px_hand_over, METH_O, hand_over_doc},
     {"call_later", px_call_later, METH_VARARGS, call_later_doc},
     {"call_now", px_call_now, METH_VARARGS, call_now_doc},
     {"is_serving", px_is_serving, METH_NOARGS, is_serving_doc},

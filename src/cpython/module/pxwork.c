@@ -35,6 +35,7 @@ static bool unseen; /* something was over since run_once() said so */
 static px_task *due, **due_end = &due; /* K4 */
 
 static __thread unsigned harvests_here; /* this thread is in so many */
+static __thread bool runs_no_code;      /* it is in _Px_RunMeanwhile() */
 
 /* ---- on a worker --------------------------------------------------------- */
 
@@ -318,12 +319,12 @@ take_all(void)
 }
 
 static px_task *
-next_due(void)
+take_due(px_task **at)
 {
-    px_task *task = due;
-    due = task->next;
-    if (!due) {
-        due_end = &due;
+    px_task *task = *at;
+    *at = task->next;
+    if (!*at) {
+        due_end = at;
     }
     _Px_WorldCountDue(-1);
     return task;
@@ -338,9 +339,58 @@ deliver_all(void)
     _Px_CrewSpare();
     count_harvest(1);
     while (due) {
-        deliver(next_due());
+        deliver(take_due(&due));
     }
     count_harvest(-1);
+}
+
+/* ---- by who waits for something ------------------------------------------ */
+
+/* A thread that waits may hold locks, which code of main's may want: outcomes that
+ * need such code, and calls, are left to a coordinator. */
+
+/* Others may deliver as well, whenever the GIL changes hands. */
+static void
+deliver_quietly(void)
+{
+    px_task **at = &due;
+    while (*at) {
+        if ((*at)->calls || (*at)->late || (*at)->handed_over) {
+            at = &(*at)->next;
+        }
+        else {
+            deliver(take_due(at));
+            at = &due;
+        }
+    }
+}
+
+static void
+settle_quietly(void)
+{
+    take_all();
+    _Px_WorldDropLimbo();
+    count_harvest(1);
+    runs_no_code = true;
+    deliver_quietly();
+    runs_no_code = false;
+    count_harvest(-1);
+}
+
+bool
+_Px_HandOver(PyObject *func)
+{
+    px_task *task = runs_no_code ? PyMem_RawCalloc(1, sizeof *task) : NULL;
+    if (!task) {
+        return false;
+    }
+    task->notify = Py_NewRef(func);
+    task->outcome = Py_NewRef(Py_None);
+    task->handed_over = true;
+    *due_end = task;
+    due_end = &task->next;
+    _Px_WorldCountDue(1);
+    return true;
 }
 
 /* ---- after the world was closed ------------------------------------------ */
@@ -514,6 +564,21 @@ _Px_RunOnce(int64_t timeout_ms, bool gather)
         run_until(gather ? PX_GATHER : PX_ONE, deadline_of(timeout_ms));
     _Px_WorldCountRunner(-1);
     return status;
+}
+
+int
+_Px_RunMeanwhile(PyTime_t deadline)
+{
+    if (_Px_IN() || _Px_WorldForked() || !_Px_WorldIsLonely()) {
+        return 0;
+    }
+    _Px_WorldCountRunner(1);
+    _Px_WorldRun(PX_GATHER, deadline);
+    settle_quietly();
+    bool rest = due || _Px_WorldCensus().asking > 0;
+    int status = _Py_HandlePending(_PyThreadState_GET());
+    _Px_WorldCountRunner(-1);
+    return status < 0 ? -1 : !rest;
 }
 
 void

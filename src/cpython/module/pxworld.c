@@ -8,8 +8,9 @@
  * The GIL is two-sided: one ordinary thread runs, or all contexts do. Whoever
  * opens the world holds the GIL until it has closed it, and changes nothing
  * meanwhile: so whoever is inside reads main's objects without a lock. It is
- * the coordinator (pxcrew.c), or a thread in run_once(), which saves the way
- * to the coordinator and back. It closes the world when
+ * a thread in run_once() or one that waits for a future, which saves the way to
+ * the coordinator and back, or else the coordinator (pxcrew.c). It closes the world
+ * when
  *
  *      enough callbacks are over, or one wants main to call something;
  *      another thread asks for the GIL (take_gil() calls _Px_GilWanted()), or a
@@ -46,7 +47,6 @@
 #include <signal.h>
 
 enum {
-    SLICE_MS_MAX = 20,     /* the longest that a signal waits */
     LOOK_NS_MIN = 1000000, /* who looks more often does little else */
     CTRL_C_NS = 20000000,  /* before Ctrl-C ends callbacks */
     /* So long main waits each time for callbacks that should end. For ever
@@ -122,31 +122,11 @@ _Px_StrangeGilTakes(void)
 
 /* ---- waiting for the bell ------------------------------------------------ */
 
-static PyTime_t
-now_ns(void)
-{
-    PyTime_t now;
-    (void)PyTime_MonotonicRaw(&now);
-    return now;
-}
-
-/* A GIL switch interval, within reason. */
-static PyTime_t
-slice_ns(void)
-{
-    const PyTime_t ms = 1000000;
-    PyTime_t interval = (PyTime_t)_PyEval_GetSwitchInterval() * 1000;
-    return Py_MIN(Py_MAX(interval, ms), SLICE_MS_MAX * ms);
-}
-
 /* False when it did not ring until then. */
 static bool
 await_bell(PyTime_t until)
 {
-    struct timespec at = {.tv_sec = until / 1000000000,
-                          .tv_nsec = until % 1000000000};
-    return pthread_cond_clockwait(&_Px_world.bell, &_Px_world.mutex,
-                                  CLOCK_MONOTONIC, &at) == 0;
+    return _Px_WorldAwait(&_Px_world.bell, until);
 }
 
 /* ---- opening and closing ------------------------------------------------- */
@@ -198,15 +178,15 @@ may_wait(PyThreadState *tstate, PyTime_t now, PyTime_t deadline)
 static void
 stay_open(PyThreadState *tstate, bool gather, PyTime_t deadline)
 {
-    const PyTime_t slice = slice_ns();
-    PyTime_t now = now_ns();
+    const PyTime_t slice = _Px_SliceNs();
+    PyTime_t now = _Px_NowNs();
     while (_Px_world.over_count < _Px_world.enough &&
            may_wait(tstate, now, deadline)) {
         bool some = _Px_world.over_count > 0;
         PyTime_t next = deadline - now < slice ? deadline : now + slice;
         bool rang = await_bell(next);
         rouse_main();
-        now = now_ns();
+        now = _Px_NowNs();
         if (!rang && gather && some) {
             return;
         }
@@ -217,15 +197,15 @@ stay_open(PyThreadState *tstate, bool gather, PyTime_t deadline)
 static void
 drain(PyThreadState *tstate, PyTime_t deadline)
 {
-    const PyTime_t slice = slice_ns();
-    PyTime_t now = now_ns();
+    const PyTime_t slice = _Px_SliceNs();
+    PyTime_t now = _Px_NowNs();
     _Px_world.draining = true;
     pthread_cond_broadcast(&_Px_world.gate);
     while (_Px_world.inside + _Px_world.stopped > 0 &&
            may_wait(tstate, now, deadline)) {
         (void)await_bell(deadline - now < slice ? deadline : now + slice);
         rouse_main();
-        now = now_ns();
+        now = _Px_NowNs();
     }
     _Px_world.draining = false;
 }
@@ -258,7 +238,7 @@ interrupt_callbacks(void)
 static bool
 must_stop(PyThreadState *tstate, PyTime_t began, PyTime_t deadline)
 {
-    PyTime_t now = now_ns();
+    PyTime_t now = _Px_NowNs();
     PyTime_t patience = _Px_LimboFull() ? FULL_LIMBO_NS : _Px_StopAfter;
     bool wanted = _Py_eval_breaker_bit_is_set(tstate, _PY_GIL_DROP_REQUEST_BIT);
     return _Px_world.asking > 0 || now >= deadline ||
@@ -268,17 +248,17 @@ must_stop(PyThreadState *tstate, PyTime_t began, PyTime_t deadline)
 static void
 await_calm(PyThreadState *tstate, PyTime_t deadline)
 {
-    const PyTime_t began = now_ns();
-    const PyTime_t often = Py_MIN(SLICE_MS_MAX / 2 * 1000000, _Px_StopAfter);
+    const PyTime_t began = _Px_NowNs();
+    const PyTime_t often = Py_MIN(PX_SLICE_MS_MAX / 2 * 1000000, _Px_StopAfter);
     const PyTime_t look = Py_MAX(often, LOOK_NS_MIN);
     while (_Px_world.inside > 0) {
-        if (is_tripped(SIGINT) && now_ns() - began >= CTRL_C_NS) {
+        if (is_tripped(SIGINT) && _Px_NowNs() - began >= CTRL_C_NS) {
             interrupt_callbacks();
         }
         else if (must_stop(tstate, began, deadline)) {
             stop_callbacks();
         }
-        (void)await_bell(now_ns() + look);
+        (void)await_bell(_Px_NowNs() + look);
     }
     if (is_tripped(SIGINT)) {
         interrupt_callbacks();
@@ -364,7 +344,7 @@ _Px_WorldAdd(void)
     bool ended = _Px_world.ended;
     if (!ended) {
         _Px_world.active++;
-        _Px_WorldWakeLocked();
+        _Px_WorldNoteLocked();
     }
     _Px_WorldUnlock();
     return !ended;
@@ -429,7 +409,7 @@ _Px_WorldAwaitHarvest(unsigned mine)
 {
     _Px_WorldLock();
     if (_Px_world.harvests > mine) {
-        (void)await_bell(now_ns() + SLICE_MS_MAX * 1000000);
+        (void)await_bell(_Px_NowNs() + PX_SLICE_MS_MAX * 1000000);
     }
     _Px_WorldUnlock();
 }

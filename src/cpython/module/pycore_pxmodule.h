@@ -280,6 +280,7 @@ typedef struct px_task {
     int status; /* below 0: no context could be made for it */
     bool failed;
     bool interrupted;
+    bool handed_over;    /* only a function of main's to call */
     px_context *context; /* retained until harvest */
     struct px_task *next;
 } px_task;
@@ -309,7 +310,11 @@ struct _Px_world {
     unsigned runners; /* G4: coordinators keep away */
     unsigned waiting; /* G5: runners that wait, and count as none meanwhile */
     unsigned idle;    /* coordinators that are no runners */
-    size_t due;       /* outcomes taken, and not yet about to be delivered */
+    bool urgent;      /* one of them must begin */
+    bool alarmed;     /* one of them looks now and then whether that is so */
+    bool lonely;      /* atomic, see G6; and before an alarm goes off: */
+    PyTime_t lonely_until;
+    size_t due; /* outcomes taken, and not yet about to be delivered */
     size_t active;
     size_t over_count;
     px_task *over;
@@ -341,8 +346,18 @@ _Px_WorldRing(void)
     pthread_cond_broadcast(&_Px_world.bell);
 }
 
-/* With the mutex: wake a coordinator if there is work for one. */
+/* With the mutex: wake a coordinator if there is work for one; or, with the GIL, see
+ * to it that one wakes when the GIL goes. */
 extern void _Px_WorldWakeLocked(void);
+extern void _Px_WorldNoteLocked(void);
+
+/* What time it is; a GIL switch interval, within reason. */
+enum { PX_SLICE_MS_MAX = 20 /* the longest that a signal waits */ };
+extern PyTime_t _Px_NowNs(void);
+extern PyTime_t _Px_SliceNs(void);
+
+/* With the mutex: false when it was not signalled until then. */
+extern bool _Px_WorldAwait(pthread_cond_t *what, PyTime_t until);
 
 /* With the GIL: this thread is about to run callbacks, or has done so. */
 extern void _Px_WorldCountRunner(int more);
@@ -351,6 +366,9 @@ extern void _Px_WorldCountRunner(int more);
  * end has come. With the GIL: is there still any, and nobody else who does it? */
 extern bool _Px_WorldAwaitWork(void);
 extern bool _Px_WorldHasWork(void);
+
+/* With the GIL: is there work, and nobody who runs it? */
+extern bool _Px_WorldIsLonely(void);
 
 /* With the GIL: there is one coordinator more; is any idle? */
 extern void _Px_WorldCountIdle(int more);
@@ -499,6 +517,15 @@ extern int _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds,
  * exception; 1 when something was over since the last time; 0 when nothing is
  * left to do or time is over. */
 extern int _Px_RunOnce(int64_t timeout_ms, bool gather);
+
+/* With the GIL: like a coordinator, let contexts run until some outcomes are there
+ * and delivered, or until @deadline. 1: did so; 0: there is nothing to do, another
+ * thread does it, or is to do the rest; -1 with an exception. */
+extern int _Px_RunMeanwhile(PyTime_t deadline);
+
+/* With the GIL: have a coordinator call @func(None, None). False: this thread is not
+ * in _Px_RunMeanwhile(), or there is no memory: call it here. */
+extern bool _Px_HandOver(PyObject *func);
 
 extern size_t _Px_ActiveCount(void);
 extern void _Px_Stop(void);

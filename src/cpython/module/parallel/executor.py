@@ -15,6 +15,7 @@ import _parallel
 
 _executors = _weakref.WeakSet()
 _LOOK = 1.0  # seconds between two looks
+_UNDONE = _base.PENDING, _base.RUNNING
 
 
 def _work(future, fn, args, kwargs):
@@ -43,6 +44,40 @@ class _Condition(_threading.Condition):
                     "for: all wait for such calls")
 
 
+class _Future(_futures.Future):
+    """Who waits for it runs callbacks meanwhile, if nobody else does: that saves the
+    way to another thread and back. But no done callbacks, which may want a lock that
+    the waiting thread holds."""
+
+    def _attend(self, timeout):
+        """What is left of the timeout."""
+        if timeout is None:
+            while (self._state in _UNDONE
+                   and _parallel.run_meanwhile(None)):
+                pass
+            return None
+        end = _time.monotonic() + timeout
+        while (self._state in _UNDONE and timeout > 0
+               and _parallel.run_meanwhile(timeout)):
+            timeout = end - _time.monotonic()
+        return max(timeout, 0)
+
+    def _invoke_callbacks(self):
+        invoke = super()._invoke_callbacks
+        if not (self._done_callbacks
+                and _parallel.hand_over(lambda error, result: invoke())):
+            invoke()
+
+    def result(self, timeout=None):
+        return super().result(self._attend(timeout))
+
+    def exception(self, timeout=None):
+        return super().exception(self._attend(timeout))
+
+    result.__doc__ = _futures.Future.result.__doc__
+    exception.__doc__ = _futures.Future.exception.__doc__
+
+
 class Executor(_futures.Executor):
     """Runs callables in contexts, on every core: one for all the workers.
 
@@ -69,12 +104,12 @@ class Executor(_futures.Executor):
     def submit(self, fn, /, *args, **kwargs):
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown")
-        future = _futures.Future()
+        future = _Future()
         future._condition = _Condition()
 
         def notify(error, result):
             pending.discard(future)
-            if future._state not in (_base.PENDING, _base.RUNNING):
+            if future._state not in _UNDONE:
                 if future._state == _base.CANCELLED:
                     future.set_running_or_notify_cancel()
                 else:  # Ctrl-C struck after it was set
