@@ -57,7 +57,7 @@ class Case(unittest.TestCase):
         self.addCleanup(self.end_threads)
 
     def start_thread(self, target):
-        self.threads.append(threading.Thread(target=target))
+        self.threads.append(threading.Thread(target=target, daemon=True))
         self.threads[-1].start()
 
     def end_threads(self):

@@ -69,8 +69,8 @@ class CtrlC(unittest.TestCase):
 class Others(unittest.TestCase):
     """Each is handled, once, while a callback waits for that."""
 
-    def handle(self, send, rounds=20):
-        """send() is called in a context."""
+    def handle(self, send, run, rounds=20):
+        """send() is called in a context, which sees it handled before its end."""
         seen = []
         old = signal.signal(signal.SIGUSR1, lambda *_: seen.append(1))
         self.addCleanup(signal.signal, signal.SIGUSR1, old)
@@ -78,16 +78,35 @@ class Others(unittest.TestCase):
         def body(number):
             end = time.monotonic() + 10
             send()
-            while len(seen) < number and time.monotonic() < end:
-                pass
+            while len(seen) < number:
+                assert time.monotonic() < end, "nobody handles the signal"
+        for number in range(1, rounds + 1):
+            run(body, number)
+            self.assertEqual(len(seen), number)
+
+    @staticmethod
+    def wait(*work):
         with parallel.Executor() as executor:
-            for number in range(1, rounds + 1):
-                executor.submit(body, number).result()
-                self.assertEqual(len(seen), number)
+            executor.submit(*work).result()
+
+    @staticmethod
+    def kill():
+        pid = os.getpid()
+        return lambda: os.kill(pid, signal.SIGUSR1)
 
     def test_of_a_context(self):
-        pid = os.getpid()
-        self.handle(lambda: os.kill(pid, signal.SIGUSR1))
+        self.handle(self.kill(), self.wait)
+
+    def test_while_main_runs_the_loop(self):
+        self.handle(self.kill(), in_context)
+
+    def test_while_main_sleeps(self):
+        def sleep(*work):
+            with parallel.Executor() as executor:
+                future = executor.submit(*work)
+                while not future.done():
+                    time.sleep(0.1)
+        self.handle(self.kill(), sleep)
 
     @staticmethod
     def send():
@@ -99,7 +118,7 @@ class Others(unittest.TestCase):
         @parallel.call_from_main_thread_and_wait
         def ask_thread():
             threading.Thread(target=self.send).start()
-        self.handle(ask_thread)
+        self.handle(ask_thread, self.wait)
 
     def test_that_write_to_a_descriptor(self):
         """A byte for each, and main is not sent any once more, which would write

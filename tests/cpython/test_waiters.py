@@ -1,4 +1,6 @@
 """Threads that wait for a future run callbacks themselves, if nobody else does."""
+import signal
+import sys
 import threading
 import time
 import unittest
@@ -192,6 +194,28 @@ class MainTest(Case):
             time.sleep(0.001)
         self.assertEqual(inner, [16])
 
+    def test_one_call_at_a_time(self):
+        """Whoever makes it, until it waits: they need no lock among themselves."""
+        old = sys.getswitchinterval()
+        self.addCleanup(sys.setswitchinterval, old)
+        sys.setswitchinterval(1e-5)
+        inside = most = made = 0
+
+        @parallel.call_from_main_thread
+        def note():
+            nonlocal inside, most, made
+            inside += 1
+            most = max(most, inside)
+            made += sum(1 for _ in range(1000)) // 1000
+            inside -= 1
+        for _ in range(20):
+            for _ in range(100):
+                parallel.submit_work(note)
+            while not inside and parallel.is_active():
+                pass  # a coordinator is in the midst of one
+            parallel.run()
+        self.assertEqual((most, made), (1, 2000))
+
     def test_run_afterwards(self):
         out = []
         tell = parallel.call_from_main_thread(out.append)
@@ -205,6 +229,61 @@ class MainTest(Case):
         self.assertEqual(self.executor.submit(square, 3).result(SOON), 9)
         with self.assertRaises(ValueError):
             parallel.run()
+
+
+class CtrlCTest(Case):
+    """It strikes while the main thread delivers: no outcome is lost, and who waits
+    or runs the loop gets it, once."""
+
+    def setUp(self):
+        super().setUp()
+        old = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, old)
+
+    def submit(self, *done_callbacks):
+        """Strikes when those who wait are notified."""
+        future = self.executor.submit(square, 3)
+        notify_all = future._condition.notify_all
+
+        def strike():
+            future._condition.notify_all = notify_all
+            signal.raise_signal(signal.SIGINT)
+        future._condition.notify_all = strike
+        for function in done_callbacks:
+            future.add_done_callback(function)
+        return future
+
+    def test_in_result(self):
+        for _ in range(20):
+            future = self.submit()
+            with self.assertRaises(KeyboardInterrupt):
+                future.result(SOON)
+            self.assertEqual(future.result(SOON), 9)
+            parallel.run()
+
+    def test_in_run(self):
+        seen = []
+        future = self.submit(seen.append, seen.append)
+        with self.assertRaises(KeyboardInterrupt):
+            parallel.run()
+        self.assertEqual(seen, [future, future])
+        self.assertEqual(future.result(SOON), 9)
+
+    def test_in_a_done_callback(self):
+        """It ends that one, and the others are called once."""
+        seen = []
+
+        def strike(future):
+            seen.append(1)
+            signal.raise_signal(signal.SIGINT)
+            seen.append(2)
+        future = self.executor.submit(square, 3)
+        for function in (seen.append, strike, seen.append):
+            future.add_done_callback(function)
+        with self.assertRaises(KeyboardInterrupt):
+            parallel.run()
+        self.assertEqual(seen, [future, 1, future])
+        parallel.run()
 
 
 if __name__ == "__main__":

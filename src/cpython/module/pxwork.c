@@ -1,24 +1,13 @@
 /*
- * A piece of work, from its submission to its harvest.
+ * A piece of work: its submission, its call on a worker, and who has it run.
  *
  *      main      submit ............................ harvest: promote, notify
  *                   \                               /
  *      worker        enter world, call, leave world, push on `over`
  *
  * The outcome - a result or an exception - lies in the context, which the task
- * retains until main has made its copy. Main harvests whenever it has closed
- * the world and before it does anything else: an outcome may refer to objects
- * of main's, uncounted, and main must not have dropped them.
- *
- *   K1  A task is in one place at a time: libpxrt's queue, a worker, the world's
- *       list of what is over, a harvest.
- *   K2  Outcomes are harvested in the order in which the tasks were over.
- *   K3  Nobody harvests but after closing the world, before letting the GIL go.
- *   K4  Outcomes that were taken are delivered in that order by whoever comes: who
- *       delivers one may wait for the next.
- *
- * What a callback wants main to call (pxcalls.c) is copied with its outcome, and
- * called when main has all outcomes.
+ * retains until main has made its copy (pxharvest.c). Main harvests whenever it has
+ * closed the world and before it does anything else.
  *
  * Thread rule: run_task() and give_up() on a worker, the rest on the main side
  * with the GIL.
@@ -29,13 +18,6 @@
 #include "pycore_pyerrors.h"
 #include "pycore_pystate.h"
 #include "pycore_time.h"
-
-static bool unseen; /* something was over since run_once() said so */
-
-static px_task *due, **due_end = &due; /* K4 */
-
-static __thread unsigned harvests_here; /* this thread is in so many */
-static __thread bool runs_no_code;      /* it is in _Px_RunMeanwhile() */
 
 /* ---- on a worker --------------------------------------------------------- */
 
@@ -163,273 +145,13 @@ give_up(px_context *Py_UNUSED(none), const px_error *error, void *arg)
     return 0;
 }
 
-/* ---- tasks --------------------------------------------------------------- */
-
-static void
-free_task(px_task *task)
-{
-    Py_XDECREF(task->func);
-    Py_XDECREF(task->args);
-    Py_XDECREF(task->kwds);
-    Py_XDECREF(task->callback);
-    Py_XDECREF(task->errback);
-    Py_XDECREF(task->notify);
-    Py_XDECREF(task->kept);
-    px_context_release(task->context);
-    PyMem_RawFree(task);
-}
-
-/* ---- harvest ------------------------------------------------------------- */
-
-static void
-say_why_it_never_ran(const px_task *task)
-{
-    if (task->status == PX_ENOMEM) {
-        PyErr_NoMemory();
-        return;
-    }
-    PyErr_SetString(_Px_ParallelError, task->status < 0
-                                           ? px_strerror(task->status)
-                                           : "the interpreter shuts down");
-}
-
-/* Main's copy of the outcome. What cannot be copied is a failure. */
-static PyObject *
-take_outcome(px_task *task)
-{
-    PyObject *mine = NULL;
-    task->late = NULL;
-    if (!task->outcome) {
-        say_why_it_never_ran(task);
-        task->interrupted = task->status == 0; /* who ends the process knows */
-    }
-    else if (task->failed) {
-        mine = _Px_PromoteException(task->outcome, &task->late);
-    }
-    else if (task->notify) {
-        mine = _Px_Promote(task->outcome, &task->late);
-    }
-    else {
-        mine = Py_NewRef(Py_None);
-    }
-    if (!mine) {
-        task->failed = true;
-        mine = PyErr_GetRaisedException();
-    }
-    return mine;
-}
-
-/* From here on the context may go. */
-static void
-take(px_task *task)
-{
-    _Px_leaving = task->instead;
-    task->calls = _Px_TakeCalls(task->calls);
-    task->outcome = take_outcome(task);
-    _Px_leaving = NULL;
-    px_context_release(task->context);
-    task->context = NULL;
-}
-
-/* Ctrl-C may strike in the midst of a call that is none of its business: it is
- * run_once()'s to raise, before other errors. */
-static bool
-put_interrupt_off(void)
-{
-    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-        return false;
-    }
-    _Px_KeepError(PyErr_GetRaisedException(), true);
-    return true;
-}
-
-/* What is interrupted is called once more, so it must bear that. */
-static int
-notify(px_task *task, PyObject *error, PyObject *result)
-{
-    PyObject *answer;
-    do {
-        answer =
-            PyObject_CallFunctionObjArgs(task->notify, error, result, NULL);
-    } while (!answer && put_interrupt_off());
-    Py_XDECREF(answer);
-    return answer ? 0 : -1;
-}
-
-/* Whoever interrupts has an exception of his own. */
-static int
-deliver_outcome(px_task *task)
-{
-    PyObject *outcome = task->outcome;
-    if (!task->notify) {
-        if (task->failed && !task->interrupted) {
-            _Px_KeepError(Py_NewRef(outcome), false);
-        }
-        return 0;
-    }
-    PyObject *error = task->failed ? outcome : Py_None;
-    PyObject *result = task->failed ? Py_None : outcome;
-    return notify(task, error, result);
-}
-
-/* What needs Python code to be complete. */
-static void
-complete_outcome(px_task *task)
-{
-    if (_Px_FillLate(task->late) < 0) {
-        bool interrupted = PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
-        task->failed = true;
-        Py_SETREF(task->outcome, PyErr_GetRaisedException());
-        if (interrupted) {
-            _Px_KeepError(Py_NewRef(task->outcome), true);
-        }
-    }
-}
-
-static void
-deliver(px_task *task)
-{
-    complete_outcome(task);
-    _Px_MakeCalls(task->calls);
-    if (deliver_outcome(task) < 0) {
-        PyErr_WriteUnraisable(task->notify);
-    }
-    Py_CLEAR(task->calls);
-    Py_CLEAR(task->outcome);
-    free_task(task);
-}
-
-static void
-count_harvest(int more)
-{
-    _Px_WorldCountHarvest(more);
-    harvests_here += (unsigned)more;
-}
-
-static void
-take_all(void)
-{
-    *due_end = _Px_WorldTake();
-    while (*due_end) {
-        take(*due_end);
-        due_end = &(*due_end)->next;
-        _Px_WorldCountDue(1);
-        unseen = true;
-    }
-}
-
-static px_task *
-take_due(px_task **at)
-{
-    px_task *task = *at;
-    *at = task->next;
-    if (!*at) {
-        due_end = at;
-    }
-    _Px_WorldCountDue(-1);
-    return task;
-}
-
-static void
-deliver_all(void)
-{
-    if (!due) {
-        return;
-    }
-    _Px_CrewSpare();
-    count_harvest(1);
-    while (due) {
-        deliver(take_due(&due));
-    }
-    count_harvest(-1);
-}
-
-/* ---- by who waits for something ------------------------------------------ */
-
-/* A thread that waits may hold locks, which code of main's may want: outcomes that
- * need such code, and calls, are left to a coordinator. */
-
-/* Others may deliver as well, whenever the GIL changes hands. */
-static void
-deliver_quietly(void)
-{
-    px_task **at = &due;
-    while (*at) {
-        if ((*at)->calls || (*at)->late || (*at)->handed_over) {
-            at = &(*at)->next;
-        }
-        else {
-            deliver(take_due(at));
-            at = &due;
-        }
-    }
-}
-
-static void
-settle_quietly(void)
-{
-    take_all();
-    _Px_WorldDropLimbo();
-    count_harvest(1);
-    runs_no_code = true;
-    deliver_quietly();
-    runs_no_code = false;
-    count_harvest(-1);
-}
-
-bool
-_Px_HandOver(PyObject *func)
-{
-    px_task *task = runs_no_code ? PyMem_RawCalloc(1, sizeof *task) : NULL;
-    if (!task) {
-        return false;
-    }
-    task->notify = Py_NewRef(func);
-    task->outcome = Py_NewRef(Py_None);
-    task->handed_over = true;
-    *due_end = task;
-    due_end = &task->next;
-    _Px_WorldCountDue(1);
-    return true;
-}
-
-/* ---- after the world was closed ------------------------------------------ */
-
-static void
-warn_of_limbo(void)
-{
-    if (PyErr_WarnEx(
-            PyExc_RuntimeWarning,
-            "callbacks are in flight for so long that a million objects "
-            "wait for their end: the main side waits, too",
-            1) < 0) {
-        PyErr_WriteUnraisable(NULL);
-    }
-}
-
-/* All outcomes are copied before code of main's runs, which may drop what they
- * refer to; and limbo, which they may refer to as well, is emptied before others
- * are told that their callbacks are over. */
-static void
-settle(void)
-{
-    bool full = _Px_LimboFull();
-    take_all();
-    _Px_WorldDropLimbo();
-    deliver_all();
-    _Px_ServeCalls();
-    if (full) {
-        warn_of_limbo();
-    }
-}
-
 /* ---- submitting ---------------------------------------------------------- */
 
 int
 _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds, PyObject *callback,
            PyObject *errback, PyObject *notify, px_memory memory)
 {
-    if (_Px_MAIN_ONLY("submitting work") < 0 || _Px_CrewStart(settle) < 0) {
+    if (_Px_MAIN_ONLY("submitting work") < 0 || _Px_CrewStart(_Px_Settle) < 0) {
         return -1;
     }
     px_task *task = PyMem_RawCalloc(1, sizeof *task);
@@ -447,7 +169,7 @@ _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds, PyObject *callback,
     (void)_Px_WorldAdd(); /* before the end: it comes with the GIL */
     if (_Px_CrewSubmit(run_task, give_up, task) < 0) {
         _Px_WorldWithdraw();
-        free_task(task);
+        _Px_FreeTask(task);
         return -1;
     }
     return 0;
@@ -461,29 +183,18 @@ _Px_ActiveCount(void)
 
 /* ---- running ------------------------------------------------------------- */
 
-/* Another thread may be delivering what was the last. If it waits here as well, in
- * a done callback, then it is not for us. */
-static void
-await_harvest(void)
-{
-    const int mine = (int)harvests_here;
-    count_harvest(-mine);
-    Py_BEGIN_ALLOW_THREADS _Px_WorldAwaitHarvest(0);
-    Py_END_ALLOW_THREADS count_harvest(mine);
-}
-
-/* Let time pass, and others have what they ask for. 1: nothing is left. */
+/* Let time pass, and others have what they ask for. 1: nothing is left. Another
+ * thread may be delivering what was the last. */
 static int
 turn(px_run_how how, PyTime_t deadline)
 {
-    if (due || (_Px_WorldActive() > 0 && !_Px_WorldEnded())) {
+    bool left =
+        _Px_HarvestHasRest() || (_Px_WorldActive() > 0 && !_Px_WorldEnded());
+    if (left && !_Px_WorldDelivers()) {
         _Px_WorldRun(how, deadline);
-        settle();
+        _Px_Settle();
     }
-    else if (_Px_WorldHarvests(harvests_here)) {
-        await_harvest();
-    }
-    else {
+    else if (!_Px_WorldAwaitHarvest(!left) && !left) {
         return 1;
     }
     return _Py_HandlePending(_PyThreadState_GET());
@@ -518,31 +229,17 @@ land(PyTime_t deadline)
     return status < 0 ? -1 : 0;
 }
 
-static bool
-has_news(void)
-{
-    return unseen || _Px_HasErrors();
-}
-
-static int
-tell_news(void)
-{
-    bool some = unseen;
-    unseen = false;
-    return _Px_RaiseError() < 0 ? -1 : some;
-}
-
 static int
 run_until(px_run_how how, PyTime_t deadline)
 {
     int status = 0;
-    while (status == 0 && !has_news() && !is_past(deadline)) {
+    while (status == 0 && !_Px_HarvestHasNews() && !is_past(deadline)) {
         status = turn(how, deadline);
     }
-    if (status < 0 || (has_news() && land(deadline) < 0)) {
+    if (status < 0 || (_Px_HarvestHasNews() && land(deadline) < 0)) {
         return -1;
     }
-    return tell_news();
+    return _Px_HarvestTell();
 }
 
 int
@@ -552,7 +249,7 @@ _Px_RunOnce(int64_t timeout_ms, bool gather)
         return -1;
     }
     if (_Px_WorldForked()) {
-        return _Px_CrewStart(settle); /* says so */
+        return _Px_CrewStart(_Px_Settle); /* says so */
     }
     if (_Px_IsServing()) {
         PyErr_SetString(_Px_ParallelError,
@@ -574,9 +271,11 @@ _Px_RunMeanwhile(PyTime_t deadline)
     }
     _Px_WorldCountRunner(1);
     _Px_WorldRun(PX_GATHER, deadline);
-    settle_quietly();
-    bool rest = due || _Px_WorldCensus().asking > 0;
-    int status = _Py_HandlePending(_PyThreadState_GET());
+    int status = _Px_SettleQuietly();
+    bool rest = _Px_HarvestHasRest() || _Px_WorldCensus().asking > 0;
+    if (status == 0) {
+        status = _Py_HandlePending(_PyThreadState_GET());
+    }
     _Px_WorldCountRunner(-1);
     return status < 0 ? -1 : !rest;
 }
@@ -585,7 +284,7 @@ void
 _Px_Stop(void)
 {
     if (_Px_CrewStop()) {
-        settle();
+        _Px_Settle();
     }
     _Px_TellErrors();
 }

@@ -63,6 +63,11 @@ enum {
     (_PY_GIL_DROP_REQUEST_BIT | _PY_SIGNALS_PENDING_BIT |                      \
      _PY_CALLS_TO_DO_BIT | _PY_ASYNC_EXCEPTION_BIT)
 
+struct _Px_world _Px_world _Px_STATE = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+                                        .gate = PTHREAD_COND_INITIALIZER,
+                                        .bell = PTHREAD_COND_INITIALIZER,
+                                        .start = PTHREAD_COND_INITIALIZER};
+
 PyTime_t _Px_StopAfter = 20 * 1000000;
 
 /* What GilTaken() asks, which may not lock: it changes with the GIL. */
@@ -234,15 +239,15 @@ interrupt_callbacks(void)
     }
 }
 
-/* Somebody waits, and has waited for long. */
+/* Somebody waits - a thread for the GIL, a signal for this one - and has waited for
+ * long. */
 static bool
 must_stop(PyThreadState *tstate, PyTime_t began, PyTime_t deadline)
 {
     PyTime_t now = _Px_NowNs();
     PyTime_t patience = _Px_LimboFull() ? FULL_LIMBO_NS : _Px_StopAfter;
-    bool wanted = _Py_eval_breaker_bit_is_set(tstate, _PY_GIL_DROP_REQUEST_BIT);
     return _Px_world.asking > 0 || now >= deadline ||
-           (wanted && now - began >= patience);
+           (asked(tstate) && now - began >= patience);
 }
 
 static void
@@ -384,34 +389,6 @@ _Px_WorldActive(void)
     size_t active = _Px_world.active;
     _Px_WorldUnlock();
     return active;
-}
-
-void
-_Px_WorldCountHarvest(int more)
-{
-    _Px_WorldLock();
-    _Px_world.harvests += (unsigned)more;
-    _Px_WorldRing();
-    _Px_WorldUnlock();
-}
-
-bool
-_Px_WorldHarvests(unsigned mine)
-{
-    _Px_WorldLock();
-    bool others = _Px_world.harvests > mine;
-    _Px_WorldUnlock();
-    return others;
-}
-
-void
-_Px_WorldAwaitHarvest(unsigned mine)
-{
-    _Px_WorldLock();
-    if (_Px_world.harvests > mine) {
-        (void)await_bell(_Px_NowNs() + PX_SLICE_MS_MAX * 1000000);
-    }
-    _Px_WorldUnlock();
 }
 
 /* ---- beginning and end --------------------------------------------------- */

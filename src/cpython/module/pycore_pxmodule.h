@@ -19,7 +19,8 @@
  *      pxerrors.c   errors that run_once() is to raise
  *      pxcalls.c    what callbacks have main call
  *      pximport.c   modules that main imports for callbacks
- *      pxwork.c     a piece of work from its submission to its harvest
+ *      pxharvest.c  main's copies of outcomes, and who is told of them
+ *      pxwork.c     a piece of work: submission, call, and who has it run
  *      pxstats.c    what it tells of contexts
  *      pxmodule.c   the module _parallel
  *
@@ -265,7 +266,7 @@ extern void _Px_SpansUnlock(const sigset_t *mask);
  * an exception instead. */
 extern bool _Px_GuardCall(px_worker *worker, void (*func)(void *), void *arg);
 
-/* ---- pxgate.c ------------------------------------------------------------ */
+/* ---- work and world ------------------------------------------------------ */
 
 /* What is to be called in a context, and what became of it. */
 typedef struct px_task {
@@ -294,7 +295,7 @@ typedef struct px_totals {
 
 enum { PX_PAGE = 4096 };
 
-/* The world, which pxgate.c and pxworld.c share: see there. */
+/* The world, which pxgate.c, pxrunners.c and pxworld.c share: see there. */
 struct _Px_world {
     /* Pages of its own, which the guard leaves alone: a context goes through
      * here with all signals blocked when it starts a process. */
@@ -307,20 +308,21 @@ struct _Px_world {
     unsigned blocked; /* of these, in a call that may block */
     unsigned asking;  /* and these want main to call something */
     uint64_t slice;   /* W6 */
-    unsigned runners; /* G4: coordinators keep away */
-    unsigned waiting; /* G5: runners that wait, and count as none meanwhile */
+    unsigned runners; /* R1: coordinators keep away */
+    unsigned waiting; /* R2: runners that wait, and count as none meanwhile */
     unsigned idle;    /* coordinators that are no runners */
     bool urgent;      /* one of them must begin */
     bool alarmed;     /* one of them looks now and then whether that is so */
-    bool lonely;      /* atomic, see G6; and before an alarm goes off: */
+    bool lonely;      /* atomic, see R4; and before an alarm goes off: */
     PyTime_t lonely_until;
     size_t due; /* outcomes taken, and not yet about to be delivered */
     size_t active;
     size_t over_count;
     px_task *over;
     px_totals total;
-    size_t enough;     /* so many over ring the bell */
-    unsigned harvests; /* under way; the GIL may change hands meanwhile */
+    size_t enough;       /* so many over ring the bell */
+    unsigned harvests;   /* under way; the GIL may change hands meanwhile */
+    unsigned delivering; /* R3: those that do not wait */
     px_worker *workers;
     unsigned worker_count;
 };
@@ -346,6 +348,8 @@ _Px_WorldRing(void)
     pthread_cond_broadcast(&_Px_world.bell);
 }
 
+/* ---- pxrunners.c --------------------------------------------------------- */
+
 /* With the mutex: wake a coordinator if there is work for one; or, with the GIL, see
  * to it that one wakes when the GIL goes. */
 extern void _Px_WorldWakeLocked(void);
@@ -370,12 +374,23 @@ extern bool _Px_WorldHasWork(void);
 /* With the GIL: is there work, and nobody who runs it? */
 extern bool _Px_WorldIsLonely(void);
 
+/* With the GIL: count this thread's harvests; does another thread deliver outcomes,
+ * and not wait? */
+extern void _Px_WorldCountHarvest(int more);
+extern bool _Px_WorldDelivers(void);
+
+/* Let the GIL go and wait a while for others that deliver, or even for those that wait
+ * for something. False: there were none. */
+extern bool _Px_WorldAwaitHarvest(bool that_wait);
+
 /* With the GIL: there is one coordinator more; is any idle? */
 extern void _Px_WorldCountIdle(int more);
 extern bool _Px_WorldHasIdle(void);
 
 /* With the GIL: so many outcomes more are to be delivered. */
 extern void _Px_WorldCountDue(int more);
+
+/* ---- pxgate.c ------------------------------------------------------------ */
 
 /* A worker waits here until contexts may run. False: they never will. */
 extern bool _Px_WorldEnter(px_worker *worker);
@@ -431,12 +446,6 @@ extern void _Px_WorldWithdraw(void);
 
 /* With the GIL: the tasks that are over, oldest first. */
 extern px_task *_Px_WorldTake(void);
-
-/* Harvests under way, of which the caller's thread has @mine: count them, ask
- * whether there are others, wait a while (without the GIL) for those. */
-extern void _Px_WorldCountHarvest(int more);
-extern bool _Px_WorldHarvests(unsigned mine);
-extern void _Px_WorldAwaitHarvest(unsigned mine);
 
 extern size_t _Px_WorldActive(void);
 
@@ -506,6 +515,31 @@ extern bool _Px_IsStuck(void);
  * in sys.modules after that, as a dict, or None. */
 extern void _Px_SetImporters(PyObject *for_c, PyObject *library);
 
+/* ---- pxharvest.c --------------------------------------------------------- */
+
+extern void _Px_FreeTask(px_task *task);
+
+/* With the GIL, the world closed: take all outcomes, and only then run code of
+ * main's: for outcomes, calls, and limbo. */
+extern void _Px_Settle(void);
+
+/* The same for a thread that waits and may hold locks, which code of main's may
+ * want: outcomes that need such code, and calls, are left to a coordinator. -1 with
+ * an exception: a Ctrl-C that struck meanwhile. */
+extern int _Px_SettleQuietly(void);
+
+/* With the GIL: have a coordinator call @func(None, None). False: this thread is not
+ * in _Px_SettleQuietly(), or there is no memory: call it here. */
+extern bool _Px_HandOver(PyObject *func);
+
+/* Are outcomes left that nobody has begun to deliver? */
+extern bool _Px_HarvestHasRest(void);
+
+/* Is there something to tell run_once() of? Then: -1 with the first error, or
+ * whether something was over since. */
+extern bool _Px_HarvestHasNews(void);
+extern int _Px_HarvestTell(void);
+
 /* ---- pxwork.c ------------------------------------------------------------ */
 
 extern int _Px_Submit(PyObject *func, PyObject *args, PyObject *kwds,
@@ -522,10 +556,6 @@ extern int _Px_RunOnce(int64_t timeout_ms, bool gather);
  * and delivered, or until @deadline. 1: did so; 0: there is nothing to do, another
  * thread does it, or is to do the rest; -1 with an exception. */
 extern int _Px_RunMeanwhile(PyTime_t deadline);
-
-/* With the GIL: have a coordinator call @func(None, None). False: this thread is not
- * in _Px_RunMeanwhile(), or there is no memory: call it here. */
-extern bool _Px_HandOver(PyObject *func);
 
 extern size_t _Px_ActiveCount(void);
 extern void _Px_Stop(void);

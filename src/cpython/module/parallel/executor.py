@@ -63,10 +63,18 @@ class _Future(_futures.Future):
         return max(timeout, 0)
 
     def _invoke_callbacks(self):
-        invoke = super()._invoke_callbacks
         if not (self._done_callbacks
-                and _parallel.hand_over(lambda error, result: invoke())):
-            invoke()
+                and _parallel.hand_over(lambda error, result: self._call_all())):
+            self._call_all()
+
+    def _call_all(self):
+        """Each once, though Ctrl-C may have this begin anew."""
+        callbacks = self._done_callbacks
+        while callbacks:
+            try:
+                callbacks.pop(0)(self)
+            except Exception:
+                _base.LOGGER.exception("done callback of %r", self)
 
     def result(self, timeout=None):
         return super().result(self._attend(timeout))
@@ -115,6 +123,7 @@ class Executor(_futures.Executor):
                 else:  # Ctrl-C struck after it was set
                     with future._condition:
                         future._condition.notify_all()
+                    future._invoke_callbacks()
                 return
             if (future._state == _base.PENDING
                     and not future.set_running_or_notify_cancel()):
