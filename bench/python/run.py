@@ -16,7 +16,8 @@ of all of them follow each other closely, each time in another order: what else
 the machine does hits all alike. --starts processes of each kind are measured
 one after the other, since where a process has its memory makes a difference of
 some percent to it. --realtime puts them before everything else that runs on
-the machine, which needs root.
+the machine, which needs root. Samples of two runs at once are taken again, some
+times, if CPUs have shared a core (cores.py).
 
 The status is 1 if a subject failed, gave a wrong result, or kept memory that it
 must not keep. Other goals that are missed are results.
@@ -32,6 +33,7 @@ import sys
 import time
 
 import report
+from cores import Cores
 from rows import Rows
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -58,6 +60,8 @@ SUBJECTS = {
     "free-threaded": "free-threaded",
 }
 POOLS_OF_PROGRAMS = "contexts", "processes", "threads"
+REALTIME = "chrt", "--rr", "1"
+TRIES = 10  # for a sample on whole cores
 
 
 class Failed(Exception):
@@ -70,7 +74,7 @@ class Subject:
     def __init__(self, python, realtime=False):
         command = [str(python), "-B", str(HERE / "subject.py")]
         if realtime:
-            command[:0] = ["chrt", "--rr", "1"]
+            command[:0] = REALTIME
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONHASHSEED": "0"})
@@ -104,6 +108,8 @@ class Run:
         self.options = options
         self.of = collections.defaultdict(list)
         self.failures = {}
+        self.cores = Cores(2, REALTIME if options.realtime else ())
+        self.repeated = self.shared = 0
 
     def start(self, kind):
         return Subject(self.options.pythons[kind], self.options.realtime)
@@ -122,6 +128,20 @@ class Run:
             return None
         self.of[key].append(answer)
         return answer
+
+    def note_on_whole_cores(self, key, subject, **request):
+        """The same; before and after it, no CPU shares a core."""
+        before = self.cores.are_whole()
+        for _ in range(TRIES):
+            answer = self.note(key, subject, **request)
+            after = self.cores.are_whole()
+            if not answer or (before and after):
+                return
+            self.of[key].pop()
+            self.repeated += 1
+            before = after
+        self.of[key].append(answer)
+        self.shared += 1
 
     # ---- programs, round by round --------------------------------------------
 
@@ -154,8 +174,10 @@ class Run:
             samples = list(self.samples(program, times))
             first = turn % len(samples)
             for key, who, request in samples[first:] + samples[:first]:
+                note = (self.note_on_whole_cores
+                        if request.get("count", 1) > 1 else self.note)
                 if who in subjects:
-                    self.note(key, subjects[who], **request)
+                    note(key, subjects[who], **request)
 
     def warm(self, subjects, programs):
         """Main specialises code; contexts get windows whose pages are there."""
@@ -257,12 +279,13 @@ class Run:
 
 # ---- output -----------------------------------------------------------------
 
-def about(options, load):
+def about(options, load, run):
     """What was run, where, in how many rounds."""
     return (f"{platform.system()}, {os.cpu_count()} CPUs, load {load:.1f} before"
             f" the run, {options.starts} starts of {options.rounds} rounds"
             f"{', real-time priority' if options.realtime else ''}; "
-            f"{time.strftime('%Y-%m-%d', time.gmtime())}.")
+            f"{run.repeated} samples repeated and {run.shared} kept though CPUs "
+            f"shared a core; {time.strftime('%Y-%m-%d', time.gmtime())}.")
 
 
 def put_into_readme(text):
@@ -323,10 +346,11 @@ def main():
     run.programs()
     run.memory()
     run.micro()
+    run.cores.close()
     rows = Rows(run).all()
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(rows, indent=1) + "\n")
-    text = report.markdown(rows, about(options, load))
+    text = report.markdown(rows, about(options, load, run))
     print(text)
     if options.readme:
         put_into_readme(text)

@@ -254,6 +254,49 @@ class Bounds(unittest.TestCase):
             parallel.set_memory_limit("much")
 
 
+def mix_numbers(count):
+    """Ints of one to many digits, floats, and what is dropped of them, in turns."""
+    kept, total = [], 0
+    for i in range(count):
+        kept.append(i * 1001 + 257)
+        kept.append(i * 0.5 + 0.25)
+        kept.append((i + 1) << (i % 100 * 7))
+        kept.append(-i - 300)
+        if i % 50 == 49:
+            total += sum(map(int, kept[::3])) + hash(tuple(kept))
+            kept[:] = kept[i % 5::2]
+    return total, kept[-50:]
+
+
+class Numbers(unittest.TestCase):
+    """Those of a young context have no blocks of their own."""
+
+    def setUp(self):
+        self.addCleanup(parallel._parallel.set_young_bytes, 1 << 20)
+
+    def test_whenever_it_begins_to_count(self):
+        count = 2000
+        expected = mix_numbers(count)
+        for young_bytes in (0, *(1 << bits for bits in range(10, 21))):
+            parallel._parallel.set_young_bytes(young_bytes)
+            for memory in "auto", "arena", "counted":
+                self.assertEqual(in_context(mix_numbers, count, memory=memory),
+                                 expected)
+
+    def test_dropped_when_it_counts(self):
+        def body():
+            young = [i * 0.5 for i in range(5000)]
+            young += [i * 1000 for i in range(5000)]
+            with_finalizer()  # it counts from here on
+            del young[::2]
+            more = [x + 1 for x in young]
+            del young
+            return is_counting(), sum(more), sum(x * 2 for x in more)
+        counting, *sums = in_context(body)
+        self.assertTrue(counting)
+        self.assertEqual(sums, list(body()[1:]))
+
+
 class Thing:
     def __init__(self):
         self.first, self.second = 1, [2]

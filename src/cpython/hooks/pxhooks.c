@@ -73,7 +73,7 @@ is_small_growth(const struct _Px_cx *cx, size_t bytes)
 {
     char *next = ((px_cursor *)(void *)cx->heap)->next;
     __builtin_prefetch(next + AHEAD_BYTES, 1);
-    return next <= cx->notice_at && bytes < SMALL_BYTES;
+    return next < cx->notice_at && bytes < SMALL_BYTES;
 }
 
 /* False: no memory is left. */
@@ -83,7 +83,7 @@ notice_growth(struct _Px_cx *cx, size_t bytes)
     if (is_small_growth(cx, bytes)) {
         return true;
     }
-    if (((px_cursor *)(void *)cx->heap)->next > cx->count_from) {
+    if (((px_cursor *)(void *)cx->heap)->next >= cx->count_from) {
         _Px_CountLifetimes();
     }
     return !is_over_limit(cx, bytes);
@@ -154,7 +154,9 @@ static void __attribute__((noinline)) free_slowly(void *block)
         if (cx->newest) {
             _Px_ForgetOwner(cx, block);
         }
-        (void)px_heap_free(cx->heap, block);
+        if ((char *)block >= cx->young_end) {
+            (void)px_heap_free(cx->heap, block);
+        }
     }
     else if (cx->common) {
         free(block);
@@ -167,9 +169,8 @@ static void __attribute__((noinline)) free_slowly(void *block)
 void
 _Px_Free(void *block)
 {
-    px_heap *heap = _Px_here.to_heap;
-    if (heap && _Px_OWN(block)) {
-        px_heap_free_live(heap, block);
+    if ((uintptr_t)block - _Px_here.free_from < _Px_here.free_bytes) {
+        px_heap_free_live(_Px_here.to_heap, block);
     }
     else {
         free_slowly(block);
@@ -178,10 +179,14 @@ _Px_Free(void *block)
 
 /* After anything that they depend on. */
 void
-_Px_ChooseHeaps(const struct _Px_cx *cx)
+_Px_ChooseWays(const struct _Px_cx *cx)
 {
     _Px_here.from_heap = cx->common ? NULL : cx->heap;
-    _Px_here.to_heap = cx->newest ? NULL : cx->heap;
+    _Px_here.to_heap = cx->heap;
+    _Px_here.room = 0;
+    _Px_here.free_from = (uintptr_t)cx->young_end;
+    _Px_here.free_bytes =
+        cx->newest ? 0 : _Px_here.own_end - (uintptr_t)cx->young_end;
 }
 
 size_t
@@ -239,7 +244,7 @@ _Px_CommonBegin(void)
 {
     if (_Px_IN()) {
         _Px_here.cx->common = true;
-        _Px_ChooseHeaps(_Px_here.cx);
+        _Px_ChooseWays(_Px_here.cx);
         _Px_here.freelists = &no_freelists;
     }
 }
@@ -264,7 +269,7 @@ _Px_CommonEnd(PyObject *tuple)
     }
     immortalize(tuple);
     _Px_here.cx->common = false;
-    _Px_ChooseHeaps(_Px_here.cx);
+    _Px_ChooseWays(_Px_here.cx);
     _Px_here.freelists = &_Px_here.cx->freelists;
 }
 

@@ -62,8 +62,13 @@ struct _Px_here {
     /* the context's, or its interpreter's */
     struct _gc_runtime_state *gc;
     struct _Py_object_freelists *freelists;
-    /* the context's for who allocates and for who frees; NULL: there is more to do */
+    /* the context's, for who allocates (NULL: there is more to do), and for who
+     * frees what lies from `free_from` on, so many bytes (else there is more to do) */
     struct px_heap *from_heap, *to_heap;
+    uintptr_t free_from;
+    size_t free_bytes;
+    char *room_end; /* for numbers: pxnumbers.c */
+    size_t room;    /* so many bytes of it are left */
     int until_look; /* see pxspecialize.c */
 };
 
@@ -234,6 +239,22 @@ extern __thread struct _Px_here _Px_here
 #define _Px_IMPORT_FOR_C(more) (_Px_IN() ? _Px_ImportForC(more) : (void)0)
 #define _Px_IMPORTS_FOR_C() (_Px_IN() && _Px_ImportsForC())
 
+/* Memory for an int or a float. */
+extern void *_Px_Malloc(size_t bytes);
+extern void *_Px_NewNumber(size_t bytes);
+static inline void *
+_Px_TakeNumber(size_t bytes)
+{
+    size_t whole = (bytes + 7) / 8 * 8, room = _Px_here.room;
+    if (room < whole) {
+        return _Px_here.drop_end ? _Px_Malloc(bytes) : _Px_NewNumber(bytes);
+    }
+    _Px_here.room = room - whole;
+    return _Px_here.room_end - room;
+}
+#define _Px_MALLOC_NUMBER(bytes)                                               \
+    (_Px_IN() ? _Px_TakeNumber(bytes) : PyObject_Malloc(bytes))
+
 /* A context frees a block: whether this is one that does. */
 #define _Px_FREED(block) (_Px_IN() ? _Px_Free(block), 1 : 0)
 
@@ -269,7 +290,6 @@ extern void _Px_WantKey(struct _dictkeysobject *keys, PyObject *key);
 extern void _Px_WantLookup(PyTypeObject *type, PyObject *name);
 extern PyObject *_Px_NewMemoryError(void); /* NULL: the last resort */
 extern int _Px_ExplainFailure(void);
-extern void *_Px_Malloc(size_t bytes);
 extern void *_Px_Calloc(size_t count, size_t bytes);
 extern void *_Px_Realloc(void *block, size_t bytes);
 extern void _Px_Free(void *block);
@@ -398,6 +418,7 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_GUARD_NEW(type) 0
 #define _Px_MAIN_ONLY(what) 0
 #define _Px_Malloc(bytes) NULL
+#define _Px_MALLOC_NUMBER(bytes) PyObject_Malloc(bytes)
 #define _Px_Calloc(count, bytes) NULL
 #define _Px_Realloc(block, bytes) NULL
 #define _Px_FREED(block) 0

@@ -6,7 +6,8 @@
  *        v      a finalizer, a weak reference, a view, a generator below
  *      counted  as on the main side, with a collector of the context's own
  *
- * It never goes back: what was counted too high stays so.
+ * It never goes back: what was counted too high stays so. What was made before stays,
+ * too: numbers among it are no blocks that could be freed (pxnumbers.c).
  */
 #include "pycore_px.h"
 
@@ -17,7 +18,7 @@
 
 /* A young context frees nothing. One that has grown counts: references go down
  * as well as up from here on, and cycles are collected. Legal at any instant
- * (H3): what was counted too high so far is just not freed. So the collector need
+ * (H3): what it has so far is kept, whatever its counts are. So the collector need
  * not look at it, time after time: it is frozen. */
 void
 _Px_CountLifetimes(void)
@@ -31,6 +32,8 @@ _Px_CountLifetimes(void)
     _PyGC_Freeze(_PyInterpreterState_GET());
     cx->gc.enabled = 1;
     _Px_here.drop_end = _Px_here.own_end;
+    cx->young_end = ((px_cursor *)(void *)cx->heap)->next;
+    _Px_ChooseWays(cx);
 }
 
 /* ---- generators ----------------------------------------------------------- */

@@ -183,7 +183,7 @@ at(char *first, size_t bytes)
 static void
 set_limits(struct _Px_cx *cx, char *first, px_memory memory)
 {
-    cx->first = first;
+    cx->first = cx->young_end = first;
     cx->count_from =
         at(first, memory == PX_MEMORY_ARENA ? SIZE_MAX : _Px_YoungBytes);
     cx->limit = at(first, _Px_MaxBytes);
@@ -320,7 +320,7 @@ _Px_Enter(px_worker *worker, px_context *context, px_memory memory)
                                  .gc = &cx->gc,
                                  .freelists = &cx->freelists,
                                  .until_look = _Px_here.until_look};
-    _Px_ChooseHeaps(cx);
+    _Px_ChooseWays(cx);
     if (memory == PX_MEMORY_COUNTED) {
         _Px_CountLifetimes();
     }
@@ -392,7 +392,7 @@ _Px_Abandon(px_worker *worker)
     follow_main(worker->tstate);
     _Px_here.freelists = &cx->freelists;
     _Px_here.drop_end = 0;
-    _Px_ChooseHeaps(cx);
+    _Px_ChooseWays(cx);
 }
 
 /* ---- threading.local ------------------------------------------------------- */

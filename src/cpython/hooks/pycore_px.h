@@ -4,6 +4,7 @@
  *
  *      pxhooks.c    memory, strings and dicts of a context: what hooks call
  *      pxlifetimes.c   from when on a context counts references
+ *      pxnumbers.c     memory for numbers until then
  *      pxrefuse.c   what contexts are refused, and what they are told
  *      pxlimbo.c    what main drops and stopped callbacks may use
  *      pxplace.c    what a context has in the place of main's objects
@@ -48,6 +49,7 @@ struct _Px_cx {
     char *first;              /* where its heap began */
     char *notice_at;          /* when the heap has grown to here, ... */
     char *count_from;         /* ... here counting begins, ... */
+    char *young_end;          /* what lies below here is not freed */
     char *limit;              /* ... and here its memory is over */
     bool reserve;             /* there is some more to deal with that */
     bool in_need;             /* and a MemoryError is being made of it */
@@ -115,8 +117,9 @@ typedef struct _Px_export {
     const void *object;
 } _Px_export;
 
-/* After a change of cx->common or cx->newest. */
-extern void _Px_ChooseHeaps(const struct _Px_cx *cx);
+/* After a change of cx->common, newest or young_end: how memory is taken and given
+ * back. */
+extern void _Px_ChooseWays(const struct _Px_cx *cx);
 
 /* A context ends: write what it has printed. */
 extern void _Px_FlushLine(struct _Px_cx *cx);

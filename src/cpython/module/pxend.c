@@ -150,7 +150,7 @@ unlink_owner(struct _Px_cx *cx, struct _Px_owner *owner)
     }
     else {
         cx->newest = owner->older;
-        _Px_ChooseHeaps(cx);
+        _Px_ChooseWays(cx);
     }
     if (owner->older) {
         owner->older->newer = owner->newer;
@@ -170,7 +170,7 @@ note_owner(struct _Px_cx *cx, PyObject *object)
         cx->newest->newer = owner;
     }
     cx->newest = owner;
-    _Px_ChooseHeaps(cx);
+    _Px_ChooseWays(cx);
     _Px_CountLifetimes();
 }
 
@@ -531,6 +531,6 @@ _Px_EndOwners(struct _Px_cx *cx, PyObject *outcome, PyObject *calls,
     }
     PyObject *instead = end_owners(cx, &to, outcome, calls, failed);
     cx->newest = NULL; /* the rest is memory */
-    _Px_ChooseHeaps(cx);
+    _Px_ChooseWays(cx);
     return instead;
 }

@@ -189,38 +189,58 @@ _Px_WorldCountHarvest(int more)
     _Px_WorldUnlock();
 }
 
-bool
-_Px_WorldDelivers(void)
-{
-    _Px_WorldLock();
-    bool others = _Px_world.delivering > harvests_here;
-    _Px_WorldUnlock();
-    return others;
-}
-
-/* What this thread has under way is nothing for others to wait for. */
-static bool
-await_others(bool that_wait)
+/* What this thread has under way is nothing for others to wait for, meanwhile. */
+static void
+await_bell_beside(const unsigned *count)
 {
     const int mine = (int)harvests_here;
-    _Px_WorldLock();
-    bool others = _Px_world.harvests > harvests_here;
+    const PyTime_t until = _Px_NowNs() + PX_SLICE_MS_MAX * 1000000;
     count_harvest(-mine);
-    if ((that_wait ? _Px_world.harvests : _Px_world.delivering) > 0) {
-        PyTime_t until = _Px_NowNs() + PX_SLICE_MS_MAX * 1000000;
-        (void)_Px_WorldAwait(&_Px_world.bell, until);
+    while (*count > 0 && _Px_WorldAwait(&_Px_world.bell, until)) {
     }
     count_harvest(mine);
+}
+
+static bool
+is_beside(const unsigned *count)
+{
+    _Px_WorldLock();
+    bool beside = *count > harvests_here;
     _Px_WorldUnlock();
-    return others;
+    return beside;
+}
+
+/* Whoever is counted again before others are is the one to deliver. */
+static bool
+await_others(const unsigned *count)
+{
+    _Px_WorldLock();
+    await_bell_beside(count);
+    bool over = *count == harvests_here;
+    _Px_WorldUnlock();
+    return over;
 }
 
 bool
-_Px_WorldAwaitHarvest(bool that_wait)
+_Px_WorldMayDeliver(void)
 {
-    bool others;
-    Py_BEGIN_ALLOW_THREADS others = await_others(that_wait);
-    Py_END_ALLOW_THREADS return others;
+    bool may = !is_beside(&_Px_world.delivering);
+    if (!may) {
+        Py_BEGIN_ALLOW_THREADS may = await_others(&_Px_world.delivering);
+        Py_END_ALLOW_THREADS
+    }
+    return may;
+}
+
+bool
+_Px_WorldAwaitHarvest(void)
+{
+    bool others = is_beside(&_Px_world.harvests);
+    if (others) {
+        Py_BEGIN_ALLOW_THREADS(void) await_others(&_Px_world.harvests);
+        Py_END_ALLOW_THREADS
+    }
+    return others;
 }
 
 /* ---- coordinators --------------------------------------------------------- */

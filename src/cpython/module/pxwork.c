@@ -190,12 +190,12 @@ turn(px_run_how how, PyTime_t deadline)
 {
     bool left =
         _Px_HarvestHasRest() || (_Px_WorldActive() > 0 && !_Px_WorldEnded());
-    if (left && !_Px_WorldDelivers()) {
+    if (!left && !_Px_WorldAwaitHarvest()) {
+        return 1;
+    }
+    if (left && _Px_WorldMayDeliver()) {
         _Px_WorldRun(how, deadline);
         _Px_Settle();
-    }
-    else if (!_Px_WorldAwaitHarvest(!left) && !left) {
-        return 1;
     }
     return _Py_HandlePending(_PyThreadState_GET());
 }

@@ -374,14 +374,16 @@ extern bool _Px_WorldHasWork(void);
 /* With the GIL: is there work, and nobody who runs it? */
 extern bool _Px_WorldIsLonely(void);
 
-/* With the GIL: count this thread's harvests; does another thread deliver outcomes,
- * and not wait? */
+/* With the GIL: count this thread's harvests. */
 extern void _Px_WorldCountHarvest(int more);
-extern bool _Px_WorldDelivers(void);
 
-/* Let the GIL go and wait a while for others that deliver, or even for those that wait
- * for something. False: there were none. */
-extern bool _Px_WorldAwaitHarvest(bool that_wait);
+/* With the GIL: unless another thread delivers outcomes, and does not wait, this one
+ * may. If one does, the GIL goes for a while, until it has done so. */
+extern bool _Px_WorldMayDeliver(void);
+
+/* Wait a while, without the GIL, for others that deliver, though they may wait for
+ * something. False: there were none. */
+extern bool _Px_WorldAwaitHarvest(void);
 
 /* With the GIL: there is one coordinator more; is any idle? */
 extern void _Px_WorldCountIdle(int more);
