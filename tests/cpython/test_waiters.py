@@ -269,6 +269,26 @@ class CtrlCTest(Case):
         self.assertEqual(seen, [future, future])
         self.assertEqual(future.result(SOON), 9)
 
+    def test_others_that_wait(self):
+        """It strikes before they are told."""
+        class Waiters(list):
+            struck = False
+
+            def __iter__(self):
+                if self and not self.struck:
+                    self.struck = True
+                    signal.raise_signal(signal.SIGINT)
+                return super().__iter__()
+        for function, argument in (square, 3), (int, "no"):
+            future = self.executor.submit(function, argument)
+            waiter = futures._base._AsCompletedWaiter()
+            future._waiters = Waiters([waiter])
+            with self.assertRaises(KeyboardInterrupt):
+                parallel.run()
+            self.assertTrue(future._waiters.struck)
+            self.assertEqual(waiter.finished_futures, [future])
+            self.assertTrue(waiter.event.is_set())
+
     def test_in_a_done_callback(self):
         """It ends that one, and the others are called once."""
         seen = []

@@ -67,6 +67,17 @@ class _Future(_futures.Future):
                 and _parallel.hand_over(lambda error, result: self._call_all())):
             self._call_all()
 
+    def _notify_again(self):
+        """Ctrl-C struck after it was done: tell those who have not been told."""
+        add = ("add_cancelled" if self.cancelled() else
+               "add_exception" if self._exception else "add_result")
+        with self._condition:
+            for waiter in self._waiters:
+                if self not in waiter.finished_futures:
+                    getattr(waiter, add)(self)
+            self._condition.notify_all()
+        self._invoke_callbacks()
+
     def _call_all(self):
         """Each once, though Ctrl-C may have this begin anew."""
         callbacks = self._done_callbacks
@@ -120,10 +131,8 @@ class Executor(_futures.Executor):
             if future._state not in _UNDONE:
                 if future._state == _base.CANCELLED:
                     future.set_running_or_notify_cancel()
-                else:  # Ctrl-C struck after it was set
-                    with future._condition:
-                        future._condition.notify_all()
-                    future._invoke_callbacks()
+                else:
+                    future._notify_again()
                 return
             if (future._state == _base.PENDING
                     and not future.set_running_or_notify_cancel()):
