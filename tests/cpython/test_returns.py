@@ -707,7 +707,7 @@ STAYS = {
     "'_thread.RLock' object that is held": (lambda: held(threading.RLock()), repr),
     "_ctypes": (lambda: fields()(1, 2), lambda it: it.x),
     "_thread._local": (threading.local, vars),
-    "TextIOWrapper": (lambda: open(os.devnull), lambda it: it.name),
+    "ScandirIterator": (os.scandir, list),
     "HASH": (lambda: hashlib.sha256(b"a"), lambda it: it.hexdigest()),
     "c_int": (lambda: ctypes.c_int(3), lambda it: it.value),
     "Reference": (lambda: weakref.ref(Thing()), lambda it: 1),

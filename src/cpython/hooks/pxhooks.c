@@ -45,6 +45,13 @@ enum {
 static size_t strays
     _Px_STATE; /* blocks of others that were to be freed or resized */
 
+void
+_Px_LimitMemory(struct _Px_cx *cx, char *limit)
+{
+    cx->limit = limit;
+    cx->notice_at = Py_MIN(cx->count_from, limit);
+}
+
 /* What has come to its limit needs some memory to raise MemoryError and to deal
  * with it: once. Memory that was freed is handed out again all the same, which
  * the limit does not know; so it is one of growth. What nobody has is no reason
@@ -61,10 +68,16 @@ is_over_limit(struct _Px_cx *cx, size_t bytes)
     }
     if (cx->reserve) {
         cx->reserve = false;
-        cx->limit += RESERVE_BYTES;
-        cx->notice_at = Py_MIN(cx->count_from, cx->limit);
+        _Px_LimitMemory(cx, cx->limit + RESERVE_BYTES);
     }
     return true;
+}
+
+char *
+_Px_LimitAhead(const struct _Px_cx *cx, size_t bytes)
+{
+    char *next = ((px_cursor *)(void *)cx->heap)->next;
+    return next + RESERVE_BYTES + bytes;
 }
 
 /* The usual case: there is nothing to notice. */

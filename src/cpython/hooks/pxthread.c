@@ -186,8 +186,7 @@ set_limits(struct _Px_cx *cx, char *first, px_memory memory)
     cx->first = cx->young_end = first;
     cx->count_from =
         at(first, memory == PX_MEMORY_ARENA ? SIZE_MAX : _Px_YoungBytes);
-    cx->limit = at(first, _Px_MaxBytes);
-    cx->notice_at = Py_MIN(cx->count_from, cx->limit);
+    _Px_LimitMemory(cx, at(first, _Px_MaxBytes));
     cx->reserve = true;
     cx->in_need = false;
 }

@@ -117,6 +117,11 @@ typedef struct _Px_export {
     const void *object;
 } _Px_export;
 
+/* From where in its heap a context has no more memory; where that is, this much
+ * and some in reserve ahead. */
+extern void _Px_LimitMemory(struct _Px_cx *cx, char *limit);
+extern char *_Px_LimitAhead(const struct _Px_cx *cx, size_t bytes);
+
 /* After a change of cx->common, newest or young_end: how memory is taken and given
  * back. */
 extern void _Px_ChooseWays(const struct _Px_cx *cx);

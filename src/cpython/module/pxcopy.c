@@ -548,6 +548,13 @@ static const _Px_kind kinds[] = {
     {NULL, "functools._lru_cache_wrapper", _Px_MakeCached, NULL, false},
     {NULL, "_thread.lock", _Px_MakeLock, NULL, false},
     {NULL, "_thread.RLock", _Px_MakeRLock, NULL, false},
+    {NULL, "_io.FileIO", _Px_MakeHandle, _Px_FillHandle, false},
+    {NULL, "_socket.socket", _Px_MakeHandle, _Px_FillHandle, false},
+    {NULL, "select.epoll", _Px_MakeHandle, _Px_FillHandle, false},
+    {NULL, "_io.BufferedReader", _Px_MakeBuffered, _Px_FillBuffered, false},
+    {NULL, "_io.BufferedWriter", _Px_MakeBuffered, _Px_FillBuffered, false},
+    {NULL, "_io.BufferedRandom", _Px_MakeBuffered, _Px_FillBuffered, false},
+    {NULL, "_io.TextIOWrapper", _Px_MakeWords, _Px_FillText, false},
     {NULL, "_queue.SimpleQueue", make_empty, _Px_FillQueue, false},
     {NULL, "_abc._abc_data", _Px_MakeABC, _Px_FillABC, false},
 };

@@ -16,7 +16,7 @@
  * These containers stay empty until _Px_FillLate(), when all copies are made.
  *
  *   C1  A context's object is only looked at: what is counted up on the way is
- *       counted down again.
+ *       counted down again. Who has its descriptor is noted elsewhere.
  *   C2  A copy is in the memo before its parts are copied.
  *   C3  Between the first copy of a harvest and the last no Python code runs.
  *   C4  What a container that is filled late contains is complete before it.
@@ -152,6 +152,7 @@ silence_since(const _Px_crossing *to, size_t first)
         PyObject *copy = _Py_hashtable_get(to->memo, to->order[i]);
         if (copy) {
             silence(copy);
+            _Px_GiveBack(copy, to->order[i]);
         }
     }
 }

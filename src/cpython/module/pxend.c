@@ -49,6 +49,9 @@ struct _Px_owner {
 /* Finalizers may make new owners, whose finalizers may make new ones. */
 enum { ROUNDS = 10 };
 
+/* To sort one of them, and to finalize it: tables and lists. */
+enum { BYTES_EACH = 1024 };
+
 /* ---- which classes ------------------------------------------------------- */
 
 /* Extension modules, and parts of them, whose objects own nothing but memory of
@@ -242,7 +245,7 @@ look_into(walk *to, PyObject *object)
 
 /* -1: out of memory. */
 static int
-find_all(walk *to, PyObject *outcome, PyObject *calls)
+walk_all(walk *to, PyObject *outcome, PyObject *calls)
 {
     to->seen = new_table();
     int status = to->seen ? visit(outcome, to) : -1;
@@ -252,6 +255,19 @@ find_all(walk *to, PyObject *outcome, PyObject *calls)
     while (status == 0 && to->next < to->count) {
         status = look_into(to, to->found[to->next++]);
     }
+    return status;
+}
+
+/* Whoever has come to the limit of memory leaves, too: to find what leaves takes
+ * what it takes, and to deal with the rest something for each. */
+static int
+find_all(walk *to, struct _Px_cx *cx, PyObject *outcome, PyObject *calls)
+{
+    char *limit = cx->limit;
+    _Px_LimitMemory(cx, (char *)UINTPTR_MAX);
+    int status = walk_all(to, outcome, calls);
+    char *ahead = _Px_LimitAhead(cx, BYTES_EACH * cx->owners->nentries);
+    _Px_LimitMemory(cx, Py_MAX(limit, ahead));
     return status;
 }
 
@@ -499,12 +515,28 @@ call_finalizers_of_weakref(void)
 
 /* ---- from outside -------------------------------------------------------- */
 
+/* Without memory for that their descriptors stay open. */
+static _Px_resource *
+list_resources(const struct _Px_cx *cx, const walk *to)
+{
+    size_t count = 0;
+    PyObject **leaving = PyMem_Calloc(cx->owners->nentries, sizeof *leaving);
+    for (struct _Px_owner *at = cx->newest; leaving && at; at = at->older) {
+        if (leaves(to, at->object)) {
+            leaving[count++] = at->object;
+        }
+    }
+    _Px_resource *list = count ? _Px_ListResources(leaving, count) : NULL;
+    PyMem_Free(leaving);
+    return list;
+}
+
 /* What is to be an outcome instead, or NULL. */
 static PyObject *
 end_owners(struct _Px_cx *cx, walk *to, PyObject *outcome, PyObject *calls,
            bool failed)
 {
-    if (find_all(to, outcome, calls) < 0) {
+    if (find_all(to, cx, outcome, calls) < 0) {
         return NULL;
     }
     PyObject *instead = NULL;
@@ -522,7 +554,7 @@ end_owners(struct _Px_cx *cx, walk *to, PyObject *outcome, PyObject *calls,
 
 PyObject *
 _Px_EndOwners(struct _Px_cx *cx, PyObject *outcome, PyObject *calls,
-              bool failed)
+              bool failed, _Px_resource **resources)
 {
     walk to = {0};
     call_finalizers_of_weakref();
@@ -530,6 +562,7 @@ _Px_EndOwners(struct _Px_cx *cx, PyObject *outcome, PyObject *calls,
         return NULL;
     }
     PyObject *instead = end_owners(cx, &to, outcome, calls, failed);
+    *resources = to.seen ? list_resources(cx, &to) : NULL;
     cx->newest = NULL; /* the rest is memory */
     _Px_ChooseWays(cx);
     return instead;

@@ -42,6 +42,7 @@ _Px_FreeTask(px_task *task)
     Py_XDECREF(task->errback);
     Py_XDECREF(task->notify);
     Py_XDECREF(task->kept);
+    Py_XDECREF(task->left);
     px_context_release(task->context);
     PyMem_RawFree(task);
 }
@@ -91,9 +92,12 @@ static void
 take(px_task *task)
 {
     _Px_leaving = task->instead;
+    _Px_resources = task->resources;
     task->calls = _Px_TakeCalls(task->calls);
     task->outcome = take_outcome(task);
+    task->left = _Px_TakeLeft();
     _Px_leaving = NULL;
+    _Px_resources = NULL;
     px_context_release(task->context);
     task->context = NULL;
 }

@@ -40,6 +40,8 @@
 #define PLACES "--------"
 #define TEE "ono" PLACES PLACES PLACES PLACES PLACES PLACES PLACES "-"
 
+#define BUFFERED "onnnn-nnnnn-nnn--"
+
 typedef struct layout {
     PyTypeObject *type; /* NULL: it is known by its name */
     const char *name;
@@ -115,6 +117,19 @@ static const layout layouts[] = {
     {NULL, "re.Pattern", PATTERN},
     {NULL, "posix.DirEntry", "oooonnn"},
     {NULL, "sqlite3.Row", "oo"},
+    {NULL, "_io._IOBase", "--"},
+    {NULL, "_io._RawIOBase", "--"},
+    {NULL, "_io._BufferedIOBase", "--"},
+    {NULL, "_io._TextIOBase", "--"},
+    {NULL, "_io.FileIO", "nn--"},
+    {NULL, "_io.BufferedReader", BUFFERED},
+    {NULL, "_io.BufferedWriter", BUFFERED},
+    {NULL, "_io.BufferedRandom", BUFFERED},
+    {NULL, "_io.BufferedRWPair", "oo--"},
+    {NULL, "_io.TextIOWrapper", "nnoooooonnnnnononono--n"},
+    {NULL, "_io.IncrementalNewlineDecoder", "oon"},
+    {NULL, "_socket.socket", "nnnnn"},
+    {NULL, "select.epoll", "n"},
 };
 
 /* ---- the words ----------------------------------------------------------- */

@@ -296,8 +296,8 @@ _Px_MakePacker(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 
 /* ---- locks and queues ------------------------------------------------------ */
 
-static PyObject *
-refuse_held(PyObject *lock)
+PyObject *
+_Px_RefuseHeld(PyObject *lock)
 {
     return PyErr_Format(_Px_PersistenceError,
                         "a '%.100s' object that is held cannot leave its "
@@ -322,7 +322,7 @@ PyObject *
 _Px_MakeLock(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 {
     return PyMutex_IsLocked(&((simple_lock *)object)->mutex)
-               ? refuse_held(object)
+               ? _Px_RefuseHeld(object)
                : type->tp_alloc(type, 0);
 }
 
@@ -330,7 +330,7 @@ PyObject *
 _Px_MakeRLock(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 {
     if (((owned_lock *)object)->count) {
-        return refuse_held(object);
+        return _Px_RefuseHeld(object);
     }
     PyObject *copy = _Px_ConstructEmpty(type);
     return copy ? copy : PyErr_NoMemory(); /* which it has another name for */

@@ -1,6 +1,349 @@
 /*
- * Copies of files and sockets, which leave with their descriptors.
+ * Copies of files and sockets: descriptors, and what is stacked on them.
  *
- * Thread rule: as pxcross.c.
+ *      TextIOWrapper --> BufferedWriter --> FileIO --> descriptor
+ *        decoder           buffer
+ *        text              lock
+ *
+ * Memory is copied, a descriptor is not: there is one of a number in a process.
+ *
+ *   X1  When a callback is over the copy takes the descriptor, and the original,
+ *       which nobody is going to use, does not close it. A second copy, of a call
+ *       beside the outcome, has another descriptor for the same open file.
+ *   X2  While a callback goes on, the copy has another descriptor, too, and the
+ *       original keeps its own.
+ *   X3  What is to be written is written once: files that have a descriptor in
+ *       common must not have any such data.
+ *   X4  A copy that main never gets to see gives its descriptor back.
+ *   X5  What has not left in the end is main's nevertheless, to be written out and
+ *       closed as anything that is dropped.
+ *
+ * Thread rule: as pxcross.c; _Px_ListResources() is for a worker, at the end.
  */
 #include "pycore_pxmodule.h"
+
+#include "pycore_pythread.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+struct _Px_resource {
+    PyObject *object; /* NULL: the last */
+    bool taken;       /* its descriptor, by a copy */
+};
+
+_Px_resource *_Px_resources;
+
+/* ---- the kinds ----------------------------------------------------------- */
+
+typedef enum shape { OTHER, HANDLE, BUFFERED, TEXT } shape;
+
+static const struct {
+    const char *name;
+    shape shape;
+} shapes[] = {
+    {"_io.FileIO", HANDLE},           {"_socket.socket", HANDLE},
+    {"select.epoll", HANDLE},         {"_io.BufferedReader", BUFFERED},
+    {"_io.BufferedWriter", BUFFERED}, {"_io.BufferedRandom", BUFFERED},
+    {"_io.TextIOWrapper", TEXT},
+};
+
+/* What fileio.c has; others begin the same way. */
+typedef struct handle {
+    PyObject head;
+    int fd;
+    unsigned int created : 1;
+    unsigned int readable : 1;
+    unsigned int writable : 1;
+    unsigned int appending : 1;
+    signed int seekable : 2;
+    unsigned int closes : 1;
+} handle;
+
+/* As bufferedio.c has it. */
+typedef struct buffered {
+    PyObject head;
+    PyObject *raw;
+    int ok, detached, readable, writable;
+    char finalizing;
+    int fast;
+    off_t at;
+    char *buffer;
+    off_t place, raw_place, read_end, write_place;
+    off_t write_end; /* -1: nothing is to be written */
+    PyThread_type_lock lock;
+    unsigned long owner;
+    Py_ssize_t bytes, mask;
+} buffered;
+
+/* The head of what textio.c has. */
+typedef struct text {
+    PyObject head;
+    int ok, detached;
+    Py_ssize_t chunk;
+    PyObject *buffer, *encoding, *encoder, *decoder;
+    PyObject *newline, *errors;
+    const char *written_newline; /* in `newline`, or static */
+    char flags[8], finalizing;
+    void *encode;
+    char starts;
+    PyObject *decoded;
+    Py_ssize_t decoded_used;
+    PyObject *unwritten;
+    Py_ssize_t unwritten_bytes;
+} text;
+
+static shape
+shape_of(PyObject *object)
+{
+    const char *name = _Px_BaseInC(Py_TYPE(object))->tp_name;
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(shapes); i++) {
+        if (strcmp(shapes[i].name, name) == 0) {
+            return shapes[i].shape;
+        }
+    }
+    return OTHER;
+}
+
+static PyObject *
+what_is_under(PyObject *object)
+{
+    switch (shape_of(object)) {
+    case TEXT:
+        return ((text *)object)->buffer;
+    case BUFFERED:
+        return ((buffered *)object)->raw;
+    default:
+        return NULL;
+    }
+}
+
+/* What has the descriptor of a stack; NULL: nothing of the kind. */
+static handle *
+handle_of(PyObject *object)
+{
+    PyObject *under;
+    while ((under = what_is_under(object))) {
+        object = under;
+    }
+    return shape_of(object) == HANDLE ? (handle *)object : NULL;
+}
+
+static bool
+owns_descriptor(const handle *it)
+{
+    bool is_file = strcmp(_Px_BaseInC(Py_TYPE(it))->tp_name, "_io.FileIO") == 0;
+    return it->fd >= 0 && (!is_file || it->closes);
+}
+
+/* ---- what a context leaves ------------------------------------------------ */
+
+_Px_resource *
+_Px_ListResources(PyObject *const *objects, size_t count)
+{
+    size_t used = 0;
+    _Px_resource *list = PyMem_Calloc(count + 1, sizeof *list);
+    for (size_t i = 0; list && i < count; i++) {
+        if (shape_of(objects[i]) != OTHER) {
+            list[used++].object = objects[i];
+        }
+    }
+    return list;
+}
+
+static _Px_resource *
+find_resource(const void *object)
+{
+    _Px_resource *at = _Px_resources;
+    while (at && at->object && at->object != object) {
+        at++;
+    }
+    return at && at->object ? at : NULL;
+}
+
+/* ---- descriptors ---------------------------------------------------------- */
+
+/* Children inherit both or none. -1: an OSError. */
+static int
+duplicate(int fd)
+{
+    int flags = fcntl(fd, F_GETFD);
+    int other =
+        flags < 0
+            ? -1
+            : fcntl(fd, flags & FD_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
+    if (other < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return other;
+}
+
+PyObject *
+_Px_MakeHandle(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *copy = _Px_MakeWords(to, type, object);
+    if (copy) {
+        ((handle *)copy)->fd = -1;
+    }
+    return copy;
+}
+
+/* X1, X2 */
+int
+_Px_FillHandle(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    handle *mine = (handle *)copy;
+    const handle *from = (handle *)object;
+    _Px_resource *resource = find_resource(object);
+    if (_Px_FillWords(to, copy, object) < 0) {
+        return -1;
+    }
+    if (!owns_descriptor(from)) {
+        mine->fd = from->fd;
+        return 0;
+    }
+    bool takes = resource && !resource->taken;
+    mine->fd = takes ? from->fd : duplicate(from->fd);
+    if (takes) {
+        resource->taken = true;
+    }
+    return mine->fd < 0 ? -1 : 0;
+}
+
+/* X4 */
+void
+_Px_GiveBack(PyObject *copy, PyObject *object)
+{
+    handle *mine = (handle *)copy;
+    if (shape_of(copy) != HANDLE || !owns_descriptor(mine)) {
+        return;
+    }
+    if (mine->fd == ((handle *)object)->fd) {
+        find_resource(object)->taken = false;
+    }
+    else {
+        close(mine->fd);
+    }
+    mine->fd = -1;
+}
+
+/* ---- buffers --------------------------------------------------------------- */
+
+static bool
+has_unwritten(PyObject *object)
+{
+    const buffered *buffer = (buffered *)object;
+    return shape_of(object) == TEXT
+               ? ((text *)object)->unwritten_bytes > 0
+               : buffer->writable && buffer->buffer &&
+                     buffer->write_place < buffer->write_end;
+}
+
+/* X3 */
+static int
+check_unwritten(PyObject *copy, PyObject *object)
+{
+    const handle *mine = handle_of(copy);
+    if (!mine || mine->fd == handle_of(object)->fd || !has_unwritten(object)) {
+        return 0;
+    }
+    PyErr_Format(_Px_PersistenceError,
+                 "a '%.100s' object with data to be written cannot leave its "
+                 "context as an argument: flush() it before",
+                 Py_TYPE(object)->tp_name);
+    return -1;
+}
+
+static int
+give_buffer(buffered *mine, const buffered *from)
+{
+    mine->lock = PyThread_allocate_lock();
+    if (from->buffer) {
+        mine->buffer = PyMem_Malloc((size_t)from->bytes);
+    }
+    if (!mine->lock || (from->buffer && !mine->buffer)) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (from->buffer) {
+        memcpy(mine->buffer, from->buffer, (size_t)from->bytes);
+    }
+    return 0;
+}
+
+PyObject *
+_Px_MakeBuffered(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    return ((buffered *)object)->owner ? _Px_RefuseHeld(object)
+                                       : _Px_MakeWords(to, type, object);
+}
+
+int
+_Px_FillBuffered(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    if (_Px_FillWords(to, copy, object) < 0 ||
+        check_unwritten(copy, object) < 0) {
+        return -1;
+    }
+    return give_buffer((buffered *)copy, (buffered *)object);
+}
+
+/* ---- text ------------------------------------------------------------------ */
+
+int
+_Px_FillText(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    text *mine = (text *)copy;
+    const text *from = (text *)object;
+    if (_Px_FillWords(to, copy, object) < 0 ||
+        check_unwritten(copy, object) < 0) {
+        return -1;
+    }
+    if (from->newline &&
+        from->written_newline == PyUnicode_DATA(from->newline)) {
+        mine->written_newline = PyUnicode_DATA(mine->newline);
+    }
+    return 0;
+}
+
+/* ---- what has not left ------------------------------------------------------ */
+
+static bool
+is_left(PyObject *object)
+{
+    const handle *it = handle_of(object);
+    const _Px_resource *resource = it ? find_resource(it) : NULL;
+    return resource && !resource->taken && owns_descriptor(it);
+}
+
+/* Without its buffers, if there is no other way. */
+static void
+take_or_close(PyObject *list, PyObject *object)
+{
+    PyObject *late;
+    PyObject *copy = list ? _Px_Promote(object, &late) : NULL;
+    if (copy) {
+        (void)PyList_Append(list, copy);
+        Py_XDECREF(late);
+        Py_DECREF(copy);
+    }
+    PyErr_Clear();
+    if (is_left(object) && shape_of(object) == HANDLE) {
+        close(((handle *)object)->fd);
+        find_resource(object)->taken = true;
+    }
+}
+
+/* X5. A file was made after what it is stacked on, so it comes before that. */
+PyObject *
+_Px_TakeLeft(void)
+{
+    PyObject *list = NULL;
+    for (_Px_resource *at = _Px_resources; at && at->object; at++) {
+        if (is_left(at->object)) {
+            list = list ? list : PyList_New(0);
+            take_or_close(list, at->object);
+        }
+    }
+    return list;
+}

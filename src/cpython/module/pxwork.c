@@ -89,8 +89,8 @@ end_owners(px_task *task)
 {
     px_worker *worker = _Px_CrewWorker();
     PyObject *leaves = task->failed || task->notify ? task->outcome : Py_None;
-    PyObject *instead =
-        _Px_EndOwners(&worker->cx, leaves, worker->calls, task->failed);
+    PyObject *instead = _Px_EndOwners(&worker->cx, leaves, worker->calls,
+                                      task->failed, &task->resources);
     if (instead) {
         task->failed = true;
         task->outcome = instead;

@@ -88,6 +88,12 @@ extern PyObject *_Px_Refuse(PyObject *object);
  * these. */
 extern struct _Px_instead *_Px_leaving;
 
+/* Files and sockets of the context that is over, which leave with its outcome; NULL:
+ * it goes on. */
+typedef struct _Px_resource _Px_resource;
+
+extern _Px_resource *_Px_resources;
+
 extern PyObject *_Px_CopyPart(_Px_crossing *to, PyObject *object);
 extern PyObject *_Px_Remember(_Px_crossing *to, PyObject *object,
                               PyObject *copy);
@@ -139,6 +145,9 @@ extern _Px_maker _Px_MakeLock, _Px_MakeRLock, _Px_MakeCached;
 extern _Px_filler _Px_FillDeque, _Px_FillDefaultDict, _Px_FillElement;
 extern _Px_filler _Px_FillQueue;
 
+/* NULL: a lock that is held stays. */
+extern PyObject *_Px_RefuseHeld(PyObject *lock);
+
 /* ---- pxlayout.c ---------------------------------------------------------- */
 
 /* Whether it is known of the instances of @base, a class in C, what each of their
@@ -147,6 +156,22 @@ extern bool _Px_HasLayout(PyTypeObject *base);
 
 extern _Px_maker _Px_MakeWords;
 extern _Px_filler _Px_FillWords;
+
+/* ---- pxresource.c -------------------------------------------------------- */
+
+/* A worker: those of these objects that have to do with descriptors, in memory of
+ * the context's; NULL: there is none. */
+extern _Px_resource *_Px_ListResources(PyObject *const *objects, size_t count);
+
+/* Of _Px_resources: main's copies of those that no copy has been made of, in a
+ * list, or closed; NULL: none. */
+extern PyObject *_Px_TakeLeft(void);
+
+/* Main gets to see no @copy: @object has its descriptor again. */
+extern void _Px_GiveBack(PyObject *copy, PyObject *object);
+
+extern _Px_maker _Px_MakeHandle, _Px_MakeBuffered;
+extern _Px_filler _Px_FillHandle, _Px_FillBuffered, _Px_FillText;
 
 /* ---- pxclass.c ----------------------------------------------------------- */
 
@@ -210,9 +235,11 @@ extern PyObject *_Px_CopyException(_Px_crossing *to, PyObject *exception);
 extern void _Px_FindImage(void);
 
 /* A context, its callback over: finalize what is left but for what leaves with
- * the outcome and the calls. An exception if the outcome cannot; else NULL. */
+ * the outcome and the calls. An exception if the outcome cannot; else NULL. What
+ * of that has to do with descriptors: *resources. */
 extern PyObject *_Px_EndOwners(struct _Px_cx *cx, PyObject *outcome,
-                               PyObject *calls, bool failed);
+                               PyObject *calls, bool failed,
+                               _Px_resource **resources);
 
 /* ---- pxguard.c ----------------------------------------------------------- */
 
@@ -275,7 +302,9 @@ typedef struct px_task {
     PyObject *outcome; /* the context's: result or exception */
     PyObject *calls; /* the context's: a list of (func, args, kwds), or NULL */
     struct _Px_instead *instead; /* the context's: copies of main's instances */
+    _Px_resource *resources;     /* the context's: files that leave, or NULL */
     PyObject *kept;              /* main's: what main answered to it */
+    PyObject *left;              /* main's: files that have not left, or NULL */
     PyObject *late; /* main's: what its outcome lacks, for _Px_FillLate() */
     px_memory memory;
     int status; /* below 0: no context could be made for it */
