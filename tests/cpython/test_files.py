@@ -56,6 +56,16 @@ class Bytes(io.RawIOBase):
         return len(part)
 
 
+class Loop(io.BufferedReader):
+    """Says that it can read whatever it reads from."""
+
+    def readable(self):
+        return True
+
+    def tell(self):
+        return 0
+
+
 class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -227,6 +237,25 @@ class Files(Case):
             self.assertEqual(pair.read(2), b"ab")
             pair.write(b"x")
         self.assertTrue(self.content().endswith(b"x"))
+
+    def test_a_buffer_that_is_its_own_stream(self):
+        def body():
+            buffer = Loop(Bytes(b"abc"))
+            buffer.__init__(buffer)
+            return [buffer]
+        buffer = in_context(body).pop()
+        self.assertIs(buffer.raw, buffer)
+        buffer.__init__(Bytes(b""))
+
+    def test_a_generator_that_reads(self):
+        def body():
+            def lines():
+                with open(self.path) as file:
+                    yield from file
+            it = lines()
+            next(it)
+            return it
+        self.assertEqual(list(in_context(body)), ["second\n", "third\n"])
 
     def test_over_memory(self):
         def body():

@@ -36,6 +36,8 @@ _Px_resource *_Px_resources;
 
 /* ---- the kinds ----------------------------------------------------------- */
 
+enum { LEVELS = 16 };
+
 typedef enum shape { OTHER, HANDLE, BUFFERED, TEXT } shape;
 
 static const struct {
@@ -118,12 +120,13 @@ what_is_under(PyObject *object)
     }
 }
 
-/* What has the descriptor of a stack; NULL: nothing of the kind. */
+/* What has the descriptor of a stack; NULL: nothing of the kind. Nothing keeps a
+ * buffer from being its own raw stream. */
 static handle *
 handle_of(PyObject *object)
 {
     PyObject *under;
-    while ((under = what_is_under(object))) {
+    for (int i = 0; i < LEVELS && (under = what_is_under(object)); i++) {
         object = under;
     }
     return shape_of(object) == HANDLE ? (handle *)object : NULL;
