@@ -44,7 +44,7 @@
 #include "pycore_hashtable.h"
 #include "pycore_setobject.h"
 
-struct _Px_instead *_Px_leaving;
+px_luggage *_Px_luggage;
 
 /* ---- the memo ------------------------------------------------------------ */
 
@@ -382,7 +382,8 @@ static int
 know_instances(_Px_crossing *to)
 {
     int status = 0;
-    for (struct _Px_instead *at = _Px_leaving; at && !status; at = at->next) {
+    struct _Px_instead *at = _Px_luggage ? _Px_luggage->instead : NULL;
+    for (; at && !status; at = at->next) {
         PyObject *known = _Px_Remember(to, at->own, Py_NewRef(at->of));
         status = known ? 0 : -1;
         Py_XDECREF(known);
@@ -439,6 +440,9 @@ cross(PyObject *object, PyObject **late,
         return PyErr_NoMemory();
     }
     PyObject *result = know_instances(&to) < 0 ? NULL : copy(&to, object);
+    if (result && _Px_CopyFinalizers(&to) < 0) {
+        Py_CLEAR(result);
+    }
     if (result && to.has_classes && add_classes(&to) < 0) {
         Py_CLEAR(result);
     }

@@ -19,7 +19,7 @@
  *      dealloc     of classes in C that cannot be asked in a finer way
  *
  * but for what leaves with the outcome: its copy on the main side will be. What
- * weakref.finalize() was told is called first.
+ * weakref.finalize() was told is called first (pxfinalize.c).
  *
  *   E1  Each object on the list is alive: freeing its block takes it off.
  *   E2  Python code runs before the first object is deallocated, not after.
@@ -48,6 +48,9 @@ struct _Px_owner {
 
 /* Finalizers may make new owners, whose finalizers may make new ones. */
 enum { ROUNDS = 10 };
+
+/* What leaves: the outcome, calls for main, finalizers of what leaves; or NULL. */
+enum { OUTCOME, CALLS, FINALIZERS, ROOTS };
 
 /* To sort one of them, and to finalize it: tables and lists. */
 enum { BYTES_EACH = 1024 };
@@ -245,12 +248,14 @@ look_into(walk *to, PyObject *object)
 
 /* -1: out of memory. */
 static int
-walk_all(walk *to, PyObject *outcome, PyObject *calls)
+walk_all(walk *to, PyObject *const roots[ROOTS])
 {
-    to->seen = new_table();
-    int status = to->seen ? visit(outcome, to) : -1;
-    if (status == 0) {
-        status = visit(calls, to);
+    if (!to->seen) {
+        to->seen = new_table();
+    }
+    int status = to->seen ? 0 : -1;
+    for (int i = 0; status == 0 && i < ROOTS; i++) {
+        status = visit(roots[i], to);
     }
     while (status == 0 && to->next < to->count) {
         status = look_into(to, to->found[to->next++]);
@@ -261,12 +266,13 @@ walk_all(walk *to, PyObject *outcome, PyObject *calls)
 /* Whoever has come to the limit of memory leaves, too: to find what leaves takes
  * what it takes, and to deal with the rest something for each. */
 static int
-find_all(walk *to, struct _Px_cx *cx, PyObject *outcome, PyObject *calls)
+find_all(walk *to, struct _Px_cx *cx, PyObject *const roots[ROOTS])
 {
+    size_t owners = cx->owners ? cx->owners->nentries : 0;
     char *limit = cx->limit;
     _Px_LimitMemory(cx, (char *)UINTPTR_MAX);
-    int status = walk_all(to, outcome, calls);
-    char *ahead = _Px_LimitAhead(cx, BYTES_EACH * cx->owners->nentries);
+    int status = walk_all(to, roots);
+    char *ahead = _Px_LimitAhead(cx, BYTES_EACH * owners);
     _Px_LimitMemory(cx, Py_MAX(limit, ahead));
     return status;
 }
@@ -274,9 +280,10 @@ find_all(walk *to, struct _Px_cx *cx, PyObject *outcome, PyObject *calls)
 /* ---- the end ------------------------------------------------------------- */
 
 static bool
-leaves(const walk *to, PyObject *object)
+leaves(const void *to, PyObject *object)
 {
-    return _Py_hashtable_get(to->seen, object);
+    _Py_hashtable_t *seen = ((const walk *)to)->seen;
+    return seen && _Py_hashtable_get(seen, object);
 }
 
 static bool
@@ -477,46 +484,8 @@ deallocate_all(struct _Px_cx *cx, const walk *to)
     PyMem_Free(list);
 }
 
-/* ---- weakref.finalize() -------------------------------------------------- */
-
-/* The module keeps its finalizers in a dict of the thread's, here the context's
- * (see the patch), by the class. NULL: there are none. */
-static PyObject *
-finalizers_of_weakref(void)
-{
-    PyObject *local = _PyThreadState_GET()->dict;
-    PyObject *name = local ? PyUnicode_FromString("weakref") : NULL;
-    PyObject *module = name ? PyImport_GetModule(name) : NULL;
-    PyObject *class =
-        module ? PyObject_GetAttrString(module, "finalize") : NULL;
-    PyObject *table = class ? PyDict_GetItemWithError(local, class) : NULL;
-    Py_XDECREF(name);
-    Py_XDECREF(module);
-    Py_XDECREF(class);
-    PyErr_Clear();
-    return table ? PyDict_Keys(table) : NULL;
-}
-
-/* As at the end of a process: those of objects that live on, too. */
-static void
-call_finalizers_of_weakref(void)
-{
-    PyObject *finalizers = finalizers_of_weakref();
-    for (Py_ssize_t i = finalizers ? PyList_GET_SIZE(finalizers) : 0; i > 0;) {
-        PyObject *finalizer = PyList_GET_ITEM(finalizers, --i);
-        PyObject *result = PyObject_CallNoArgs(finalizer);
-        if (!result) {
-            PyErr_WriteUnraisable(finalizer);
-        }
-        Py_XDECREF(result);
-    }
-    Py_XDECREF(finalizers);
-}
-
-/* ---- from outside -------------------------------------------------------- */
-
 /* Without memory for that their descriptors stay open. */
-static _Px_resource *
+static struct _Px_resource *
 list_resources(const struct _Px_cx *cx, const walk *to)
 {
     size_t count = 0;
@@ -526,43 +495,70 @@ list_resources(const struct _Px_cx *cx, const walk *to)
             leaving[count++] = at->object;
         }
     }
-    _Px_resource *list = count ? _Px_ListResources(leaving, count) : NULL;
+    struct _Px_resource *list =
+        count ? _Px_ListResources(leaving, count) : NULL;
     PyMem_Free(leaving);
     return list;
 }
 
+/* What is part of it goes with the context. */
+static PyObject *
+replace_outcome(walk *to, PyObject *captive, PyObject *const roots[ROOTS])
+{
+    PyObject *instead = _Px_Refuse(captive);
+    PyObject *const others[ROOTS] = {instead, roots[CALLS], NULL};
+    _Py_hashtable_clear(to->seen);
+    to->next = to->count = 0;
+    if (walk_all(to, others) == 0 && roots[FINALIZERS]) {
+        _Px_CallFinalizers(roots[FINALIZERS], leaves, to);
+    }
+    return instead;
+}
+
 /* What is to be an outcome instead, or NULL. */
 static PyObject *
-end_owners(struct _Px_cx *cx, walk *to, PyObject *outcome, PyObject *calls,
+end_owners(struct _Px_cx *cx, walk *to, PyObject *const roots[ROOTS],
            bool failed)
 {
-    if (find_all(to, cx, outcome, calls) < 0) {
+    if (find_all(to, cx, roots) < 0) {
         return NULL;
     }
-    PyObject *instead = NULL;
     PyObject *captive = failed ? NULL : find_captive(to, cx);
-    if (captive) {
-        instead = _Px_Refuse(captive);
-        _Py_hashtable_clear(to->seen);
-        (void)visit(instead, to);
-    }
+    PyObject *instead = captive ? replace_outcome(to, captive, roots) : NULL;
     for (int i = 0; i < ROUNDS && finalize_all(cx, to); i++) {
     }
     deallocate_all(cx, to);
     return instead;
 }
 
-PyObject *
-_Px_EndOwners(struct _Px_cx *cx, PyObject *outcome, PyObject *calls,
-              bool failed, _Px_resource **resources)
+/* ---- from outside -------------------------------------------------------- */
+
+/* Those that leave; or NULL. */
+static PyObject *
+end_finalizers(struct _Px_cx *cx, PyObject *const roots[ROOTS])
 {
     walk to = {0};
-    call_finalizers_of_weakref();
+    PyObject *table = _Px_FindFinalizers();
+    if (!table) {
+        return NULL;
+    }
+    (void)find_all(&to, cx, roots); /* without memory nothing leaves */
+    _Px_CallFinalizers(table, leaves, &to);
+    return PyDict_GET_SIZE(table) > 0 ? table : NULL;
+}
+
+PyObject *
+_Px_EndOwners(struct _Px_cx *cx, PyObject *outcome, PyObject *calls,
+              bool failed, px_luggage *luggage)
+{
+    walk to = {0};
+    PyObject *roots[ROOTS] = {outcome, calls, NULL};
+    luggage->finalizers = roots[FINALIZERS] = end_finalizers(cx, roots);
     if (!cx->newest) {
         return NULL;
     }
-    PyObject *instead = end_owners(cx, &to, outcome, calls, failed);
-    *resources = to.seen ? list_resources(cx, &to) : NULL;
+    PyObject *instead = end_owners(cx, &to, roots, failed);
+    luggage->resources = to.seen ? list_resources(cx, &to) : NULL;
     cx->newest = NULL; /* the rest is memory */
     _Px_ChooseWays(cx);
     return instead;

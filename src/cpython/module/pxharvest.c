@@ -43,6 +43,8 @@ _Px_FreeTask(px_task *task)
     Py_XDECREF(task->notify);
     Py_XDECREF(task->kept);
     Py_XDECREF(task->left);
+    Py_XDECREF(task->unfinished);
+    Py_XDECREF(task->unfinished_late);
     px_context_release(task->context);
     PyMem_RawFree(task);
 }
@@ -91,13 +93,12 @@ take_outcome(px_task *task)
 static void
 take(px_task *task)
 {
-    _Px_leaving = task->instead;
-    _Px_resources = task->resources;
+    _Px_luggage = &task->luggage;
     task->calls = _Px_TakeCalls(task->calls);
     task->outcome = take_outcome(task);
     task->left = _Px_TakeLeft();
-    _Px_leaving = NULL;
-    _Px_resources = NULL;
+    task->unfinished = _Px_TakeFinalizers(&task->unfinished_late);
+    _Px_luggage = NULL;
     px_context_release(task->context);
     task->context = NULL;
 }
@@ -166,6 +167,15 @@ complete_outcome(px_task *task)
 }
 
 static void
+end_finalizers(px_task *task)
+{
+    if (task->unfinished) {
+        _Px_EndFinalizers(task->unfinished, task->unfinished_late);
+        task->unfinished = task->unfinished_late = NULL;
+    }
+}
+
+static void
 deliver(px_task *task)
 {
     complete_outcome(task);
@@ -173,6 +183,7 @@ deliver(px_task *task)
     if (deliver_outcome(task) < 0) {
         PyErr_WriteUnraisable(task->notify);
     }
+    end_finalizers(task);
     Py_CLEAR(task->calls);
     Py_CLEAR(task->outcome);
     _Px_FreeTask(task);

@@ -27,12 +27,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-struct _Px_resource {
+typedef struct _Px_resource {
     PyObject *object; /* NULL: the last */
     bool taken;       /* its descriptor, by a copy */
-};
-
-_Px_resource *_Px_resources;
+} _Px_resource;
 
 /* ---- the kinds ----------------------------------------------------------- */
 
@@ -157,7 +155,7 @@ _Px_ListResources(PyObject *const *objects, size_t count)
 static _Px_resource *
 find_resource(const void *object)
 {
-    _Px_resource *at = _Px_resources;
+    _Px_resource *at = _Px_luggage ? _Px_luggage->resources : NULL;
     while (at && at->object && at->object != object) {
         at++;
     }
@@ -342,7 +340,7 @@ PyObject *
 _Px_TakeLeft(void)
 {
     PyObject *list = NULL;
-    for (_Px_resource *at = _Px_resources; at && at->object; at++) {
+    for (_Px_resource *at = _Px_luggage->resources; at && at->object; at++) {
         if (is_left(at->object)) {
             list = list ? list : PyList_New(0);
             take_or_close(list, at->object);

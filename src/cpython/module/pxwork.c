@@ -90,7 +90,7 @@ end_owners(px_task *task)
     px_worker *worker = _Px_CrewWorker();
     PyObject *leaves = task->failed || task->notify ? task->outcome : Py_None;
     PyObject *instead = _Px_EndOwners(&worker->cx, leaves, worker->calls,
-                                      task->failed, &task->resources);
+                                      task->failed, &task->luggage);
     if (instead) {
         task->failed = true;
         task->outcome = instead;
@@ -126,7 +126,7 @@ run_task(px_context *context, void *arg)
         worker->calls = worker->kept = NULL;
         perform_guarded(worker, task);
         task->calls = worker->calls;
-        task->instead = worker->cx.instead;
+        task->luggage.instead = worker->cx.instead;
         task->kept = worker->kept;
         _Px_Leave(worker);
         task->context = px_context_retain(context);

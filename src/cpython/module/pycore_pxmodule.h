@@ -53,6 +53,7 @@ typedef struct _Px_crossing {
     size_t count, room;
     size_t instances; /* the first so many are main's instances, no copies */
     bool has_classes;
+    bool has_finalizers;
 } _Px_crossing;
 
 /* What a crossing had made at some time: see _Px_ForgetSince(). */
@@ -84,15 +85,17 @@ _Px_IsMains(const void *object)
 /* The error that @object, or what refers to it, must stay. */
 extern PyObject *_Px_Refuse(PyObject *object);
 
-/* Of whose context copies are made: its copies of main's instances leave as
- * these. */
-extern struct _Px_instead *_Px_leaving;
+/* What there is to know of a context that is over, of which copies are made. */
+typedef struct px_luggage {
+    struct _Px_instead
+        *instead; /* its copies of main's instances: these leave */
+    struct _Px_resource *resources; /* its files that leave, or NULL */
+    PyObject *finalizers; /* {its finalizer: info} of what leaves, or NULL */
+    bool adopted;         /* by main: some of these */
+} px_luggage;
 
-/* Files and sockets of the context that is over, which leave with its outcome; NULL:
- * it goes on. */
-typedef struct _Px_resource _Px_resource;
-
-extern _Px_resource *_Px_resources;
+/* NULL: the context goes on. */
+extern px_luggage *_Px_luggage;
 
 extern PyObject *_Px_CopyPart(_Px_crossing *to, PyObject *object);
 extern PyObject *_Px_Remember(_Px_crossing *to, PyObject *object,
@@ -161,9 +164,10 @@ extern _Px_filler _Px_FillWords;
 
 /* A worker: those of these objects that have to do with descriptors, in memory of
  * the context's; NULL: there is none. */
-extern _Px_resource *_Px_ListResources(PyObject *const *objects, size_t count);
+extern struct _Px_resource *_Px_ListResources(PyObject *const *objects,
+                                              size_t count);
 
-/* Of _Px_resources: main's copies of those that no copy has been made of, in a
+/* Of _Px_luggage: main's copies of those that no copy has been made of, in a
  * list, or closed; NULL: none. */
 extern PyObject *_Px_TakeLeft(void);
 
@@ -235,11 +239,32 @@ extern PyObject *_Px_CopyException(_Px_crossing *to, PyObject *exception);
 extern void _Px_FindImage(void);
 
 /* A context, its callback over: finalize what is left but for what leaves with
- * the outcome and the calls. An exception if the outcome cannot; else NULL. What
- * of that has to do with descriptors: *resources. */
+ * the outcome and the calls. An exception if the outcome cannot; else NULL. */
 extern PyObject *_Px_EndOwners(struct _Px_cx *cx, PyObject *outcome,
                                PyObject *calls, bool failed,
-                               _Px_resource **resources);
+                               px_luggage *luggage);
+
+/* ---- pxfinalize.c -------------------------------------------------------- */
+
+typedef bool _Px_leaver(const void *walk, PyObject *object);
+
+/* A worker, at the end: the context's {finalizer: info}, or NULL. */
+extern PyObject *_Px_FindFinalizers(void);
+
+/* Call those whose object does not leave. */
+extern void _Px_CallFinalizers(PyObject *table, _Px_leaver *leaves,
+                               const void *walk);
+
+/* Of _Px_luggage: those of what has been copied. */
+extern int _Px_CopyFinalizers(_Px_crossing *to);
+
+/* For _Px_FillLate(): main has it. */
+extern int _Px_AdoptFinalizer(PyObject *finalizer, PyObject *info);
+
+/* The outcome could not leave: a copy of _Px_luggage's, or NULL; when Python code may
+ * run, call them. Takes both over. */
+extern PyObject *_Px_TakeFinalizers(PyObject **late);
+extern void _Px_EndFinalizers(PyObject *table, PyObject *late);
 
 /* ---- pxguard.c ----------------------------------------------------------- */
 
@@ -301,10 +326,10 @@ typedef struct px_task {
     PyObject *notify;  /* main's: called as notify(error, result); NULL: none */
     PyObject *outcome; /* the context's: result or exception */
     PyObject *calls; /* the context's: a list of (func, args, kwds), or NULL */
-    struct _Px_instead *instead; /* the context's: copies of main's instances */
-    _Px_resource *resources;     /* the context's: files that leave, or NULL */
-    PyObject *kept;              /* main's: what main answered to it */
-    PyObject *left;              /* main's: files that have not left, or NULL */
+    px_luggage luggage; /* the context's */
+    PyObject *kept;     /* main's: what main answered to it */
+    PyObject *left;     /* main's: files that have not left, or NULL */
+    PyObject *unfinished, *unfinished_late; /* main's: nor these finalizers */
     PyObject *late; /* main's: what its outcome lacks, for _Px_FillLate() */
     px_memory memory;
     int status; /* below 0: no context could be made for it */

@@ -1,0 +1,157 @@
+/*
+ * What a callback has told weakref.finalize().
+ *
+ * The module keeps finalizers in a dict of the thread's, here the context's (see the
+ * patch), with what they are to call: {finalizer: info}. When the callback is over
+ * those of what does not leave are called, the newest first. Others leave with what
+ * they are for: a TemporaryDirectory that is returned keeps its directory.
+ *
+ *   N1  A finalizer is called once: by the context, or by main.
+ *   N2  One whose object was to leave and could not is called by main.
+ *
+ * Thread rule: _Px_FindFinalizers() and _Px_CallFinalizers() are for a worker, at the
+ * end; the rest as pxcross.c.
+ */
+#include "pycore_pxmodule.h"
+
+#include "pycore_pystate.h"
+
+/* ---- the end of a callback ------------------------------------------------ */
+
+PyObject *
+_Px_FindFinalizers(void)
+{
+    PyObject *local = _PyThreadState_GET()->dict;
+    PyObject *name = local ? PyUnicode_FromString("weakref") : NULL;
+    PyObject *module = name ? PyImport_GetModule(name) : NULL;
+    PyObject *class =
+        module ? PyObject_GetAttrString(module, "finalize") : NULL;
+    PyObject *table = class ? PyDict_GetItemWithError(local, class) : NULL;
+    Py_XDECREF(name);
+    Py_XDECREF(module);
+    Py_XDECREF(class);
+    PyErr_Clear();
+    return table && PyDict_GET_SIZE(table) > 0 ? table : NULL;
+}
+
+/* Borrowed, None if it is gone; NULL: no info of the library's. */
+static PyObject *
+object_of(PyObject *info)
+{
+    PyObject *reference = PyObject_GetAttrString(info, "weakref");
+    PyObject *object = NULL;
+    if (reference && PyWeakref_Check(reference)) {
+        object = ((PyWeakReference *)reference)->wr_object;
+    }
+    Py_XDECREF(reference);
+    PyErr_Clear();
+    return object;
+}
+
+static void
+call_finalizer(PyObject *finalizer)
+{
+    PyObject *result = PyObject_CallNoArgs(finalizer);
+    if (!result) {
+        PyErr_WriteUnraisable(finalizer);
+    }
+    Py_XDECREF(result);
+}
+
+void
+_Px_CallFinalizers(PyObject *table, _Px_leaver *leaves, const void *walk)
+{
+    PyObject *all = PyDict_Items(table);
+    for (Py_ssize_t i = all ? PyList_GET_SIZE(all) : 0; i > 0;) {
+        PyObject *item = PyList_GET_ITEM(all, --i);
+        PyObject *object = object_of(PyTuple_GET_ITEM(item, 1));
+        if (!object || !leaves(walk, object)) {
+            call_finalizer(PyTuple_GET_ITEM(item, 0));
+        }
+    }
+    Py_XDECREF(all);
+    PyErr_Clear();
+}
+
+/* ---- those that leave ------------------------------------------------------ */
+
+static int
+copy_pair(_Px_crossing *to, PyObject *finalizer, PyObject *info)
+{
+    PyObject *mine = _Px_CopyPart(to, finalizer);
+    PyObject *new_info = mine ? _Px_CopyPart(to, info) : NULL;
+    int status = new_info ? _Px_PutLate(to, mine, new_info) : -1;
+    Py_XDECREF(mine);
+    to->has_finalizers = true;
+    return status;
+}
+
+static bool
+is_known(const _Px_crossing *to, PyObject *object)
+{
+    PyObject *known = object ? _Px_Known(to, object) : NULL;
+    Py_XDECREF(known);
+    return known;
+}
+
+int
+_Px_CopyFinalizers(_Px_crossing *to)
+{
+    PyObject *finalizer, *info;
+    PyObject *table = _Px_luggage ? _Px_luggage->finalizers : NULL;
+    Py_ssize_t at = 0;
+    int status = 0;
+    while (table && !status && PyDict_Next(table, &at, &finalizer, &info)) {
+        if (is_known(to, object_of(info))) {
+            status = copy_pair(to, finalizer, info);
+        }
+    }
+    return status;
+}
+
+int
+_Px_AdoptFinalizer(PyObject *finalizer, PyObject *info)
+{
+    PyObject *none = PyObject_CallMethod(finalizer, "_keep", "O", info);
+    Py_XDECREF(none);
+    return none ? 0 : -1;
+}
+
+/* ---- those that have not left ----------------------------------------------- */
+
+PyObject *
+_Px_TakeFinalizers(PyObject **late)
+{
+    PyObject *table = _Px_luggage->finalizers;
+    bool is_left = table && !_Px_luggage->adopted;
+    PyObject *mine = is_left ? _Px_Promote(table, late) : NULL;
+    PyErr_Clear();
+    return mine;
+}
+
+/* N2. What it is for is gone. */
+static void
+end_finalizer(PyObject *finalizer, PyObject *info)
+{
+    if (_Px_AdoptFinalizer(finalizer, info) < 0) {
+        PyErr_WriteUnraisable(finalizer);
+    }
+    else {
+        call_finalizer(finalizer);
+    }
+}
+
+void
+_Px_EndFinalizers(PyObject *table, PyObject *late)
+{
+    PyObject *all = _Px_FillLate(late) < 0 ? NULL : PyDict_Items(table);
+    for (Py_ssize_t i = all ? PyList_GET_SIZE(all) : 0; i > 0;) {
+        PyObject *item = PyList_GET_ITEM(all, --i);
+        end_finalizer(PyTuple_GET_ITEM(item, 0), PyTuple_GET_ITEM(item, 1));
+    }
+    Py_XDECREF(all);
+    Py_DECREF(table);
+    if (PyErr_Occurred()) {
+        PyErr_WriteUnraisable(NULL);
+    }
+}
