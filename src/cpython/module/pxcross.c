@@ -339,6 +339,18 @@ fill_late_dict(PyObject *dict, PyObject *items)
     return status;
 }
 
+/* Weak references come after all containers. */
+static int
+fill_late(PyObject *container, PyObject *items)
+{
+    if (PyWeakref_Check(container)) {
+        _Px_EndReference(container, items);
+        return 0;
+    }
+    return PyAnySet_Check(container) ? fill_late_set(container, items)
+                                     : fill_late_dict(container, items);
+}
+
 int
 _Px_FillLate(PyObject *late)
 {
@@ -346,10 +358,8 @@ _Px_FillLate(PyObject *late)
     Py_ssize_t count = late ? PyList_GET_SIZE(late) : 0;
     for (Py_ssize_t i = 0; !status && i < count; i++) {
         PyObject *entry = PyList_GET_ITEM(late, i);
-        PyObject *container = PyTuple_GET_ITEM(entry, 0);
-        PyObject *items = PyTuple_GET_ITEM(entry, 1);
-        status = PyAnySet_Check(container) ? fill_late_set(container, items)
-                                           : fill_late_dict(container, items);
+        status =
+            fill_late(PyTuple_GET_ITEM(entry, 0), PyTuple_GET_ITEM(entry, 1));
     }
     Py_XDECREF(late);
     return status;
@@ -410,6 +420,9 @@ static void
 end_crossing(_Px_crossing *to, bool failed)
 {
     PyObject *error = PyErr_GetRaisedException();
+    if (failed && to->has_references) {
+        _Px_DisarmReferences(to);
+    }
     if (failed) {
         silence_since(to, 0);
     }
@@ -433,11 +446,15 @@ cross(PyObject *object, PyObject **late,
                        0,
                        0,
                        0,
+                       false,
                        false};
     if (!to.memo) {
         return PyErr_NoMemory();
     }
     PyObject *result = know_instances(&to) < 0 ? NULL : copy(&to, object);
+    if (result && to.has_references && _Px_ResolveReferences(&to, object) < 0) {
+        Py_CLEAR(result);
+    }
     if (result && to.has_classes && add_classes(&to) < 0) {
         Py_CLEAR(result);
     }

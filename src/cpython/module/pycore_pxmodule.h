@@ -8,6 +8,7 @@
  *      pxlibrary.c  copies of what the library's C code makes
  *      pxlayout.c   copies of objects in C, word by word
  *      pxiter.c     copies of iterators that take more
+ *      pxweak.c     copies of weak references
  *      pxexcept.c   copies of exceptions
  *      pxcross.c    objects that leave a context
  *      pxend.c      files and finalizers that a callback leaves behind
@@ -53,6 +54,7 @@ typedef struct _Px_crossing {
     size_t count, room;
     size_t instances; /* the first so many are main's instances, no copies */
     bool has_classes;
+    bool has_references; /* weak ones */
 } _Px_crossing;
 
 /* What a crossing had made at some time: see _Px_ForgetSince(). */
@@ -199,6 +201,21 @@ extern _Px_maker _Px_MakeSetIterator, _Px_MakeView;
 extern _Px_filler _Px_FillSetIterator, _Px_FillDictIterator, _Px_FillGroup;
 extern _Px_filler _Px_FillTee;
 extern _Px_filler _Px_FillProduct, _Px_FillCombinations, _Px_FillPermutations;
+
+/* ---- pxweak.c ------------------------------------------------------------ */
+
+extern _Px_maker _Px_MakeReference;
+extern _Px_filler _Px_FillReference;
+
+/* All copies are made, of @root and what it refers to: weak references refer to
+ * them, or are dead. */
+extern int _Px_ResolveReferences(_Px_crossing *to, PyObject *root);
+
+/* They are not needed, and nobody is to hear of it. */
+extern void _Px_DisarmReferences(_Px_crossing *to);
+
+/* For _Px_FillLate(), when all containers are filled: runs Python code. */
+extern void _Px_EndReference(PyObject *reference, PyObject *other);
 
 /* ---- pxexcept.c ---------------------------------------------------------- */
 
