@@ -107,10 +107,12 @@ find_referent(const _Px_crossing *to, PyObject *object)
     return mine && _PyType_SUPPORTS_WEAKREFS(Py_TYPE(mine)) ? mine : NULL;
 }
 
+/* By its address, that is, or not at all. */
 static bool
-is_hashed_by_address(PyObject *object)
+is_hashed_early(PyObject *object)
 {
-    return Py_TYPE(object)->tp_hash == PyObject_GenericHash;
+    hashfunc hash = Py_TYPE(object)->tp_hash;
+    return hash == PyObject_GenericHash || hash == PyObject_HashNotImplemented;
 }
 
 /* What a new reference is to be put behind in the list of its referent. */
@@ -185,7 +187,7 @@ is_hashed_by_value(_Px_crossing *Py_UNUSED(to), PyWeakReference *copy,
                    PyWeakReference *from)
 {
     return !is_dead(copy) && !_Px_IsMains(from->wr_object) &&
-           !is_hashed_by_address(copy->wr_object);
+           !is_hashed_early(copy->wr_object);
 }
 
 /* W5 */
@@ -226,7 +228,7 @@ bury(_Px_crossing *to, PyWeakReference *copy, PyWeakReference *from)
 /* On a walk to the depth: all that an object refers to has been seen. */
 enum { DONE = 1 };
 
-/* The context's objects that have copies. */
+/* Of the context's objects that leave. */
 typedef struct ordering {
     _Px_crossing *to;
     _Py_hashtable_t *entries; /* copy of a container -> what it lacks */
@@ -253,15 +255,19 @@ put(ordering *all, uintptr_t object)
     return 0;
 }
 
+/* Dicts of instances and arguments of exceptions have no copies of their own. */
+static bool
+may_lead_on(const ordering *all, PyObject *object)
+{
+    return !_Px_IsMains(object) && !_Py_hashtable_get(all->seen, object) &&
+           (PyDict_CheckExact(object) || PyTuple_CheckExact(object) ||
+            _Py_hashtable_get(all->to->memo, object));
+}
+
 static int
 push(PyObject *object, void *arg)
 {
-    ordering *all = arg;
-    return !object || _Px_IsMains(object) ||
-                   _Py_hashtable_get(all->seen, object) ||
-                   !_Py_hashtable_get(all->to->memo, object)
-               ? 0
-               : put(all, (uintptr_t)object);
+    return object && may_lead_on(arg, object) ? put(arg, (uintptr_t)object) : 0;
 }
 
 /* W4 */
@@ -270,8 +276,7 @@ push_referent(ordering *all, PyObject *object)
 {
     PyObject *referent =
         PyWeakref_Check(object) ? as_reference(object)->wr_object : NULL;
-    return !referent || is_hashed_by_address(referent) ? 0
-                                                       : push(referent, all);
+    return !referent || is_hashed_early(referent) ? 0 : push(referent, all);
 }
 
 static int
@@ -294,7 +299,7 @@ static int
 give_place(ordering *all, PyObject *object)
 {
     PyObject *copy = _Py_hashtable_get(all->to->memo, object);
-    PyObject *entry = _Py_hashtable_get(all->entries, copy);
+    PyObject *entry = copy ? _Py_hashtable_get(all->entries, copy) : NULL;
     if (entry) {
         (void)_Py_hashtable_steal(all->entries, copy);
     }
