@@ -13,11 +13,13 @@ import random
 import sys
 import types
 import unittest
+import warnings
 import weakref
 
 import parallel
 from parallel import _parallel
 from support import Case, in_context
+from test_returns import LAZY, LEAVES
 
 
 class Thing:
@@ -146,6 +148,34 @@ class References(Case):
             self.assertEqual(table, {weak: 1})
         self.assertEqual(len(seen), 1)
         self.assertIs(seen[0], weak)
+
+    def test_to_every_kind(self):
+        """Whoever has made the copy, it has a list of its own."""
+        def make(kind):
+            thing, seen = kind(), []
+            try:
+                return [weakref.ref(thing, seen.append), weakref.ref(thing), thing, seen]
+            except TypeError:
+                return None
+        some = 0
+        self.enterContext(warnings.catch_warnings(action="ignore"))  # of coroutines
+        for name, kind in [(name, make) for name, (make, _) in LEAVES.items()] + [*LAZY.items()]:
+            with self.subTest(name):
+                got = in_context(make, kind)
+                if not got:
+                    continue
+                noting, plain, thing, seen = got
+                self.assertIs(plain(), thing)
+                self.assertIs(noting(), thing)
+                self.assertIs(weakref.ref(thing), plain)
+                mine = thing is kind()
+                del thing, got
+                gc.collect()
+                if not mine:
+                    self.assertIsNone(plain())
+                    self.assertEqual(seen, [noting])
+                some += 1
+        self.assertGreater(some, 50)
 
     def test_alone(self):
         self.assertIsNone(in_context(lambda: weakref.ref(loop()))())
@@ -814,9 +844,6 @@ class Description:
         self.seen[id(it)] = len(self.seen)
         return f"{type(it).__name__} {self.parts(it)}"
 
-    def sorted(self, items):
-        return sorted(items, key=lambda pair: pair[0])
-
     def parts(self, it):
         if isinstance(it, Knot):
             return it.number, [self(part) for part in it.parts]
@@ -841,9 +868,11 @@ class Description:
 class AsMain(Case):
 
     def test_random_graphs(self):
-        for seed in range(int(sys.argv[1]) if sys.argv[1:] and sys.argv[1].isdigit() else 1000):
+        """What a collection leaves of another is for the next."""
+        for seed in range(500):
             want, got = knots(seed), in_context(knots, seed)
-            gc.collect()
+            for _ in range(3):
+                gc.collect()
             with self.subTest(seed):
                 self.assertEqual(Description()(got), Description()(want))
 

@@ -13,7 +13,8 @@
  * stay shared and cycles stay cycles. No method of a class is called, so that
  * nothing of main's changes before all outcomes are safe: but for hashes and
  * comparisons, if keys of a dict or members of a set need Python code for them.
- * These containers stay empty until _Px_FillLate(), when all copies are made.
+ * These containers stay empty until _Px_FillLate(), when all copies are made. Weak
+ * references are not followed: at the end they refer to what was copied (pxweak.c).
  *
  *   C1  A context's object is only looked at: what is counted up on the way is
  *       counted down again.

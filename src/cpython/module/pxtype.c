@@ -35,7 +35,6 @@
 #include "pycore_dict.h"
 #include "pycore_moduleobject.h"
 #include "pycore_object.h"
-#include "pycore_setobject.h"
 #include "pycore_typeobject.h"
 
 /* ---- the parts of a class ------------------------------------------------- */

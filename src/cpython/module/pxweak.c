@@ -16,8 +16,8 @@
  *   W1  Until all copies are made a new reference is dead: it is in no list.
  *   W2  A dead reference keeps the hash that it had, and stays what key it was.
  *   W3  While containers are filled late no referent dies.
- *   W4  A container with references among its keys is filled after what those hash
- *       that they refer to. Others are hashed by their address.
+ *   W4  A container with references among its keys is filled after what the hashes
+ *       of their referents depend on.
  *   W5  If the crossing fails no callback is called.
  *   W6  A reference without callback to what is main's is the one that main has.
  *
