@@ -159,6 +159,14 @@ def shared():
     return [one, one, {"k": one}]
 
 
+def weak():
+    thing, lost = Thing(), Thing()
+    lost.itself = lost
+    return [thing, weakref.ref(thing), weakref.proxy(thing), weakref.WeakMethod(thing.method),
+            weakref.WeakValueDictionary(kept=thing, lost=lost), weakref.WeakSet([thing]),
+            weakref.WeakKeyDictionary({thing: 1})]
+
+
 def deep(levels):
     items = []
     for _ in range(levels):
@@ -520,6 +528,9 @@ LEAVES = {
     "a zone that main has": (berlin, str),
     "Decimal": (lambda: decimal.Decimal("1.50"), repr),
     "Fraction": (lambda: fractions.Fraction(1, 3), repr),
+    "a weak reference": (lambda: weakref.ref(Slots), lambda it: it()),
+    "weak references": (weak, lambda it: (it[1]() is it[0], it[2].x, it[3]()(), it[4]["kept"] is it[0],
+                                          set(it[5]) == {it[0]}, dict(it[6]) == {it[0]: 1})),
     "a path": (lambda: pathlib.Path("/a") / "b", repr), "UUID": (lambda: uuid.UUID(int=3), repr),
     "an address": (lambda: ipaddress.ip_network("10.0.0.0/8"), repr),
     "deque": (lambda: collections.deque([1, [2]], 5), repr),
@@ -710,7 +721,6 @@ STAYS = {
     "ScandirIterator": (os.scandir, list),
     "HASH": (lambda: hashlib.sha256(b"a"), lambda it: it.hexdigest()),
     "c_int": (lambda: ctypes.c_int(3), lambda it: it.value),
-    "Reference": (lambda: weakref.ref(Thing()), lambda it: 1),
     "ContextVar": (lambda: contextvars.ContextVar("v"), lambda it: it.name),
     "ZoneInfo": (lambda: zoneinfo.ZoneInfo("Asia/Tokyo"), lambda it: it.key),
     "methodcaller": (lambda: operator.methodcaller("upper"), lambda it: it("a")),

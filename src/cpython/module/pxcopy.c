@@ -14,6 +14,7 @@
  *      views, iterators  see pxlayout.c, pxiter.c
  *      classes, modules  see pxtype.c
  *      code, generators  see pxframe.c
+ *      weak references   see pxweak.c
  *
  *   L1  A key or a member is hashed and compared on the way only if its type is
  *       known to do that in C, down to the last item of a tuple; else the whole
@@ -557,6 +558,10 @@ static const _Px_kind kinds[] = {
     {NULL, "_io.TextIOWrapper", _Px_MakeWords, _Px_FillText, false},
     {NULL, "_queue.SimpleQueue", make_empty, _Px_FillQueue, false},
     {NULL, "_abc._abc_data", _Px_MakeABC, _Px_FillABC, false},
+    {&_PyWeakref_RefType, NULL, _Px_MakeReference, _Px_FillReference, false},
+    {&_PyWeakref_ProxyType, NULL, _Px_MakeReference, _Px_FillReference, false},
+    {&_PyWeakref_CallableProxyType, NULL, _Px_MakeReference, _Px_FillReference,
+     false},
 };
 
 static const _Px_kind struct_kind = {NULL, NULL, _Px_MakeStruct, _Px_FillStruct,

@@ -13,7 +13,8 @@
  * stay shared and cycles stay cycles. No method of a class is called, so that
  * nothing of main's changes before all outcomes are safe: but for hashes and
  * comparisons, if keys of a dict or members of a set need Python code for them.
- * These containers stay empty until _Px_FillLate(), when all copies are made.
+ * These containers stay empty until _Px_FillLate(), when all copies are made. Weak
+ * references are not followed: at the end they refer to what was copied (pxweak.c).
  *
  *   C1  A context's object is only looked at: what is counted up on the way is
  *       counted down again. Who has its descriptor is noted elsewhere.
@@ -340,6 +341,19 @@ fill_late_dict(PyObject *dict, PyObject *items)
     return status;
 }
 
+/* Weak references come after all containers. */
+static int
+fill_late(PyObject *container, PyObject *items)
+{
+    if (PyWeakref_Check(container)) {
+        _Px_EndReference(container, items);
+        return 0;
+    }
+    return PyAnySet_Check(container) ? fill_late_set(container, items)
+           : PyDict_Check(container) ? fill_late_dict(container, items)
+                                     : _Px_AdoptFinalizer(container, items);
+}
+
 int
 _Px_FillLate(PyObject *late)
 {
@@ -347,10 +361,8 @@ _Px_FillLate(PyObject *late)
     Py_ssize_t count = late ? PyList_GET_SIZE(late) : 0;
     for (Py_ssize_t i = 0; !status && i < count; i++) {
         PyObject *entry = PyList_GET_ITEM(late, i);
-        PyObject *container = PyTuple_GET_ITEM(entry, 0);
-        PyObject *items = PyTuple_GET_ITEM(entry, 1);
-        status = PyAnySet_Check(container) ? fill_late_set(container, items)
-                                           : fill_late_dict(container, items);
+        status =
+            fill_late(PyTuple_GET_ITEM(entry, 0), PyTuple_GET_ITEM(entry, 1));
     }
     Py_XDECREF(late);
     return status;
@@ -412,6 +424,9 @@ static void
 end_crossing(_Px_crossing *to, bool failed)
 {
     PyObject *error = PyErr_GetRaisedException();
+    if (failed && to->has_references) {
+        _Px_DisarmReferences(to);
+    }
     if (failed) {
         silence_since(to, 0);
     }
@@ -423,30 +438,33 @@ end_crossing(_Px_crossing *to, bool failed)
     PyErr_SetRaisedException(error);
 }
 
+/* All is copied that the outcome refers to. */
+static int
+complete_all(_Px_crossing *to, PyObject *object)
+{
+    if (_Px_CopyFinalizers(to) < 0 ||
+        (to->has_references && _Px_ResolveReferences(to, object) < 0)) {
+        return -1;
+    }
+    return to->has_classes ? add_classes(to) : 0;
+}
+
 static PyObject *
 cross(PyObject *object, PyObject **late,
       PyObject *(*copy)(_Px_crossing *, PyObject *))
 {
-    _Px_crossing to = {_Py_hashtable_new_full(_Py_hashtable_hash_ptr,
-                                              _Py_hashtable_compare_direct,
-                                              NULL, drop_reference, NULL),
-                       NULL,
-                       NULL,
-                       0,
-                       0,
-                       0,
-                       false};
+    _Px_crossing to = {.memo = _Py_hashtable_new_full(
+                           _Py_hashtable_hash_ptr, _Py_hashtable_compare_direct,
+                           NULL, drop_reference, NULL)};
     if (!to.memo) {
         return PyErr_NoMemory();
     }
     PyObject *result = know_instances(&to) < 0 ? NULL : copy(&to, object);
-    if (result && _Px_CopyFinalizers(&to) < 0) {
-        Py_CLEAR(result);
-    }
-    if (result && to.has_classes && add_classes(&to) < 0) {
+    if (result && complete_all(&to, object) < 0) {
         Py_CLEAR(result);
     }
     end_crossing(&to, !result);
+    _Px_NoteFinalizers(result);
     if (!result) {
         clean_error();
     }

@@ -75,6 +75,19 @@ _Px_CallFinalizers(PyObject *table, _Px_leaver *leaves, const void *walk)
 
 /* ---- those that leave ------------------------------------------------------ */
 
+/* What has become of a finalizer that was to leave, by its place in the table. */
+enum { HERE, ON_ITS_WAY, LEFT };
+
+static bool
+have_states(px_luggage *luggage)
+{
+    if (!luggage->states) {
+        luggage->states =
+            PyMem_RawCalloc((size_t)PyDict_GET_SIZE(luggage->finalizers), 1);
+    }
+    return luggage->states;
+}
+
 static int
 copy_pair(_Px_crossing *to, PyObject *finalizer, PyObject *info)
 {
@@ -82,7 +95,6 @@ copy_pair(_Px_crossing *to, PyObject *finalizer, PyObject *info)
     PyObject *new_info = mine ? _Px_CopyPart(to, info) : NULL;
     int status = new_info ? _Px_PutLate(to, mine, new_info) : -1;
     Py_XDECREF(mine);
-    to->has_finalizers = true;
     return status;
 }
 
@@ -94,19 +106,49 @@ is_known(const _Px_crossing *to, PyObject *object)
     return known;
 }
 
-int
-_Px_CopyFinalizers(_Px_crossing *to)
+/* N1 */
+static int
+copy_finalizers(_Px_crossing *to, PyObject *table, char *states)
 {
     PyObject *finalizer, *info;
-    PyObject *table = _Px_luggage ? _Px_luggage->finalizers : NULL;
     Py_ssize_t at = 0;
     int status = 0;
-    while (table && !status && PyDict_Next(table, &at, &finalizer, &info)) {
-        if (is_known(to, object_of(info))) {
+    for (size_t i = 0; !status && PyDict_Next(table, &at, &finalizer, &info);
+         i++) {
+        if (states[i] == HERE && is_known(to, object_of(info))) {
+            states[i] = ON_ITS_WAY;
             status = copy_pair(to, finalizer, info);
         }
     }
     return status;
+}
+
+int
+_Px_CopyFinalizers(_Px_crossing *to)
+{
+    px_luggage *luggage = _Px_luggage;
+    if (!luggage || !luggage->finalizers) {
+        return 0;
+    }
+    if (!have_states(luggage)) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return copy_finalizers(to, luggage->finalizers, luggage->states);
+}
+
+void
+_Px_NoteFinalizers(bool left)
+{
+    px_luggage *luggage = _Px_luggage;
+    size_t count = luggage && luggage->states
+                       ? (size_t)PyDict_GET_SIZE(luggage->finalizers)
+                       : 0;
+    for (size_t i = 0; i < count; i++) {
+        if (luggage->states[i] == ON_ITS_WAY) {
+            luggage->states[i] = left ? LEFT : HERE;
+        }
+    }
 }
 
 int
@@ -119,12 +161,21 @@ _Px_AdoptFinalizer(PyObject *finalizer, PyObject *info)
 
 /* ---- those that have not left ----------------------------------------------- */
 
+static bool
+is_any_left(const px_luggage *luggage)
+{
+    return luggage->finalizers &&
+           (!luggage->states ||
+            memchr(luggage->states, HERE,
+                   (size_t)PyDict_GET_SIZE(luggage->finalizers)));
+}
+
 PyObject *
 _Px_TakeFinalizers(PyObject **late)
 {
-    PyObject *table = _Px_luggage->finalizers;
-    bool is_left = table && !_Px_luggage->adopted;
-    PyObject *mine = is_left ? _Px_Promote(table, late) : NULL;
+    PyObject *mine = is_any_left(_Px_luggage)
+                         ? _Px_Promote(_Px_luggage->finalizers, late)
+                         : NULL;
     PyErr_Clear();
     return mine;
 }
@@ -141,13 +192,16 @@ end_finalizer(PyObject *finalizer, PyObject *info)
     }
 }
 
+/* The copy has them in the order that the states are of. */
 void
-_Px_EndFinalizers(PyObject *table, PyObject *late)
+_Px_EndFinalizers(PyObject *table, PyObject *late, const char *states)
 {
     PyObject *all = _Px_FillLate(late) < 0 ? NULL : PyDict_Items(table);
     for (Py_ssize_t i = all ? PyList_GET_SIZE(all) : 0; i > 0;) {
         PyObject *item = PyList_GET_ITEM(all, --i);
-        end_finalizer(PyTuple_GET_ITEM(item, 0), PyTuple_GET_ITEM(item, 1));
+        if (!states || states[i] == HERE) {
+            end_finalizer(PyTuple_GET_ITEM(item, 0), PyTuple_GET_ITEM(item, 1));
+        }
     }
     Py_XDECREF(all);
     Py_DECREF(table);

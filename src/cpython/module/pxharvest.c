@@ -45,6 +45,7 @@ _Px_FreeTask(px_task *task)
     Py_XDECREF(task->left);
     Py_XDECREF(task->unfinished);
     Py_XDECREF(task->unfinished_late);
+    PyMem_RawFree(task->luggage.states);
     px_context_release(task->context);
     PyMem_RawFree(task);
 }
@@ -94,8 +95,8 @@ static void
 take(px_task *task)
 {
     _Px_luggage = &task->luggage;
-    task->calls = _Px_TakeCalls(task->calls);
     task->outcome = take_outcome(task);
+    task->calls = _Px_TakeCalls(task->calls);
     task->left = _Px_TakeLeft();
     task->unfinished = _Px_TakeFinalizers(&task->unfinished_late);
     _Px_luggage = NULL;
@@ -170,7 +171,8 @@ static void
 end_finalizers(px_task *task)
 {
     if (task->unfinished) {
-        _Px_EndFinalizers(task->unfinished, task->unfinished_late);
+        _Px_EndFinalizers(task->unfinished, task->unfinished_late,
+                          task->luggage.states);
         task->unfinished = task->unfinished_late = NULL;
     }
 }

@@ -35,7 +35,6 @@
 #include "pycore_dict.h"
 #include "pycore_moduleobject.h"
 #include "pycore_object.h"
-#include "pycore_setobject.h"
 #include "pycore_typeobject.h"
 
 /* ---- the parts of a class ------------------------------------------------- */
@@ -383,53 +382,14 @@ _Px_MakeABC(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
                                                   : NULL;
 }
 
-/* The set of weak references to what is registered lacks the callbacks that would
- * take dead ones off; abc passes these over. */
-static PyObject *
-copy_registered(_Px_crossing *to, PyObject *reference)
-{
-    PyObject *class = ((PyWeakReference *)reference)->wr_object;
-    PyObject *mine = _Px_CopyPart(to, class);
-    PyObject *copy = NULL;
-    if (mine) {
-        copy = mine == Py_None ? Py_NewRef(mine) : PyWeakref_NewRef(mine, NULL);
-    }
-    Py_XDECREF(mine);
-    return copy;
-}
-
-static PyObject *
-copy_registry(_Px_crossing *to, PyObject *registry)
-{
-    PyObject *reference, *all = PyList_New(0);
-    Py_ssize_t at = 0;
-    Py_hash_t hash;
-    while (all && _PySet_NextEntry(registry, &at, &reference, &hash)) {
-        PyObject *mine = copy_registered(to, reference);
-        if (!mine || (mine != Py_None && PyList_Append(all, mine) < 0)) {
-            Py_CLEAR(all);
-        }
-        Py_XDECREF(mine);
-    }
-    return all;
-}
-
-/* A metaclass may hash classes with Python code. */
+/* A set of weak references to what is registered. */
 int
 _Px_FillABC(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
     PyObject *registry = ((abc_data *)object)->registry;
-    if (!registry) {
-        return 0;
-    }
-    PyObject *all = copy_registry(to, registry);
-    PyObject *set = all ? PySet_New(NULL) : NULL;
+    PyObject *set = registry ? _Px_CopyPart(to, registry) : NULL;
     ((abc_data *)copy)->registry = set;
-    if (!set) {
-        Py_XDECREF(all);
-        return -1;
-    }
-    return _Px_AddMembers(to, set, all);
+    return registry && !set ? -1 : 0;
 }
 
 /* ---- modules --------------------------------------------------------------- */

@@ -8,8 +8,11 @@
  *      pxlibrary.c  copies of what the library's C code makes
  *      pxlayout.c   copies of objects in C, word by word
  *      pxiter.c     copies of iterators that take more
+ *      pxweak.c     copies of weak references
+ *      pxresource.c copies of files and sockets
  *      pxexcept.c   copies of exceptions
  *      pxcross.c    objects that leave a context
+ *      pxfinalize.c what weakref.finalize() was told
  *      pxend.c      files and finalizers that a callback leaves behind
  *      pxguard.c    main's memory is read-only while contexts run
  *      pxfault.c    what becomes of a write to it
@@ -53,7 +56,7 @@ typedef struct _Px_crossing {
     size_t count, room;
     size_t instances; /* the first so many are main's instances, no copies */
     bool has_classes;
-    bool has_finalizers;
+    bool has_references; /* weak ones */
 } _Px_crossing;
 
 /* What a crossing had made at some time: see _Px_ForgetSince(). */
@@ -91,7 +94,7 @@ typedef struct px_luggage {
         *instead; /* its copies of main's instances: these leave */
     struct _Px_resource *resources; /* its files that leave, or NULL */
     PyObject *finalizers; /* {its finalizer: info} of what leaves, or NULL */
-    bool adopted;         /* by main: some of these */
+    char *states;         /* raw memory, of each of these; NULL: none copied */
 } px_luggage;
 
 /* NULL: the context goes on. */
@@ -229,6 +232,21 @@ extern _Px_filler _Px_FillSetIterator, _Px_FillDictIterator, _Px_FillGroup;
 extern _Px_filler _Px_FillTee;
 extern _Px_filler _Px_FillProduct, _Px_FillCombinations, _Px_FillPermutations;
 
+/* ---- pxweak.c ------------------------------------------------------------ */
+
+extern _Px_maker _Px_MakeReference;
+extern _Px_filler _Px_FillReference;
+
+/* All copies are made, of @root and what it refers to: weak references refer to
+ * them, or are dead. */
+extern int _Px_ResolveReferences(_Px_crossing *to, PyObject *root);
+
+/* They are not needed, and nobody is to hear of it. */
+extern void _Px_DisarmReferences(_Px_crossing *to);
+
+/* For _Px_FillLate(), when all containers are filled: runs Python code. */
+extern void _Px_EndReference(PyObject *reference, PyObject *other);
+
 /* ---- pxexcept.c ---------------------------------------------------------- */
 
 extern PyObject *_Px_CopyException(_Px_crossing *to, PyObject *exception);
@@ -255,16 +273,18 @@ extern PyObject *_Px_FindFinalizers(void);
 extern void _Px_CallFinalizers(PyObject *table, _Px_leaver *leaves,
                                const void *walk);
 
-/* Of _Px_luggage: those of what has been copied. */
+/* Of _Px_luggage: those of what has been copied; whether they have left with it. */
 extern int _Px_CopyFinalizers(_Px_crossing *to);
+extern void _Px_NoteFinalizers(bool left);
 
 /* For _Px_FillLate(): main has it. */
 extern int _Px_AdoptFinalizer(PyObject *finalizer, PyObject *info);
 
-/* The outcome could not leave: a copy of _Px_luggage's, or NULL; when Python code may
- * run, call them. Takes both over. */
+/* Of _Px_luggage: a copy of the table, if some have not left; or NULL. When Python
+ * code may run, call these. Takes both over. */
 extern PyObject *_Px_TakeFinalizers(PyObject **late);
-extern void _Px_EndFinalizers(PyObject *table, PyObject *late);
+extern void _Px_EndFinalizers(PyObject *table, PyObject *late,
+                              const char *states);
 
 /* ---- pxguard.c ----------------------------------------------------------- */
 
