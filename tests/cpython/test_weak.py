@@ -638,20 +638,6 @@ class Containers(Case):
         names, kept = in_context(make)
         self.assertEqual((dict(names), names.more, len(names.data)), ({"a": kept}, [1], 1))
 
-    def test_finalize(self):
-        """Called at the end of the callback, as ever."""
-        called = []
-        note = parallel.call_from_main_thread(called.append)
-
-        def make():
-            thing = Thing()
-            return thing, weakref.finalize(thing, note, 1)
-        thing, final = in_context(make)
-        self.assertFalse(final.alive)
-        self.assertEqual(called, [1])
-        del thing
-        self.assertEqual(called, [1])
-
 
 class Failures(Case):
 
