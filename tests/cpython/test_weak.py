@@ -8,6 +8,7 @@ import dataclasses
 import enum
 import functools
 import gc
+import itertools
 import operator
 import random
 import sys
@@ -16,6 +17,7 @@ import unittest
 import warnings
 import weakref
 
+import _testcapi
 import parallel
 from parallel import _parallel
 from support import Case, in_context
@@ -715,6 +717,57 @@ class Failures(Case):
                 in_context(make)
         gc.collect()
         self.assertEqual(len([it for it in gc.get_objects() if type(it) is Failing]), 0)
+
+    def test_no_memory(self):
+        """Each allocation of the harvest fails, alone and with all after: a whole copy, or
+        an error, and no callback is called."""
+        called = []
+
+        def note(weak):
+            called.append(1)
+
+        def make():
+            thing, lost, seen = Thing(), loop(), []
+            one = Tagged(frozenset([Sibling(1), Sibling(2)]))
+            return [thing, weakref.ref(thing, note), weakref.ref(lost, note), weakref.proxy(thing),
+                    weakref.WeakSet([thing, lost]), weakref.WeakValueDictionary(a=thing, b=lost),
+                    weakref.WeakKeyDictionary({one: 1}), one, weakref.ref(Thing, note)]
+
+        def crossing(first, count):
+            seen = []
+            put = parallel.call_from_main_thread(seen.append)
+            parallel.submit_work(lambda: put(make()))
+            _testcapi.set_nomemory(first, first + count)
+            try:
+                _parallel.run_once(-1, True)
+            except Exception as error:
+                _testcapi.remove_mem_hooks()
+                seen.append(type(error))
+            _testcapi.remove_mem_hooks()
+            while parallel.active_count():
+                try:
+                    parallel.run()
+                except Exception as error:
+                    seen.append(type(error))
+            return seen
+        whole, before = 0, weakref.getweakrefcount(Thing)
+        gc.disable()  # without memory it would not leave dicts as they should be
+        self.addCleanup(gc.enable)
+        for first, count in itertools.product(range(1, 400, 2), (1, 1000)):
+            for got in crossing(first, count):
+                if got is MemoryError:
+                    self.assertEqual(called, [])
+                else:
+                    whole += 1
+                    self.assertIs(got[1](), got[0])
+                    self.assertIsNone(got[2]())
+                    self.assertEqual((len(got[4]), len(got[6])), (1, 1))
+                    got.clear()
+                    called.clear()
+            got = None
+        gc.collect()
+        self.assertGreater(whole, 10)
+        self.assertLessEqual(weakref.getweakrefcount(Thing), before)
 
     def test_memory_is_flat(self):
         def make():
