@@ -160,10 +160,9 @@ def shared():
 
 
 def weak():
-    thing, lost = Thing(), Thing()
-    lost.itself = lost
+    thing = Thing()
     return [thing, weakref.ref(thing), weakref.proxy(thing), weakref.WeakMethod(thing.method),
-            weakref.WeakValueDictionary(kept=thing, lost=lost), weakref.WeakSet([thing]),
+            weakref.WeakValueDictionary(kept=thing), weakref.WeakSet([thing]),
             weakref.WeakKeyDictionary({thing: 1})]
 
 

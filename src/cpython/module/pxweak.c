@@ -14,7 +14,7 @@
  * with the containers that are filled late, before anybody sees the result.
  *
  *   W1  Until all copies are made a new reference is dead: it is in no list.
- *   W2  A dead reference keeps the hash that it had, and stays what key it was.
+ *   W2  A dead reference keeps the hash that it had, and stays the key that it was.
  *   W3  While containers are filled late no referent dies.
  *   W4  A container with references among its keys is filled after what the hashes
  *       of their referents depend on.
