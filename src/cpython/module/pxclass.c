@@ -362,29 +362,31 @@ _Px_MakeBuiltin(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
     return copy;
 }
 
+/* As descrobject.c has it. */
+typedef struct wrapper {
+    PyObject head;
+    PyObject *slot, *self;
+} wrapper;
+
+PyObject *
+_Px_SelfOfWrapper(PyObject *object)
+{
+    return ((wrapper *)object)->self;
+}
+
 /* Such as __setitem__ of a dict. */
 PyObject *
-_Px_MakeWrapper(_Px_crossing *Py_UNUSED(to), PyTypeObject *Py_UNUSED(type),
+_Px_MakeWrapper(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
                 PyObject *object)
 {
-    PyObject *self = PyObject_GetAttrString(object, "__self__");
-    PyObject *class =
-        self ? PyObject_GetAttrString(object, "__objclass__") : NULL;
-    PyObject *name = class ? PyObject_GetAttrString(object, "__name__") : NULL;
-    PyObject *slot = NULL, *copy = NULL;
-    if (name && _Px_IsMains(self) && _Px_IsMains(class)) {
-        PyObject *dict = _PyType_GetDict((PyTypeObject *)class);
-        slot = PyDict_GetItemWithError(dict, name);
-    }
-    if (slot) {
-        copy = PyWrapper_New(slot, self);
-    }
-    else if (!PyErr_Occurred()) {
+    const wrapper *from = (wrapper *)object;
+    PyObject *self = NULL;
+    int status = _Px_IsMains(from->slot) ? copy_self(to, from->self, &self) : 1;
+    PyObject *copy = status == 0 ? PyWrapper_New(from->slot, self) : NULL;
+    if (status > 0) {
         (void)refuse_method(object);
     }
     Py_XDECREF(self);
-    Py_XDECREF(class);
-    Py_XDECREF(name);
     return copy;
 }
 

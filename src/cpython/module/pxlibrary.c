@@ -1,6 +1,6 @@
 /*
  * Copies of what C code of the library makes: dates, queues, arrays, trees of XML,
- * streams in memory, locks.
+ * streams in memory, locks; and of aliases such as list[int].
  *
  * The modules of these kinds are known by name, as nobody may have imported them;
  * an object is asked by methods of the kind's C type (L2 of pxcopy.c), which give
@@ -106,8 +106,8 @@ _Px_MakeArray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 /* ---- by their state ------------------------------------------------------- */
 
 /* What the C method of this name returns, with an argument if it is not NULL. */
-static PyObject *
-call_in_c(PyObject *object, const char *name, PyObject *argument)
+PyObject *
+_Px_CallInC(PyObject *object, const char *name, PyObject *argument)
 {
     PyObject *method = _Px_AttributeInC(object, name);
     PyObject *result = !method    ? NULL
@@ -136,7 +136,7 @@ copy_field(_Px_crossing *to, PyObject *value)
 int
 _Px_FillElement(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
-    PyObject *state = call_in_c(object, "__getstate__", NULL);
+    PyObject *state = _Px_CallInC(object, "__getstate__", NULL);
     PyObject *mine = state ? PyDict_New() : NULL;
     PyObject *name, *value;
     Py_ssize_t at = 0;
@@ -146,7 +146,7 @@ _Px_FillElement(_Px_crossing *to, PyObject *copy, PyObject *object)
         status = part ? PyDict_SetItem(mine, name, part) : -1;
         Py_XDECREF(part);
     }
-    PyObject *none = status ? NULL : call_in_c(copy, "__setstate__", mine);
+    PyObject *none = status ? NULL : _Px_CallInC(copy, "__setstate__", mine);
     Py_XDECREF(state);
     Py_XDECREF(mine);
     Py_XDECREF(none);
@@ -158,7 +158,7 @@ static PyObject *
 with_state(PyTypeObject *type, const char *name, PyObject *state)
 {
     PyObject *copy = state ? _Px_ConstructEmpty(type) : NULL;
-    PyObject *none = copy ? call_in_c(copy, name, state) : NULL;
+    PyObject *none = copy ? _Px_CallInC(copy, name, state) : NULL;
     Py_XDECREF(state);
     if (!none) {
         Py_CLEAR(copy);
@@ -171,7 +171,7 @@ PyObject *
 _Px_MakeRandom(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
                PyObject *object)
 {
-    return with_state(type, "setstate", call_in_c(object, "getstate", NULL));
+    return with_state(type, "setstate", _Px_CallInC(object, "getstate", NULL));
 }
 
 /* ---- streams in memory ---------------------------------------------------- */
@@ -215,7 +215,7 @@ initialized(PyTypeObject *type, PyObject *value)
 static PyObject *
 closed(PyObject *copy)
 {
-    PyObject *none = copy ? call_in_c(copy, "close", NULL) : NULL;
+    PyObject *none = copy ? _Px_CallInC(copy, "close", NULL) : NULL;
     if (!none) {
         Py_CLEAR(copy);
     }
@@ -401,4 +401,35 @@ _Px_MakeCached(_Px_crossing *to, PyTypeObject *type, PyObject *object)
     Py_XDECREF(info);
     Py_XDECREF(bound);
     return _Px_Construct(type, arguments);
+}
+
+/* ---- aliases ------------------------------------------------------------- */
+
+/* Of an iterator with one object. Takes it over. */
+static PyObject *
+only_object_of(PyObject *iterable)
+{
+    PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL;
+    PyObject *object = iterator ? PyIter_Next(iterator) : NULL;
+    Py_XDECREF(iterator);
+    Py_XDECREF(iterable);
+    return object;
+}
+
+/* *tuple[int] is what iter(tuple[int]) yields, and says so: by an iterator. */
+PyObject *
+_Px_MakeAlias(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *unpacked = _Px_AttributeInC(object, "__unpacked__");
+    Py_XDECREF(unpacked);
+    if (!unpacked || unpacked == Py_False) {
+        return unpacked ? _Px_MakeByArguments(to, type, object) : NULL;
+    }
+    PyObject *origin = _Px_AttributeInC(object, "__origin__");
+    PyObject *arguments = origin ? _Px_AttributeInC(object, "__args__") : NULL;
+    PyObject *recipe =
+        arguments ? Py_BuildValue("O(OO)", type, origin, arguments) : NULL;
+    Py_XDECREF(origin);
+    Py_XDECREF(arguments);
+    return only_object_of(_Px_FollowRecipe(to, type, recipe));
 }

@@ -8,6 +8,7 @@
  *      pxlibrary.c  copies of what the library's C code makes
  *      pxlayout.c   copies of objects in C, word by word
  *      pxiter.c     copies of iterators that take more
+ *      pxstate.c    copies of what holds a state of C code's
  *      pxexcept.c   copies of exceptions
  *      pxcross.c    objects that leave a context
  *      pxend.c      files and finalizers that a callback leaves behind
@@ -122,6 +123,7 @@ extern int _Px_FillItems(_Px_crossing *to, PyObject **to_items,
 /* dict[key] = value, whatever kind of dict, without methods of its class. */
 extern int _Px_SetItem(PyObject *dict, PyObject *key, PyObject *value);
 
+extern _Px_maker _Px_MakeByArguments;
 extern _Px_filler _Px_FillDict;
 
 /* Copies of members of a set from a place in its table on; have them added to a
@@ -132,10 +134,14 @@ extern int _Px_AddMembers(_Px_crossing *to, PyObject *set, PyObject *members);
 
 /* ---- pxlibrary.c --------------------------------------------------------- */
 
+/* What the C method of this name returns, with an argument if it is not NULL. */
+extern PyObject *_Px_CallInC(PyObject *object, const char *name,
+                             PyObject *argument);
+
 extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray;
 extern _Px_maker _Px_MakeDeque, _Px_MakePacker, _Px_MakeRandom;
 extern _Px_maker _Px_MakeBytesIO, _Px_MakeStringIO;
-extern _Px_maker _Px_MakeLock, _Px_MakeRLock, _Px_MakeCached;
+extern _Px_maker _Px_MakeLock, _Px_MakeRLock, _Px_MakeCached, _Px_MakeAlias;
 extern _Px_filler _Px_FillDeque, _Px_FillDefaultDict, _Px_FillElement;
 extern _Px_filler _Px_FillQueue;
 
@@ -145,7 +151,7 @@ extern _Px_filler _Px_FillQueue;
  * words is. */
 extern bool _Px_HasLayout(PyTypeObject *base);
 
-extern _Px_maker _Px_MakeWords;
+extern _Px_maker _Px_MakeWords, _Px_MakeData, _Px_MakeArrayClass;
 extern _Px_filler _Px_FillWords;
 
 /* ---- pxclass.c ----------------------------------------------------------- */
@@ -173,6 +179,9 @@ extern _Px_maker _Px_MakePlain, _Px_MakeMethod, _Px_MakeCell;
 extern _Px_maker _Px_MakeBuiltin, _Px_MakeWrapper;
 extern _Px_filler _Px_FillCell;
 
+/* What such a method as [].__len__ is of; not counted. */
+extern PyObject *_Px_SelfOfWrapper(PyObject *object);
+
 /* Such as time.struct_time: a tuple with some more fields behind its items. */
 extern bool _Px_IsStruct(PyTypeObject *type);
 extern _Px_maker _Px_MakeStruct;
@@ -197,8 +206,22 @@ extern _Px_filler _Px_FillGenerator;
 
 extern _Px_maker _Px_MakeSetIterator, _Px_MakeView;
 extern _Px_filler _Px_FillSetIterator, _Px_FillDictIterator, _Px_FillGroup;
-extern _Px_filler _Px_FillTee;
+extern _Px_filler _Px_FillTee, _Px_FillOrderedIterator;
+extern _Px_maker _Px_MakeDequeIterator, _Px_MakeUnpacker, _Px_MakeScanner;
 extern _Px_filler _Px_FillProduct, _Px_FillCombinations, _Px_FillPermutations;
+
+/* ---- pxstate.c ----------------------------------------------------------- */
+
+/* Whether instances of @base, a class in C, make copies of themselves. */
+extern bool _Px_HasTwins(PyTypeObject *base);
+
+/* Main, when a context is about to go: free what a twin's original has outside of
+ * its memory. -1 with an exception. */
+extern int _Px_ReleaseTwin(PyObject *object);
+
+extern _Px_maker _Px_MakeTwin, _Px_MakeVariable, _Px_MakeContext;
+extern _Px_maker _Px_MakeLocal, _Px_MakeZone;
+extern _Px_filler _Px_FillStream, _Px_FillVariable, _Px_FillContext;
 
 /* ---- pxexcept.c ---------------------------------------------------------- */
 
