@@ -13,6 +13,7 @@ import parallel
 from parallel import _parallel
 from support import fill_memory, in_context, run
 from test_returns import LAZY, LEAVES
+from test_states import ITERATORS, STATES
 
 # Each allocation of main's in turn is the one from which on there is no memory, for
 # as long as it takes to harvest a callback.
@@ -103,6 +104,7 @@ class Leaving(unittest.TestCase):
         kinds = [make for name, (make, _) in LEAVES.items()
                  if name != "a group" or not HAS_ASSERTIONS]
         kinds += LAZY.values()
+        kinds += [make for make, _ in STATES.values()] + [*ITERATORS.values()]
         self.enterContext(warnings.catch_warnings(action="ignore"))  # of coroutines
         for make, count in itertools.product(kinds, (1, 1000)):
             whole = type(make())

@@ -16,13 +16,17 @@ import hashlib
 import hmac
 import io
 import json
+import logging
 import operator
 import pickle
 import re
 import struct
 import sys
 import threading
+import traceback
 import unittest
+import warnings
+import xml.etree.ElementTree as ElementTree
 import zlib
 import zoneinfo
 from zoneinfo._tzpath import find_tzfile
@@ -103,6 +107,10 @@ def begun(iterator, count=1):
     for _ in range(count):
         next(iterator)
     return iterator
+
+
+def shown(item):
+    return ElementTree.tostring(item) if isinstance(item, ElementTree.Element) else item
 
 
 def over(iterator):
@@ -239,6 +247,76 @@ def about_zone(zone):
             for when in (SUMMER, FAR, datetime.datetime(1900, 1, 1))]
 
 
+class Raw(io.RawIOBase):
+    """A stream in Python."""
+    def __init__(self, bytes):
+        self.left = bytearray(bytes)
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        count = min(len(buffer), len(self.left))
+        buffer[:count] = self.left[:count]
+        del self.left[:count]
+        return count
+
+
+def caught():
+    try:
+        fail()
+    except KeyError:
+        return sys.exc_info()
+
+
+def fail():
+    raise KeyError("k")
+
+
+def about_caught(it):
+    kind, error, trace = it
+    return kind, error.args, error.__traceback__ is trace, [
+        frame.name for frame in traceback.extract_tb(trace)]
+
+
+def record():
+    try:
+        fail()
+    except KeyError:
+        return logging.LogRecord("name", logging.INFO, "file", 1, "%s %d", ("a", 2), sys.exc_info())
+
+
+def about_record(it):
+    return it.getMessage(), it.exc_info[1].args, "fail" in logging.Formatter().format(it)
+
+
+def root():
+    return ElementTree.fromstring("<a>1<b>2<c/>3</b>4<b>5</b>6</a>")
+
+
+def shift_jis(make):
+    codec = make("shift_jis")()
+    return [codec.decode("\u3042\u3044".encode("shift_jis")[:3]), codec]
+
+
+def told(seen):
+    def tell():
+        seen.append(threading.current_thread().name)
+    return tell
+
+
+async def three():
+    for i in range(3):
+        yield i
+
+
+def run(awaitable):
+    try:
+        awaitable.send(None)
+    except StopIteration as end:
+        return end.value
+
+
 # How to make it, and what shows that the copy is right.
 STATES = {
     "digests": (digests, more_of),
@@ -301,6 +379,21 @@ STATES = {
     "from a file": (lambda: zoneinfo.ZoneInfo.from_file(io.BytesIO(OSLO), "there"), lambda it: (
         it.key, about_zone(it))),
     "date": (lambda: datetime.datetime(2020, 1, 1, tzinfo=zoneinfo.ZoneInfo("Asia/Seoul")), repr),
+    "not from the cache": (lambda: zoneinfo.ZoneInfo.no_cache("Asia/Tokyo"), lambda it: (
+        it is zoneinfo.ZoneInfo("Asia/Tokyo"), pickle.dumps(it), about_zone(it))),
+    "what was caught": (caught, about_caught), "record": (record, about_record),
+    "part of a traceback": (lambda: caught()[2].tb_next, lambda it: (it.tb_next, it.tb_lineno)),
+    "an alias in parts": (lambda: iter(tuple[int]), list),
+    "awaitable": (lambda: three().asend(None), run), "with a default": (
+        lambda: anext(three(), 5), run),
+    "to throw": (lambda: three().athrow(StopAsyncIteration), lambda it: it is not None),
+    "local context": (lambda: decimal.localcontext(decimal.Context(prec=3)), lambda it: (
+        it.__enter__().prec, it.__exit__(None, None, None))),
+    "hooks": (sys.get_asyncgen_hooks, repr),
+    "raw stream": (lambda: [it := Raw(b"abcd"), it.read(2)], lambda it: (
+        it[1], it[0].read(), it[0].closed, it[0].close(), it[0].closed)),
+    "Asian text": (lambda: shift_jis(codecs.getincrementaldecoder), lambda it: (
+        it[0], it[1].decode("\u3044".encode("shift_jis")[1:], True), it[1].errors)),
     "2 dimensions": (lambda: view_of(bytearray(range(12)), "B", (3, 4)), lambda it: (
         it.tolist(), it.shape, it.strides, it[1, 2], it.c_contiguous)),
     "3": (lambda: view_of(array.array("B", range(16)), "H", (2, 2, 2)), lambda it: (
@@ -325,6 +418,8 @@ ITERATORS = {
     "array": lambda: iter(array.array("d", [1, 2, 3])),
     "view": lambda: iter(memoryview(array.array("i", [1, 2, 3]))),
     "view, all": lambda: iter(memoryview(b"ab")),
+    "elements": lambda: root().iter(), "by name": lambda: root().iter("b"),
+    "text": lambda: root().itertext(),
     "structs": lambda: struct.iter_unpack("<hb", bytes(range(12))),
     "structs of a view": lambda: struct.Struct("h").iter_unpack(memoryview(bytes(range(12)))[2:]),
     "structs, all": lambda: struct.iter_unpack("B", b"ab"),
@@ -333,6 +428,10 @@ ITERATORS = {
 
 class States(unittest.TestCase):
     maxDiff = None
+
+    def setUp(self):
+        """That an awaitable was never awaited is what is meant."""
+        self.enterContext(warnings.catch_warnings(action="ignore", category=RuntimeWarning))
 
     def tearDown(self):
         self.assertEqual(_parallel.find_strays(), [])
@@ -375,7 +474,7 @@ class States(unittest.TestCase):
                 with self.subTest(name, count=count):
                     want, got = begun(make(), count), in_context(lambda: begun(make(), count))
                     self.assertIs(type(got), type(want))
-                    self.assertEqual(list(got), list(want))
+                    self.assertEqual(list(map(shown, got)), list(map(shown, want)))
             with self.subTest(name, over=True):
                 self.assertEqual(list(in_context(lambda: over(make()))), [])
 
@@ -480,6 +579,14 @@ class States(unittest.TestCase):
         self.assertFalse(hasattr(plain, "x"))
         plain.x = 2
         self.assertEqual(plain.x, 2)
+
+    def test_a_thread_that_main_starts(self):
+        seen = []
+        thread = in_context(lambda: threading.Thread(target=lambda: None, name="made there"))
+        thread.run = told(seen)
+        thread.start()
+        thread.join()
+        self.assertEqual((seen, thread.is_alive()), (["made there"], False))
 
     def test_variables_of_mains(self):
         mine = contextvars.ContextVar("mine", default=0)

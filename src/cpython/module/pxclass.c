@@ -412,7 +412,8 @@ bool
 _Px_IsStruct(PyTypeObject *type)
 {
     return type->tp_base == &PyTuple_Type &&
-           PyDict_Contains(type->tp_dict, &_Py_ID(n_sequence_fields)) == 1;
+           PyDict_Contains(_PyType_GetDict(type), &_Py_ID(n_sequence_fields)) ==
+               1;
 }
 
 PyObject *

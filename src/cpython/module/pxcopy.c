@@ -539,6 +539,14 @@ static const _Px_kind kinds[] = {
     {NULL, "_ctypes.Array", _Px_MakeData, NULL, false},
     {NULL, "_ctypes.PyCArrayType", _Px_MakeArrayClass, NULL, false},
     {NULL, "zoneinfo.ZoneInfo", _Px_MakeZone, NULL, false},
+    {NULL, "_elementtree._element_iterator", _Px_MakeWords,
+     _Px_FillElementIterator, false},
+    {NULL, "_thread._ThreadHandle", _Px_MakeHandle, NULL, false},
+    {NULL, "_multibytecodec.MultibyteIncrementalDecoder", _Px_MakeMultibyte,
+     NULL, false},
+    {NULL, "_multibytecodec.MultibyteIncrementalEncoder", _Px_MakeMultibyte,
+     NULL, false},
+    {&PyTraceBack_Type, NULL, _Px_MakeTraceback, NULL, false},
 };
 
 static const _Px_kind struct_kind = {NULL, NULL, _Px_MakeStruct, _Px_FillStruct,

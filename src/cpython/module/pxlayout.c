@@ -7,7 +7,7 @@
  *      o   a reference, which may be NULL: its copy
  *      n   no reference, or one that nobody counts: as it is
  *      -   NULL: the list of weak references, a buffer that is empty between
- *          calls, or what pxiter.c fills in
+ *          calls, or what is filled in elsewhere
  *
  * and objects of variable size have more words, of kind n, behind these.
  *
@@ -138,6 +138,18 @@ static const layout layouts[] = {
     {NULL, "_csv.Dialect", "nnno"},
     {NULL, "_csv.reader", "ooon---nn"},
     {NULL, "_csv.writer", "oo---no"},
+    {&PyInstanceMethod_Type, NULL, "o"},
+    {&_PyAsyncGenASend_Type, NULL, "oon"},
+    {&_PyAsyncGenAThrow_Type, NULL, "oon"},
+    {NULL, "anext_awaitable", "oo"},
+    {NULL, "generic_alias_iterator", "o"},
+    {NULL, "decimal.ContextManager", "oo"},
+    {NULL, "_elementtree._element_iterator", "---oon"},
+    {NULL, "_multibytecodec.MultibyteCodec", "no"},
+    {NULL, "_io._IOBase", "--"},
+    {NULL, "_io._RawIOBase", "--"},
+    {NULL, "_io._BufferedIOBase", "--"},
+    {NULL, "_io._TextIOBase", "--"},
 };
 
 /* ---- the words ----------------------------------------------------------- */

@@ -153,6 +153,42 @@ _Px_FillElement(_Px_crossing *to, PyObject *copy, PyObject *object)
     return none ? 0 : -1;
 }
 
+/* As _elementtree.c has it: the way from the root to where the iterator is. */
+typedef struct step {
+    PyObject *parent;
+    Py_ssize_t next;
+} step;
+
+typedef struct element_iterator {
+    PyObject head;
+    step *steps;
+    Py_ssize_t count, room;
+    PyObject *root, *tag;
+    int gives_text;
+} element_iterator;
+
+int
+_Px_FillElementIterator(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    element_iterator *mine = (element_iterator *)copy;
+    const element_iterator *from = (element_iterator *)object;
+    mine->steps = PyMem_New(step, from->room);
+    if (!mine->steps) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    mine->room = from->room;
+    for (Py_ssize_t i = 0; i < from->count; i++) {
+        PyObject *parent = _Px_CopyPart(to, from->steps[i].parent);
+        if (!parent) {
+            return -1;
+        }
+        mine->steps[i] = (step){parent, from->steps[i].next};
+        mine->count = i + 1;
+    }
+    return _Px_FillWords(to, copy, object);
+}
+
 /* A new object that its C method @name has given @state, which it takes over. */
 static PyObject *
 with_state(PyTypeObject *type, const char *name, PyObject *state)
@@ -172,6 +208,24 @@ _Px_MakeRandom(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
                PyObject *object)
 {
     return with_state(type, "setstate", _Px_CallInC(object, "getstate", NULL));
+}
+
+/* Encoders and decoders of Asian texts. */
+PyObject *
+_Px_MakeMultibyte(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *errors = _Px_AttributeInC(object, "errors");
+    PyObject *arguments = errors ? PyTuple_Pack(1, errors) : NULL;
+    PyObject *copy = _Px_Construct(type, _Px_CopyItems(to, arguments));
+    PyObject *state = copy ? _Px_CallInC(object, "getstate", NULL) : NULL;
+    PyObject *none = state ? _Px_CallInC(copy, "setstate", state) : NULL;
+    Py_XDECREF(errors);
+    Py_XDECREF(state);
+    if (!none) {
+        Py_CLEAR(copy);
+    }
+    Py_XDECREF(none);
+    return copy;
 }
 
 /* ---- streams in memory ---------------------------------------------------- */
@@ -334,6 +388,30 @@ _Px_MakeRLock(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
     }
     PyObject *copy = _Px_ConstructEmpty(type);
     return copy ? copy : PyErr_NoMemory(); /* which it has another name for */
+}
+
+/* The heads of what _threadmodule.c has for a thread. */
+enum { NOT_STARTED = 1 };
+
+typedef struct thread_handle {
+    PyObject head;
+    struct {
+        void *nodes[4];
+        PyThread_ident_t id;
+        PyThread_handle_t thread;
+        int has_thread, state;
+    } * of;
+} thread_handle;
+
+PyObject *
+_Px_MakeHandle(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
+               PyObject *object)
+{
+    if (((thread_handle *)object)->of->state == NOT_STARTED) {
+        return _Px_ConstructEmpty(type);
+    }
+    PyErr_SetRaisedException(_Px_Refuse(object));
+    return NULL;
 }
 
 /* As _queuemodule.c has it: a ring. */

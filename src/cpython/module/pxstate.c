@@ -264,7 +264,7 @@ typedef struct zone {
     unsigned char is_fixed, source;
 } zone;
 
-enum { FROM_CACHE = 1, FROM_FILE = 2 };
+enum { FROM_CACHE = 1 }; /* and not by no_cache() or from_file() */
 
 typedef struct zone_module {
     PyTypeObject *class;
@@ -309,7 +309,7 @@ table_of(PyTypeObject *type)
 static PyObject *
 table_for(PyTypeObject *type, const zone *from)
 {
-    return from->source != FROM_FILE && PyUnicode_CheckExact(from->key) &&
+    return from->source == FROM_CACHE && PyUnicode_CheckExact(from->key) &&
                    _Px_IsMains(Py_TYPE(from))
                ? table_of(type)
                : NULL;
@@ -358,7 +358,6 @@ keep_zone(PyObject *table, zone *mine)
     PyObject *reference = refer_to((PyObject *)mine, mine->key);
     int status = reference ? PyDict_SetItem(table, mine->key, reference) : -1;
     Py_XDECREF(reference);
-    mine->source = FROM_CACHE;
     return reference || PyErr_Occurred() ? status : 0;
 }
 

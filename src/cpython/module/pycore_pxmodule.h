@@ -143,7 +143,8 @@ extern _Px_maker _Px_MakeDeque, _Px_MakePacker, _Px_MakeRandom;
 extern _Px_maker _Px_MakeBytesIO, _Px_MakeStringIO;
 extern _Px_maker _Px_MakeLock, _Px_MakeRLock, _Px_MakeCached, _Px_MakeAlias;
 extern _Px_filler _Px_FillDeque, _Px_FillDefaultDict, _Px_FillElement;
-extern _Px_filler _Px_FillQueue;
+extern _Px_maker _Px_MakeHandle, _Px_MakeMultibyte;
+extern _Px_filler _Px_FillQueue, _Px_FillElementIterator;
 
 /* ---- pxlayout.c ---------------------------------------------------------- */
 
@@ -226,6 +227,7 @@ extern _Px_filler _Px_FillStream, _Px_FillVariable, _Px_FillContext;
 /* ---- pxexcept.c ---------------------------------------------------------- */
 
 extern PyObject *_Px_CopyException(_Px_crossing *to, PyObject *exception);
+extern _Px_maker _Px_MakeTraceback;
 
 /* ---- pxend.c ------------------------------------------------------------- */
 
