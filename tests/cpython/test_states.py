@@ -65,6 +65,7 @@ class Node(ctypes.Structure):
 Node._fields_ = [("value", ctypes.c_int), ("next", ctypes.POINTER(Node))]
 
 
+Shorts = ctypes.c_short * 4
 Pointer = ctypes.POINTER(ctypes.c_int)
 
 
@@ -398,6 +399,8 @@ STATES = {
         it.tolist(), it.shape, it.strides, it[1, 2], it.c_contiguous)),
     "3": (lambda: view_of(array.array("B", range(16)), "H", (2, 2, 2)), lambda it: (
         it.tolist(), it.format, it.readonly)),
+    "of ctypes": (lambda: memoryview(Shorts(1, 2, 3, 4))[1:3], lambda it: (
+        bytes(it), it.format, it.shape, list(it.obj))),
     "none": (lambda: view_of(b"abcd", "I", ()), lambda it: (it.tolist(), it.ndim, it.readonly)),
     "rows of them": (lambda: view_of(b"abcdefgh", "B", (4, 2))[::2].toreadonly(), lambda it: (
         it.tolist(), it.strides, it.tobytes())),

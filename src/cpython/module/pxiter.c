@@ -103,6 +103,10 @@ _Px_FillOrderedIterator(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
     ordered_iterator *mine = (ordered_iterator *)copy;
     const ordered_iterator *from = (ordered_iterator *)object;
+    if (PyODict_Type.tp_basicsize != sizeof(ordered_dict)) {
+        (void)refuse(object);
+        return -1;
+    }
     if (_Px_FillWords(to, copy, object) < 0) {
         return -1;
     }
@@ -432,7 +436,8 @@ has_plain_buffer(PyObject *object)
     PyTypeObject *type = Py_TYPE(object), *base = _Px_BaseInC(type);
     return (base == &PyBytes_Type || base == &PyByteArray_Type ||
             strcmp(base->tp_name, "array.array") == 0 ||
-            strcmp(base->tp_name, "_io._BytesIOBuffer") == 0) &&
+            strcmp(base->tp_name, "_io._BytesIOBuffer") == 0 ||
+            strncmp(base->tp_name, "_ctypes.", 8) == 0) &&
            type->tp_as_buffer->bf_getbuffer == base->tp_as_buffer->bf_getbuffer;
 }
 

@@ -407,7 +407,8 @@ PyObject *
 _Px_MakeHandle(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
                PyObject *object)
 {
-    if (((thread_handle *)object)->of->state == NOT_STARTED) {
+    if (type->tp_basicsize == sizeof(thread_handle) &&
+        ((thread_handle *)object)->of->state == NOT_STARTED) {
         return _Px_ConstructEmpty(type);
     }
     PyErr_SetRaisedException(_Px_Refuse(object));
