@@ -42,6 +42,9 @@ from parallel import _parallel
 from test_contexts import in_context
 
 
+codecs.lookup("shift_jis")  # so that no callback has main import it
+
+
 class Point(ctypes.Structure):
     _fields_ = [("x", ctypes.c_int), ("y", ctypes.c_double)]
 

@@ -251,7 +251,9 @@ _Px_AddMember(PyObject *copy)
 {
     PyObject *members = members_of(Py_TYPE(copy));
     PyObject *value = members ? value_of(copy) : NULL;
-    int status = value ? PyDict_SetItem(members, value, copy) : 0;
+    int status = value              ? PyDict_SetItem(members, value, copy)
+                 : PyErr_Occurred() ? -1
+                                    : 0;
     Py_XDECREF(value);
     return status;
 }
