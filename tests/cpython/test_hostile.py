@@ -303,7 +303,7 @@ class ErrorsTest(Case):
         for make in (lambda own: [1, own, 3], lambda own: ([1], own),
                      lambda own: {1: 2, 2: own}, lambda own: [[own]]):
             def body():
-                part = make(operator.methodcaller("a"))
+                part = make(sys._getframe())
                 error = ValueError(part, part, [part])
                 error.again, error.well = part, [1]
                 raise error
@@ -315,7 +315,7 @@ class ErrorsTest(Case):
     def test_what_was_copied_on_the_way_is_forgotten(self):
         def body():
             first, second = [], []
-            first += [second, operator.methodcaller("a")]
+            first += [second, sys._getframe()]
             second.append(first)
             raise ValueError(first, second, [4])
         text = "<list object of a context>"

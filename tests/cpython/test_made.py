@@ -165,7 +165,7 @@ class Classes(Case):
 
     def test_what_fails_leaves_no_class(self):
         def make():
-            return made_of(Base, fail=operator.methodcaller("x"))
+            return made_of(Base, fail=sys._getframe())
         for _ in range(3):
             self.assertRaises(parallel.PersistenceError, in_context, make)
         gc.collect()
@@ -177,7 +177,7 @@ class Classes(Case):
                 def __del__(self):
                     note("del of " + __class__.__name__)
             kept = Made()
-            kept.more = [Ends(), Made, operator.methodcaller("x")]
+            kept.more = [Ends(), Made, sys._getframe()]
             return [kept, Ends(), ends()]
 
         class Ends:

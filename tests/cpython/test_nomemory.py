@@ -3,6 +3,7 @@
 Run by the patched interpreter: python tests/cpython/test_nomemory.py
 """
 import csv
+import gc
 import itertools
 import sys
 import unittest
@@ -13,6 +14,7 @@ import parallel
 from parallel import _parallel
 from support import fill_memory, in_context, run
 from test_returns import LAZY, LEAVES
+from test_states import ITERATORS, STATES
 
 # Each allocation of main's in turn is the one from which on there is no memory, for
 # as long as it takes to harvest a callback.
@@ -103,7 +105,12 @@ class Leaving(unittest.TestCase):
         kinds = [make for name, (make, _) in LEAVES.items()
                  if name != "a group" or not HAS_ASSERTIONS]
         kinds += LAZY.values()
+        kinds += [make for make, _ in STATES.values()] + [*ITERATORS.values()]
         self.enterContext(warnings.catch_warnings(action="ignore"))  # of coroutines
+        # CPython leaves the dict of an instance that goes while there is no memory
+        # with values that have gone, so no other garbage is to go meanwhile.
+        gc.disable()
+        self.addCleanup(gc.enable)
         for make, count in itertools.product(kinds, (1, 1000)):
             whole = type(make())
             outcomes = [self.crossing(make, first, count) for first in range(1, 60)]

@@ -5,7 +5,6 @@ stress_stop.py has random programs.
 """
 import array
 import gc
-import operator
 import os
 import sys
 import threading
@@ -121,7 +120,7 @@ class MainCalls(Case):
 
         def body():
             try:
-                call(operator.methodcaller("upper"))
+                call(sys._getframe())
             except parallel.PersistenceError:
                 return "refused"
         self.assertEqual(self.submit(body).result(10), "refused")

@@ -13,6 +13,8 @@
  */
 #include "pycore_pxmodule.h"
 
+#include "pycore_descrobject.h"
+
 static __thread unsigned serves_here; /* this thread makes so many calls */
 
 /* ---- in a context -------------------------------------------------------- */
@@ -21,15 +23,21 @@ static __thread unsigned serves_here; /* this thread makes so many calls */
 static int
 refuse_own_method(PyObject *func)
 {
-    PyObject *self =
-        PyCFunction_Check(func) ? PyCFunction_GET_SELF(func) : NULL;
+    PyObject *self = PyCFunction_Check(func) ? PyCFunction_GET_SELF(func)
+                     : Py_IS_TYPE(func, &_PyMethodWrapper_Type)
+                         ? _Px_SelfOfWrapper(func)
+                         : NULL;
     if (!self || _Px_IsMains(self)) {
         return 0;
     }
-    PyErr_Format(_Px_PersistenceError,
-                 "'%.100s' is a method of an object of this context: main "
-                 "would call that of a copy",
-                 ((PyCFunctionObject *)func)->m_ml->ml_name);
+    PyObject *name = PyObject_GetAttrString(func, "__name__");
+    if (name) {
+        PyErr_Format(_Px_PersistenceError,
+                     "'%U' is a method of an object of this context: main "
+                     "would call that of a copy",
+                     name);
+        Py_DECREF(name);
+    }
     return -1;
 }
 

@@ -251,7 +251,9 @@ _Px_AddMember(PyObject *copy)
 {
     PyObject *members = members_of(Py_TYPE(copy));
     PyObject *value = members ? value_of(copy) : NULL;
-    int status = value ? PyDict_SetItem(members, value, copy) : 0;
+    int status = value              ? PyDict_SetItem(members, value, copy)
+                 : PyErr_Occurred() ? -1
+                                    : 0;
     Py_XDECREF(value);
     return status;
 }
@@ -324,8 +326,7 @@ _Px_MakeMethod(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
 static PyObject *
 refuse_method(PyObject *object)
 {
-    PyErr_SetRaisedException(_Px_Refuse(object));
-    return NULL;
+    return _Px_Refuse(object);
 }
 
 /* I2. What it is a method of; NULL for a function. */
@@ -362,29 +363,31 @@ _Px_MakeBuiltin(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
     return copy;
 }
 
+/* As descrobject.c has it. */
+typedef struct wrapper {
+    PyObject head;
+    PyObject *slot, *self;
+} wrapper;
+
+PyObject *
+_Px_SelfOfWrapper(PyObject *object)
+{
+    return ((wrapper *)object)->self;
+}
+
 /* Such as __setitem__ of a dict. */
 PyObject *
-_Px_MakeWrapper(_Px_crossing *Py_UNUSED(to), PyTypeObject *Py_UNUSED(type),
+_Px_MakeWrapper(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
                 PyObject *object)
 {
-    PyObject *self = PyObject_GetAttrString(object, "__self__");
-    PyObject *class =
-        self ? PyObject_GetAttrString(object, "__objclass__") : NULL;
-    PyObject *name = class ? PyObject_GetAttrString(object, "__name__") : NULL;
-    PyObject *slot = NULL, *copy = NULL;
-    if (name && _Px_IsMains(self) && _Px_IsMains(class)) {
-        PyObject *dict = _PyType_GetDict((PyTypeObject *)class);
-        slot = PyDict_GetItemWithError(dict, name);
-    }
-    if (slot) {
-        copy = PyWrapper_New(slot, self);
-    }
-    else if (!PyErr_Occurred()) {
+    const wrapper *from = (wrapper *)object;
+    PyObject *self = NULL;
+    int status = _Px_IsMains(from->slot) ? copy_self(to, from->self, &self) : 1;
+    PyObject *copy = status == 0 ? PyWrapper_New(from->slot, self) : NULL;
+    if (status > 0) {
         (void)refuse_method(object);
     }
     Py_XDECREF(self);
-    Py_XDECREF(class);
-    Py_XDECREF(name);
     return copy;
 }
 
@@ -410,7 +413,8 @@ bool
 _Px_IsStruct(PyTypeObject *type)
 {
     return type->tp_base == &PyTuple_Type &&
-           PyDict_Contains(type->tp_dict, &_Py_ID(n_sequence_fields)) == 1;
+           PyDict_Contains(_PyType_GetDict(type), &_Py_ID(n_sequence_fields)) ==
+               1;
 }
 
 PyObject *

@@ -15,6 +15,7 @@
  *      classes, modules  see pxtype.c
  *      code, generators  see pxframe.c
  *      weak references   see pxweak.c
+ *      states of C code  see pxstate.c
  *
  *   L1  A key or a member is hashed and compared on the way only if its type is
  *       known to do that in C, down to the last item of a tuple; else the whole
@@ -106,42 +107,13 @@ _Px_FollowRecipe(_Px_crossing *to, PyTypeObject *type, PyObject *recipe)
     return _Px_Construct(type, arguments);
 }
 
-static PyObject *
-make_by_arguments(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+PyObject *
+_Px_MakeByArguments(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
     PyObject *reduce = _Px_AttributeInC(object, "__reduce__");
     PyObject *recipe = reduce ? PyObject_CallNoArgs(reduce) : NULL;
     Py_XDECREF(reduce);
     return _Px_FollowRecipe(to, type, recipe);
-}
-
-/* Of an iterator with one object. Takes it over. */
-static PyObject *
-only_object_of(PyObject *iterable)
-{
-    PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL;
-    PyObject *object = iterator ? PyIter_Next(iterator) : NULL;
-    Py_XDECREF(iterator);
-    Py_XDECREF(iterable);
-    return object;
-}
-
-/* *tuple[int] is what iter(tuple[int]) yields, and says so: by an iterator. */
-static PyObject *
-make_alias(_Px_crossing *to, PyTypeObject *type, PyObject *object)
-{
-    PyObject *unpacked = _Px_AttributeInC(object, "__unpacked__");
-    Py_XDECREF(unpacked);
-    if (!unpacked || unpacked == Py_False) {
-        return unpacked ? make_by_arguments(to, type, object) : NULL;
-    }
-    PyObject *origin = _Px_AttributeInC(object, "__origin__");
-    PyObject *arguments = origin ? _Px_AttributeInC(object, "__args__") : NULL;
-    PyObject *recipe =
-        arguments ? Py_BuildValue("O(OO)", type, origin, arguments) : NULL;
-    Py_XDECREF(origin);
-    Py_XDECREF(arguments);
-    return only_object_of(_Px_FollowRecipe(to, type, recipe));
 }
 
 /* ---- numbers and text ---------------------------------------------------- */
@@ -490,8 +462,8 @@ static const _Px_kind kinds[] = {
     {&PyComplex_Type, NULL, make_complex, NULL, true},
     {&PyByteArray_Type, NULL, make_bytearray, NULL, false},
     {&PyODict_Type, NULL, make_empty, fill_ordered, false},
-    {&PyRange_Type, NULL, make_by_arguments, NULL, false},
-    {&PySlice_Type, NULL, make_by_arguments, NULL, false},
+    {&PyRange_Type, NULL, _Px_MakeByArguments, NULL, false},
+    {&PySlice_Type, NULL, _Px_MakeByArguments, NULL, false},
     {&PyFunction_Type, NULL, _Px_MakeFunction, _Px_FillFunction, false},
     {&PyCell_Type, NULL, _Px_MakeCell, _Px_FillCell, false},
     {&PyMethod_Type, NULL, _Px_MakeMethod, NULL, false},
@@ -500,12 +472,12 @@ static const _Px_kind kinds[] = {
     {&_PyMethodWrapper_Type, NULL, _Px_MakeWrapper, NULL, false},
     {&_PyNamespace_Type, NULL, make_empty, NULL, false},
     {NULL, "datetime.datetime", _Px_MakeTime, NULL, false},
-    {NULL, "datetime.date", make_by_arguments, NULL, false},
+    {NULL, "datetime.date", _Px_MakeByArguments, NULL, false},
     {NULL, "datetime.time", _Px_MakeTime, NULL, false},
-    {NULL, "datetime.timedelta", make_by_arguments, NULL, false},
+    {NULL, "datetime.timedelta", _Px_MakeByArguments, NULL, false},
     {NULL, "datetime.timezone", _Px_MakeTimezone, NULL, false},
     {NULL, "datetime.tzinfo", _Px_MakePlain, NULL, false},
-    {NULL, "decimal.Decimal", make_by_arguments, NULL, false},
+    {NULL, "decimal.Decimal", _Px_MakeByArguments, NULL, false},
     {NULL, "collections.deque", _Px_MakeDeque, _Px_FillDeque, false},
     {NULL, "collections.defaultdict", make_empty, _Px_FillDefaultDict, false},
     {NULL, "array.array", _Px_MakeArray, NULL, false},
@@ -514,11 +486,11 @@ static const _Px_kind kinds[] = {
     {NULL, "_struct.Struct", _Px_MakePacker, NULL, false},
     {NULL, "_random.Random", _Px_MakeRandom, NULL, false},
     {NULL, "typing.Generic", _Px_MakePlain, NULL, false},
-    {&Py_GenericAliasType, NULL, make_alias, NULL, false},
+    {&Py_GenericAliasType, NULL, _Px_MakeAlias, NULL, false},
     {NULL, "ast.AST", _Px_MakePlain, NULL, false},
     {NULL, "xml.etree.ElementTree.Element", make_empty, _Px_FillElement, false},
-    {NULL, "operator.itemgetter", make_by_arguments, NULL, false},
-    {NULL, "operator.attrgetter", make_by_arguments, NULL, false},
+    {NULL, "operator.itemgetter", _Px_MakeByArguments, NULL, false},
+    {NULL, "operator.attrgetter", _Px_MakeByArguments, NULL, false},
     {NULL, "datetime.IsoCalendarDate", make_tuple, fill_tuple, false},
     {&PyType_Type, NULL, _Px_MakeClass, _Px_FillClass, false},
     {&PyMemberDescr_Type, NULL, _Px_MakeDescriptor, NULL, false},
@@ -562,10 +534,37 @@ static const _Px_kind kinds[] = {
     {&_PyWeakref_ProxyType, NULL, _Px_MakeReference, _Px_FillReference, false},
     {&_PyWeakref_CallableProxyType, NULL, _Px_MakeReference, _Px_FillReference,
      false},
+    {&PyODictIter_Type, NULL, _Px_MakeWords, _Px_FillOrderedIterator, false},
+    {NULL, "collections._deque_iterator", _Px_MakeDequeIterator, NULL, false},
+    {NULL, "collections._deque_reverse_iterator", _Px_MakeDequeIterator, NULL,
+     false},
+    {NULL, "_struct.unpack_iterator", _Px_MakeUnpacker, NULL, false},
+    {NULL, "_sre.SRE_Scanner", _Px_MakeScanner, NULL, false},
+    {NULL, "zlib.Compress", _Px_MakeTwin, _Px_FillStream, false},
+    {NULL, "zlib.Decompress", _Px_MakeTwin, _Px_FillStream, false},
+    {&PyContextVar_Type, NULL, _Px_MakeVariable, _Px_FillVariable, false},
+    {&PyContext_Type, NULL, _Px_MakeContext, _Px_FillContext, false},
+    {NULL, "_thread._local", _Px_MakeLocal, NULL, false},
+    {NULL, "_ctypes._SimpleCData", _Px_MakeData, NULL, false},
+    {NULL, "_ctypes.Structure", _Px_MakeData, NULL, false},
+    {NULL, "_ctypes.Union", _Px_MakeData, NULL, false},
+    {NULL, "_ctypes.Array", _Px_MakeData, NULL, false},
+    {NULL, "_ctypes.PyCArrayType", _Px_MakeArrayClass, NULL, false},
+    {NULL, "zoneinfo.ZoneInfo", _Px_MakeZone, NULL, false},
+    {NULL, "_elementtree._element_iterator", _Px_MakeWords,
+     _Px_FillElementIterator, false},
+    {NULL, "_thread._ThreadHandle", _Px_MakeThread, NULL, false},
+    {NULL, "_multibytecodec.MultibyteIncrementalDecoder", _Px_MakeMultibyte,
+     NULL, false},
+    {NULL, "_multibytecodec.MultibyteIncrementalEncoder", _Px_MakeMultibyte,
+     NULL, false},
+    {&PyTraceBack_Type, NULL, _Px_MakeTraceback, NULL, false},
 };
 
 static const _Px_kind struct_kind = {NULL, NULL, _Px_MakeStruct, _Px_FillStruct,
                                      false};
+
+static const _Px_kind kind_of_twins = {NULL, NULL, _Px_MakeTwin, NULL, false};
 
 static const _Px_kind kind_by_layout = {NULL, NULL, _Px_MakeWords,
                                         _Px_FillWords, false};
@@ -582,6 +581,7 @@ kind_in_c(PyTypeObject *base)
     }
     return _Px_IsStruct(base)    ? &struct_kind
            : _Px_HasLayout(base) ? &kind_by_layout
+           : _Px_HasTwins(base)  ? &kind_of_twins
                                  : NULL;
 }
 

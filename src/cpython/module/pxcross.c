@@ -180,20 +180,13 @@ drop_reference(void *object)
 
 /* ---- whatever it is ------------------------------------------------------ */
 
-static PyObject *
-refuse(PyObject *object)
+PyObject *
+_Px_Refuse(PyObject *object)
 {
     return PyErr_Format(_Px_PersistenceError,
                         "a '%.100s' object cannot leave its context: return "
                         "what it stands for, as plain data",
                         Py_TYPE(object)->tp_name);
-}
-
-PyObject *
-_Px_Refuse(PyObject *object)
-{
-    (void)refuse(object);
-    return PyErr_GetRaisedException();
 }
 
 /* What @copy, which is in the memo, has beside what its maker has made. */
@@ -246,7 +239,7 @@ copy_object(_Px_crossing *to, PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
     const _Px_kind *kind = _Px_KindOf(type);
     if (!kind) {
-        return refuse(object);
+        return _Px_Refuse(object);
     }
     if (!_Px_IsMains(type)) {
         return copy_with_class(to, kind, object);

@@ -505,7 +505,8 @@ list_resources(const struct _Px_cx *cx, const walk *to)
 static PyObject *
 replace_outcome(walk *to, PyObject *captive, PyObject *const roots[ROOTS])
 {
-    PyObject *instead = _Px_Refuse(captive);
+    (void)_Px_Refuse(captive);
+    PyObject *instead = PyErr_GetRaisedException();
     PyObject *const others[ROOTS] = {instead, roots[CALLS], NULL};
     _Py_hashtable_clear(to->seen);
     to->next = to->count = 0;

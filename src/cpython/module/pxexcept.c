@@ -168,7 +168,7 @@ copy_entry(PyTracebackObject *at)
     return copy;
 }
 
-/* None if there is none. It may be as long as recursion was deep. */
+/* It may be as long as recursion was deep. */
 static PyObject *
 copy_traceback(PyTracebackObject *at)
 {
@@ -180,7 +180,28 @@ copy_traceback(PyTracebackObject *at)
         }
         end = (PyObject **)&((PyTracebackObject *)*end)->tb_next;
     }
-    return first ? first : Py_NewRef(Py_None);
+    return first;
+}
+
+/* Without its exception, as part of what sys.exc_info() has returned. */
+PyObject *
+_Px_MakeTraceback(_Px_crossing *Py_UNUSED(to), PyTypeObject *Py_UNUSED(type),
+                  PyObject *object)
+{
+    return copy_traceback((PyTracebackObject *)object);
+}
+
+/* None if there is none. */
+static PyObject *
+traceback_of(_Px_crossing *to, PyObject *traceback)
+{
+    if (!traceback || !PyTraceBack_Check(traceback)) {
+        return Py_NewRef(Py_None);
+    }
+    PyObject *known = _Px_Known(to, traceback);
+    return known ? known
+                 : _Px_Remember(to, traceback,
+                                copy_traceback((PyTracebackObject *)traceback));
 }
 
 /* Its own class stays behind: say which it was. */
@@ -264,7 +285,7 @@ copy_members(_Px_crossing *to, PyObject *copy, PyObject *from)
 static int
 furnish(_Px_crossing *to, PyObject *copy, PyBaseExceptionObject *from)
 {
-    PyObject *traceback = copy_traceback((PyTracebackObject *)from->traceback);
+    PyObject *traceback = traceback_of(to, from->traceback);
     int status = traceback ? PyException_SetTraceback(copy, traceback) : -1;
     Py_XDECREF(traceback);
     if (!status) {

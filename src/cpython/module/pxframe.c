@@ -84,13 +84,6 @@ are_there(PyObject *constants)
 }
 
 static PyObject *
-refuse(PyObject *code)
-{
-    PyErr_SetRaisedException(_Px_Refuse(code));
-    return NULL;
-}
-
-static PyObject *
 construct(PyCodeObject *from, PyObject *instructions, PyObject *parts[PARTS])
 {
     struct _PyCodeConstructor all = {
@@ -124,7 +117,7 @@ _Px_MakeCode(_Px_crossing *to, PyTypeObject *Py_UNUSED(type), PyObject *object)
         copy = NULL;
     }
     else if (!are_there(parts[CONSTANTS])) {
-        (void)refuse(object);
+        (void)_Px_Refuse(object);
     }
     else {
         PyObject *instructions = copy_instructions(from);

@@ -70,6 +70,49 @@ _Px_FillDictIterator(_Px_crossing *to, PyObject *copy, PyObject *object)
     return 0;
 }
 
+/* As odictobject.c has them. Its own order is not that of the dict that it is. */
+typedef struct ordered_dict {
+    PyDictObject dict;
+    void *first, *last, *nodes;
+    Py_ssize_t node_count;
+    void *sentinel;
+    size_t changes; /* each new key is one */
+    PyObject *attributes, *references;
+} ordered_dict;
+
+typedef struct ordered_iterator {
+    PyObject head;
+    int kind;
+    PyObject *dict; /* NULL: it is over */
+    Py_ssize_t used;
+    size_t changes;
+    PyObject *key, *pair;
+} ordered_iterator;
+
+/* R3. The copy of the dict is as yet to be filled, maybe, and then has as many
+ * changes as items. */
+int
+_Px_FillOrderedIterator(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    ordered_iterator *mine = (ordered_iterator *)copy;
+    const ordered_iterator *from = (ordered_iterator *)object;
+    if (PyODict_Type.tp_basicsize != sizeof(ordered_dict)) {
+        (void)_Px_Refuse(object);
+        return -1;
+    }
+    if (_Px_FillWords(to, copy, object) < 0) {
+        return -1;
+    }
+    if (from->dict && !_Px_IsMains(from->dict)) {
+        const ordered_dict *dict = (ordered_dict *)from->dict;
+        Py_ssize_t used = dict->dict.ma_used;
+        mine->used = from->used == used ? used : -1;
+        mine->changes =
+            from->changes == dict->changes ? (size_t)used : SIZE_MAX;
+    }
+    return 0;
+}
+
 /* ---- of sets ---------------------------------------------------------------- */
 
 typedef struct set_iterator {
@@ -116,6 +159,145 @@ _Px_FillSetIterator(_Px_crossing *to, PyObject *copy, PyObject *object)
     mine->used = same ? mine->left : -1;
     mine->place = 0;
     return _Px_AddMembers(to, mine->set, members);
+}
+
+/* ---- of deques -------------------------------------------------------------- */
+
+/* The heads of what _collectionsmodule.c has. */
+typedef struct deque {
+    PyVarObject head;
+    void *left, *right;
+    Py_ssize_t first, last;
+    size_t changes;
+} deque;
+
+typedef struct deque_iterator {
+    PyObject head;
+    void *block;
+    Py_ssize_t place;
+    PyObject *deque;
+    size_t changes;
+    Py_ssize_t left;
+} deque_iterator;
+
+/* R3. One that the deque contains is made before all of the deque is there. */
+static PyObject *
+iterate_deque(PyTypeObject *type, const deque_iterator *from, PyObject *mine)
+{
+    bool same = from->changes == ((deque *)from->deque)->changes;
+    Py_ssize_t length = Py_SIZE(from->deque);
+    if (Py_SIZE(mine) != length) {
+        return _Px_Refuse((PyObject *)from);
+    }
+    PyObject *copy = _Px_Construct(
+        type, Py_BuildValue("On", mine, same ? length - from->left : 0));
+    if (copy && !same) {
+        ((deque_iterator *)copy)->changes = SIZE_MAX;
+        ((deque_iterator *)copy)->left = from->left;
+    }
+    return copy;
+}
+
+PyObject *
+_Px_MakeDequeIterator(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    const deque_iterator *from = (deque_iterator *)object;
+    if (type->tp_basicsize != sizeof *from) {
+        return _Px_Refuse(object);
+    }
+    PyObject *mine = _Px_CopyPart(to, from->deque);
+    PyObject *copy = mine ? iterate_deque(type, from, mine) : NULL;
+    Py_XDECREF(mine);
+    return copy;
+}
+
+/* ---- of structures ----------------------------------------------------------- */
+
+/* As _struct.c has it. */
+typedef struct unpacker {
+    PyObject head;
+    PyObject *packer; /* NULL: it is over */
+    Py_buffer buffer;
+    Py_ssize_t at;
+} unpacker;
+
+static PyObject *
+unpack_all(_Px_crossing *to, const unpacker *from)
+{
+    PyObject *packer = _Px_CopyPart(to, from->packer);
+    PyObject *bytes = packer ? _Px_CopyPart(to, from->buffer.obj) : NULL;
+    PyObject *copy = bytes ? _Px_CallInC(packer, "iter_unpack", bytes) : NULL;
+    Py_XDECREF(packer);
+    Py_XDECREF(bytes);
+    return copy;
+}
+
+PyObject *
+_Px_MakeUnpacker(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    const unpacker *from = (unpacker *)object;
+    if (type->tp_basicsize != sizeof *from) {
+        return _Px_Refuse(object);
+    }
+    PyObject *copy =
+        from->packer ? unpack_all(to, from) : type->tp_alloc(type, 0);
+    unpacker *mine = (unpacker *)copy;
+    if (copy && mine->buffer.len != from->buffer.len && from->packer) {
+        Py_DECREF(copy);
+        return _Px_Refuse(object);
+    }
+    if (copy) {
+        mine->at = from->at;
+    }
+    return copy;
+}
+
+/* ---- of matches -------------------------------------------------------------- */
+
+/* The head of what sre.h has. */
+typedef struct scanner {
+    PyObject head;
+    PyObject *pattern;
+    const void *at, *beginning;
+    const void *start; /* of what is to be searched; NULL: it is over */
+    const void *end;
+    PyObject *string;
+    Py_buffer buffer;
+    Py_ssize_t first, last;
+    int is_bytes, char_bytes, match_all, must_advance;
+} scanner;
+
+static PyObject *
+scan_all(PyObject *pattern, PyObject *string, const scanner *from)
+{
+    PyObject *scan = _Px_AttributeInC(pattern, "scanner");
+    PyObject *copy = scan ? PyObject_CallFunction(scan, "Onn", string,
+                                                  from->first, from->last)
+                          : NULL;
+    Py_XDECREF(scan);
+    return copy;
+}
+
+/* finditer() makes an iterator that asks one of these. */
+PyObject *
+_Px_MakeScanner(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    const scanner *from = (scanner *)object;
+    if (type->tp_basicsize < (Py_ssize_t)sizeof *from) {
+        return _Px_Refuse(object);
+    }
+    PyObject *pattern = _Px_CopyPart(to, from->pattern);
+    PyObject *string = pattern ? _Px_CopyPart(to, from->string) : NULL;
+    PyObject *copy = string ? scan_all(pattern, string, from) : NULL;
+    scanner *mine = (scanner *)copy;
+    if (copy) {
+        ptrdiff_t offset = (char *)from->start - (char *)from->beginning;
+        mine->start = from->start ? (char *)mine->beginning + offset : NULL;
+        mine->must_advance = from->must_advance;
+    }
+    Py_XDECREF(pattern);
+    Py_XDECREF(string);
+    return copy;
 }
 
 /* ---- of itertools ------------------------------------------------------------ */
@@ -246,60 +428,77 @@ has_plain_buffer(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object), *base = _Px_BaseInC(type);
     return (base == &PyBytes_Type || base == &PyByteArray_Type ||
-            strcmp(base->tp_name, "array.array") == 0) &&
+            strcmp(base->tp_name, "array.array") == 0 ||
+            strcmp(base->tp_name, "_io._BytesIOBuffer") == 0 ||
+            strncmp(base->tp_name, "_ctypes.", 8) == 0) &&
            type->tp_as_buffer->bf_getbuffer == base->tp_as_buffer->bf_getbuffer;
 }
 
-/* One row of such a buffer, with what says how to read it in the interpreter. */
+/* Such a buffer, with what says how to read it in the interpreter. */
 static bool
 is_plain(const PyMemoryViewObject *view)
 {
     const Py_buffer *all = view->mbuf ? &view->mbuf->master : NULL;
-    return all && all->obj &&
-           !(view->flags &
-             (_Py_MEMORYVIEW_RELEASED | _Py_MEMORYVIEW_RESTRICTED)) &&
+    return all && all->obj && !(view->flags & _Py_MEMORYVIEW_RESTRICTED) &&
            !(view->mbuf->flags &
              (_Py_MANAGED_BUFFER_RELEASED | _Py_MANAGED_BUFFER_FREE_FORMAT)) &&
-           view->view.ndim == 1 && !view->view.suboffsets &&
-           _Px_IsMains(view->view.format) && has_plain_buffer(all->obj);
+           !view->view.suboffsets && _Px_IsMains(view->view.format) &&
+           has_plain_buffer(all->obj);
 }
 
-/* A slice of the whole, as other items maybe. */
-static void
-narrow(PyMemoryViewObject *mine, const PyMemoryViewObject *from)
+/* A view of @whole, which is one of all of the buffer, with the shape of another.
+ * What it is made of has that shape meanwhile. */
+static PyObject *
+reshape(PyMemoryViewObject *whole, const PyMemoryViewObject *from)
 {
-    Py_buffer *view = &mine->view;
+    Py_buffer own = whole->view;
     ptrdiff_t offset = (char *)from->view.buf - (char *)from->mbuf->master.buf;
-    view->buf = (char *)view->buf + offset;
-    view->len = from->view.len;
-    view->itemsize = from->view.itemsize;
-    view->readonly = from->view.readonly;
-    view->format = from->view.format;
-    view->shape[0] = from->view.shape[0];
-    view->strides[0] = from->view.strides[0];
-    mine->flags = from->flags;
+    whole->view = from->view;
+    whole->view.obj = own.obj;
+    whole->view.buf = (char *)own.buf + offset;
+    whole->view.internal = own.internal;
+    PyObject *copy = PyMemoryView_FromObject((PyObject *)whole);
+    whole->view = own;
+    return copy;
+}
+
+static PyObject *
+make_view(_Px_crossing *to, PyMemoryViewObject *from)
+{
+    PyObject *base = _Px_CopyPart(to, from->mbuf->master.obj);
+    PyObject *whole = base ? PyMemoryView_FromObject(base) : NULL;
+    PyObject *copy = NULL;
+    Py_XDECREF(base);
+    if (whole &&
+        ((PyMemoryViewObject *)whole)->view.len == from->mbuf->master.len) {
+        copy = reshape((PyMemoryViewObject *)whole, from);
+    }
+    else if (whole) {
+        (void)_Px_Refuse((PyObject *)from);
+    }
+    Py_XDECREF(whole);
+    return copy;
+}
+
+static PyObject *
+make_released(void)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, 0);
+    PyObject *view = bytes ? PyMemoryView_FromObject(bytes) : NULL;
+    PyObject *none = view ? _Px_CallInC(view, "release", NULL) : NULL;
+    Py_XDECREF(bytes);
+    if (!none) {
+        Py_CLEAR(view);
+    }
+    Py_XDECREF(none);
+    return view;
 }
 
 PyObject *
 _Px_MakeView(_Px_crossing *to, PyTypeObject *Py_UNUSED(type), PyObject *object)
 {
-    const PyMemoryViewObject *from = (PyMemoryViewObject *)object;
-    if (!is_plain(from)) {
-        PyErr_SetRaisedException(_Px_Refuse(object));
-        return NULL;
-    }
-    PyObject *base = _Px_CopyPart(to, from->mbuf->master.obj);
-    PyObject *copy = base ? PyMemoryView_FromObject(base) : NULL;
-    Py_XDECREF(base);
-    if (!copy) {
-        return NULL;
-    }
-    PyMemoryViewObject *mine = (PyMemoryViewObject *)copy;
-    if (mine->view.ndim != 1 || mine->view.len != from->mbuf->master.len) {
-        Py_DECREF(copy);
-        PyErr_SetRaisedException(_Px_Refuse(object));
-        return NULL;
-    }
-    narrow(mine, from);
-    return copy;
+    PyMemoryViewObject *from = (PyMemoryViewObject *)object;
+    return from->flags & _Py_MEMORYVIEW_RELEASED ? make_released()
+           : is_plain(from)                      ? make_view(to, from)
+                                                 : _Px_Refuse(object);
 }

@@ -1,6 +1,6 @@
 /*
  * Copies of what C code of the library makes: dates, queues, arrays, trees of XML,
- * streams in memory, locks.
+ * streams in memory, locks; and of aliases such as list[int].
  *
  * The modules of these kinds are known by name, as nobody may have imported them;
  * an object is asked by methods of the kind's C type (L2 of pxcopy.c), which give
@@ -106,8 +106,8 @@ _Px_MakeArray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 /* ---- by their state ------------------------------------------------------- */
 
 /* What the C method of this name returns, with an argument if it is not NULL. */
-static PyObject *
-call_in_c(PyObject *object, const char *name, PyObject *argument)
+PyObject *
+_Px_CallInC(PyObject *object, const char *name, PyObject *argument)
 {
     PyObject *method = _Px_AttributeInC(object, name);
     PyObject *result = !method    ? NULL
@@ -136,7 +136,7 @@ copy_field(_Px_crossing *to, PyObject *value)
 int
 _Px_FillElement(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
-    PyObject *state = call_in_c(object, "__getstate__", NULL);
+    PyObject *state = _Px_CallInC(object, "__getstate__", NULL);
     PyObject *mine = state ? PyDict_New() : NULL;
     PyObject *name, *value;
     Py_ssize_t at = 0;
@@ -146,11 +146,47 @@ _Px_FillElement(_Px_crossing *to, PyObject *copy, PyObject *object)
         status = part ? PyDict_SetItem(mine, name, part) : -1;
         Py_XDECREF(part);
     }
-    PyObject *none = status ? NULL : call_in_c(copy, "__setstate__", mine);
+    PyObject *none = status ? NULL : _Px_CallInC(copy, "__setstate__", mine);
     Py_XDECREF(state);
     Py_XDECREF(mine);
     Py_XDECREF(none);
     return none ? 0 : -1;
+}
+
+/* As _elementtree.c has it: the way from the root to where the iterator is. */
+typedef struct step {
+    PyObject *parent;
+    Py_ssize_t next;
+} step;
+
+typedef struct element_iterator {
+    PyObject head;
+    step *steps;
+    Py_ssize_t count, room;
+    PyObject *root, *tag;
+    int gives_text;
+} element_iterator;
+
+int
+_Px_FillElementIterator(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    element_iterator *mine = (element_iterator *)copy;
+    const element_iterator *from = (element_iterator *)object;
+    mine->steps = PyMem_New(step, from->room);
+    if (!mine->steps) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    mine->room = from->room;
+    for (Py_ssize_t i = 0; i < from->count; i++) {
+        PyObject *parent = _Px_CopyPart(to, from->steps[i].parent);
+        if (!parent) {
+            return -1;
+        }
+        mine->steps[i] = (step){parent, from->steps[i].next};
+        mine->count = i + 1;
+    }
+    return _Px_FillWords(to, copy, object);
 }
 
 /* A new object that its C method @name has given @state, which it takes over. */
@@ -158,7 +194,7 @@ static PyObject *
 with_state(PyTypeObject *type, const char *name, PyObject *state)
 {
     PyObject *copy = state ? _Px_ConstructEmpty(type) : NULL;
-    PyObject *none = copy ? call_in_c(copy, name, state) : NULL;
+    PyObject *none = copy ? _Px_CallInC(copy, name, state) : NULL;
     Py_XDECREF(state);
     if (!none) {
         Py_CLEAR(copy);
@@ -171,7 +207,25 @@ PyObject *
 _Px_MakeRandom(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
                PyObject *object)
 {
-    return with_state(type, "setstate", call_in_c(object, "getstate", NULL));
+    return with_state(type, "setstate", _Px_CallInC(object, "getstate", NULL));
+}
+
+/* Encoders and decoders of Asian texts. */
+PyObject *
+_Px_MakeMultibyte(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *errors = _Px_AttributeInC(object, "errors");
+    PyObject *arguments = errors ? PyTuple_Pack(1, errors) : NULL;
+    PyObject *copy = _Px_Construct(type, _Px_CopyItems(to, arguments));
+    PyObject *state = copy ? _Px_CallInC(object, "getstate", NULL) : NULL;
+    PyObject *none = state ? _Px_CallInC(copy, "setstate", state) : NULL;
+    Py_XDECREF(errors);
+    Py_XDECREF(state);
+    if (!none) {
+        Py_CLEAR(copy);
+    }
+    Py_XDECREF(none);
+    return copy;
 }
 
 /* ---- streams in memory ---------------------------------------------------- */
@@ -215,7 +269,7 @@ initialized(PyTypeObject *type, PyObject *value)
 static PyObject *
 closed(PyObject *copy)
 {
-    PyObject *none = copy ? call_in_c(copy, "close", NULL) : NULL;
+    PyObject *none = copy ? _Px_CallInC(copy, "close", NULL) : NULL;
     if (!none) {
         Py_CLEAR(copy);
     }
@@ -336,6 +390,30 @@ _Px_MakeRLock(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
     return copy ? copy : PyErr_NoMemory(); /* which it has another name for */
 }
 
+/* The heads of what _threadmodule.c has for a thread. */
+enum { NOT_STARTED = 1 };
+
+typedef struct thread_handle {
+    PyObject head;
+    struct {
+        void *nodes[4];
+        PyThread_ident_t id;
+        PyThread_handle_t thread;
+        int has_thread, state;
+    } * of;
+} thread_handle;
+
+PyObject *
+_Px_MakeThread(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
+               PyObject *object)
+{
+    if (type->tp_basicsize == sizeof(thread_handle) &&
+        ((thread_handle *)object)->of->state == NOT_STARTED) {
+        return _Px_ConstructEmpty(type);
+    }
+    return _Px_Refuse(object);
+}
+
 /* As _queuemodule.c has it: a ring. */
 typedef struct simple_queue {
     PyObject head;
@@ -389,8 +467,7 @@ _Px_MakeCached(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
     const cached_function *from = (cached_function *)object;
     if (_Px_BaseInC(type)->tp_basicsize != sizeof *from) {
-        PyErr_SetRaisedException(_Px_Refuse(object));
-        return NULL;
+        return _Px_Refuse(object);
     }
     PyObject *func = _Px_CopyPart(to, from->func);
     PyObject *info = func ? _Px_CopyPart(to, from->info_type) : NULL;
@@ -401,4 +478,35 @@ _Px_MakeCached(_Px_crossing *to, PyTypeObject *type, PyObject *object)
     Py_XDECREF(info);
     Py_XDECREF(bound);
     return _Px_Construct(type, arguments);
+}
+
+/* ---- aliases ------------------------------------------------------------- */
+
+/* Of an iterator with one object. Takes it over. */
+static PyObject *
+only_object_of(PyObject *iterable)
+{
+    PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL;
+    PyObject *object = iterator ? PyIter_Next(iterator) : NULL;
+    Py_XDECREF(iterator);
+    Py_XDECREF(iterable);
+    return object;
+}
+
+/* *tuple[int] is what iter(tuple[int]) yields, and says so: by an iterator. */
+PyObject *
+_Px_MakeAlias(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *unpacked = _Px_AttributeInC(object, "__unpacked__");
+    Py_XDECREF(unpacked);
+    if (!unpacked || unpacked == Py_False) {
+        return unpacked ? _Px_MakeByArguments(to, type, object) : NULL;
+    }
+    PyObject *origin = _Px_AttributeInC(object, "__origin__");
+    PyObject *arguments = origin ? _Px_AttributeInC(object, "__args__") : NULL;
+    PyObject *recipe =
+        arguments ? Py_BuildValue("O(OO)", type, origin, arguments) : NULL;
+    Py_XDECREF(origin);
+    Py_XDECREF(arguments);
+    return only_object_of(_Px_FollowRecipe(to, type, recipe));
 }

@@ -145,7 +145,8 @@ _Px_ListResources(PyObject *const *objects, size_t count)
     size_t used = 0;
     _Px_resource *list = PyMem_Calloc(count + 1, sizeof *list);
     for (size_t i = 0; list && i < count; i++) {
-        if (shape_of(objects[i]) != OTHER) {
+        if (shape_of(objects[i]) != OTHER ||
+            _Px_HasTwins(_Px_BaseInC(Py_TYPE(objects[i])))) {
             list[used++].object = objects[i];
         }
     }
@@ -335,7 +336,7 @@ take_or_close(PyObject *list, PyObject *object)
     }
 }
 
-/* X5. A file was made after what it is stacked on, so it comes before that. */
+/* X5, S4. A file was made after what it is stacked on, so it comes before that. */
 PyObject *
 _Px_TakeLeft(void)
 {
@@ -345,6 +346,7 @@ _Px_TakeLeft(void)
             list = list ? list : PyList_New(0);
             take_or_close(list, at->object);
         }
+        _Px_ReleaseTwin(at->object);
     }
     return list;
 }

@@ -41,13 +41,6 @@
 
 enum { BASES, BASE, MRO, NAME, QUALNAME, SLOTS, PARTS };
 
-static PyObject *
-refuse(PyObject *object)
-{
-    PyErr_SetRaisedException(_Px_Refuse(object));
-    return NULL;
-}
-
 /* Classes that C code makes have more than these words say; of one in the making, a
  * callback that is stopped in mro() may tell. */
 static bool
@@ -233,7 +226,7 @@ make_class(PyTypeObject *metatype, PyHeapTypeObject *from,
            PyObject *parts[PARTS])
 {
     if (PyTuple_GET_SIZE(parts[SLOTS]) != Py_SIZE(from)) {
-        return refuse((PyObject *)from);
+        return _Px_Refuse((PyObject *)from);
     }
     PyObject *copy = metatype->tp_alloc(metatype, Py_SIZE(from));
     if (!copy) {
@@ -253,7 +246,7 @@ PyObject *
 _Px_MakeClass(_Px_crossing *to, PyTypeObject *metatype, PyObject *object)
 {
     if (!is_known((PyTypeObject *)object)) {
-        return refuse(object);
+        return _Px_Refuse(object);
     }
     PyObject *parts[PARTS] = {NULL};
     int status = copy_parts(to, (PyHeapTypeObject *)object, parts);
@@ -353,7 +346,7 @@ _Px_MakeDescriptor(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
     PyTypeObject *from = ((PyDescrObject *)object)->d_type;
     if (_Px_IsMains(from)) {
-        return refuse(object);
+        return _Px_Refuse(object);
     }
     PyTypeObject *class = (PyTypeObject *)_Px_CopyPart(to, (PyObject *)from);
     PyObject *copy =
@@ -401,7 +394,7 @@ _Px_MakeModule(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
     PyModuleObject *from = (PyModuleObject *)object;
     if (from->md_def || from->md_state) {
-        return refuse(object);
+        return _Px_Refuse(object);
     }
     PyObject *name = from->md_name ? _Px_CopyPart(to, from->md_name) : NULL;
     bool failed = from->md_name && !name;

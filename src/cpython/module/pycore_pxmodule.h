@@ -10,6 +10,7 @@
  *      pxiter.c     copies of iterators that take more
  *      pxweak.c     copies of weak references
  *      pxresource.c copies of files and sockets
+ *      pxstate.c    copies of what holds a state of C code's
  *      pxexcept.c   copies of exceptions
  *      pxcross.c    objects that leave a context
  *      pxfinalize.c what weakref.finalize() was told
@@ -85,7 +86,7 @@ _Px_IsMains(const void *object)
     return px_owner_word(object) == 0;
 }
 
-/* The error that @object, or what refers to it, must stay. */
+/* NULL, with the error that @object, or what refers to it, must stay. */
 extern PyObject *_Px_Refuse(PyObject *object);
 
 /* What there is to know of a context that is over, of which copies are made. */
@@ -134,6 +135,7 @@ extern int _Px_FillItems(_Px_crossing *to, PyObject **to_items,
 /* dict[key] = value, whatever kind of dict, without methods of its class. */
 extern int _Px_SetItem(PyObject *dict, PyObject *key, PyObject *value);
 
+extern _Px_maker _Px_MakeByArguments;
 extern _Px_filler _Px_FillDict;
 
 /* Copies of members of a set from a place in its table on; have them added to a
@@ -144,12 +146,17 @@ extern int _Px_AddMembers(_Px_crossing *to, PyObject *set, PyObject *members);
 
 /* ---- pxlibrary.c --------------------------------------------------------- */
 
+/* What the C method of this name returns, with an argument if it is not NULL. */
+extern PyObject *_Px_CallInC(PyObject *object, const char *name,
+                             PyObject *argument);
+
 extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray;
 extern _Px_maker _Px_MakeDeque, _Px_MakePacker, _Px_MakeRandom;
 extern _Px_maker _Px_MakeBytesIO, _Px_MakeStringIO;
-extern _Px_maker _Px_MakeLock, _Px_MakeRLock, _Px_MakeCached;
+extern _Px_maker _Px_MakeLock, _Px_MakeRLock, _Px_MakeCached, _Px_MakeAlias;
 extern _Px_filler _Px_FillDeque, _Px_FillDefaultDict, _Px_FillElement;
-extern _Px_filler _Px_FillQueue;
+extern _Px_maker _Px_MakeThread, _Px_MakeMultibyte;
+extern _Px_filler _Px_FillQueue, _Px_FillElementIterator;
 
 /* NULL: a lock that is held stays. */
 extern PyObject *_Px_RefuseHeld(PyObject *lock);
@@ -160,7 +167,7 @@ extern PyObject *_Px_RefuseHeld(PyObject *lock);
  * words is. */
 extern bool _Px_HasLayout(PyTypeObject *base);
 
-extern _Px_maker _Px_MakeWords;
+extern _Px_maker _Px_MakeWords, _Px_MakeData, _Px_MakeArrayClass;
 extern _Px_filler _Px_FillWords;
 
 /* ---- pxresource.c -------------------------------------------------------- */
@@ -205,6 +212,9 @@ extern _Px_maker _Px_MakePlain, _Px_MakeMethod, _Px_MakeCell;
 extern _Px_maker _Px_MakeBuiltin, _Px_MakeWrapper;
 extern _Px_filler _Px_FillCell;
 
+/* What such a method as [].__len__ is of; not counted. */
+extern PyObject *_Px_SelfOfWrapper(PyObject *object);
+
 /* Such as time.struct_time: a tuple with some more fields behind its items. */
 extern bool _Px_IsStruct(PyTypeObject *type);
 extern _Px_maker _Px_MakeStruct;
@@ -229,7 +239,8 @@ extern _Px_filler _Px_FillGenerator;
 
 extern _Px_maker _Px_MakeSetIterator, _Px_MakeView;
 extern _Px_filler _Px_FillSetIterator, _Px_FillDictIterator, _Px_FillGroup;
-extern _Px_filler _Px_FillTee;
+extern _Px_filler _Px_FillTee, _Px_FillOrderedIterator;
+extern _Px_maker _Px_MakeDequeIterator, _Px_MakeUnpacker, _Px_MakeScanner;
 extern _Px_filler _Px_FillProduct, _Px_FillCombinations, _Px_FillPermutations;
 
 /* ---- pxweak.c ------------------------------------------------------------ */
@@ -246,10 +257,23 @@ extern void _Px_DisarmReferences(_Px_crossing *to);
 
 /* For _Px_FillLate(), when all containers are filled: runs Python code. */
 extern void _Px_EndReference(PyObject *reference, PyObject *other);
+/* ---- pxstate.c ----------------------------------------------------------- */
+
+/* Whether instances of @base, a class in C, make copies of themselves. */
+extern bool _Px_HasTwins(PyTypeObject *base);
+
+/* Main, when a context is about to go: free what a twin's original has outside of
+ * its memory. -1 with an exception. */
+extern void _Px_ReleaseTwin(PyObject *object);
+
+extern _Px_maker _Px_MakeTwin, _Px_MakeVariable, _Px_MakeContext;
+extern _Px_maker _Px_MakeLocal, _Px_MakeZone;
+extern _Px_filler _Px_FillStream, _Px_FillVariable, _Px_FillContext;
 
 /* ---- pxexcept.c ---------------------------------------------------------- */
 
 extern PyObject *_Px_CopyException(_Px_crossing *to, PyObject *exception);
+extern _Px_maker _Px_MakeTraceback;
 
 /* ---- pxend.c ------------------------------------------------------------- */
 
