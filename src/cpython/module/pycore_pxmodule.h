@@ -257,13 +257,14 @@ extern void _Px_DisarmReferences(_Px_crossing *to);
 
 /* For _Px_FillLate(), when all containers are filled: runs Python code. */
 extern void _Px_EndReference(PyObject *reference, PyObject *other);
+
 /* ---- pxstate.c ----------------------------------------------------------- */
 
 /* Whether instances of @base, a class in C, make copies of themselves. */
 extern bool _Px_HasTwins(PyTypeObject *base);
 
 /* Main, when a context is about to go: free what a twin's original has outside of
- * its memory. -1 with an exception. */
+ * its memory, if it is a digest. */
 extern void _Px_ReleaseTwin(PyObject *object);
 
 extern _Px_maker _Px_MakeTwin, _Px_MakeVariable, _Px_MakeContext;
