@@ -26,7 +26,8 @@
  *   E3  What the outcome reaches is not deallocated: main is going to look at it.
  *
  * A class in C counts as an owner if it has a finalizer, or if it is not part of
- * the interpreter and not known to own nothing but memory.
+ * the interpreter and not known to own nothing but memory; a class derived from
+ * it, too.
  *
  * Rejected: noting them in the modules that open files and sockets. There are
  * dozens of them, and those of others would be forgotten.
@@ -60,14 +61,21 @@ enum { BYTES_EACH = 1024 };
 /* Extension modules, and parts of them, whose objects own nothing but memory of
  * the context's. */
 static const char *const harmless[] = {
-    "array.",       "datetime.",   "decimal.",      "_asyncio.",  "_bz2.",
-    "_csv.",        "_json.",      "_ctypes.CArg",  "_lzma.",     "_pickle.",
-    "_queue.",      "_random.",    "_elementtree.", "_struct.",   "pyexpat.",
-    "zlib.",        "zoneinfo.",   "unicodedata.",  "xml.etree.", "_io.Bytes",
-    "_io.StringIO", "sqlite3.Row",
+    "array.",        "datetime.",      "decimal.",      "_asyncio.",
+    "_bz2.",         "_csv.",          "_json.",        "_ctypes.Array",
+    "_ctypes.CArg",  "_ctypes.CField", "_ctypes.CFunc", "_ctypes.Structure",
+    "_ctypes.Union", "_ctypes._",      "_lzma.",        "_pickle.",
+    "_queue.",       "_random.",       "_elementtree.", "_multibytecodec.",
+    "_struct.",      "pyexpat.",       "zlib.",         "zoneinfo.",
+    "unicodedata.",  "xml.etree.",     "_io.Bytes",     "_io.StringIO",
+    "sqlite3.Row",
 };
 
 static uintptr_t image, image_bytes; /* the interpreter's code and data */
+
+/* What classes made by Python code have, and those in C that have none of their
+ * own: it calls that of the base. */
+static destructor inherited;
 
 /* Main, before there are contexts. */
 static int
@@ -90,6 +98,7 @@ void
 _Px_FindImage(void)
 {
     (void)dl_iterate_phdr(find_image, NULL);
+    inherited = ((PyTypeObject *)_Px_ParallelError)->tp_dealloc;
 }
 
 static bool
@@ -103,21 +112,38 @@ is_harmless(const PyTypeObject *type)
     return false;
 }
 
+/* @type or the base whose code frees what its instances have. */
+static const PyTypeObject *
+freed_by(const PyTypeObject *type)
+{
+    while (type->tp_dealloc == inherited && type->tp_base) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
 static bool
 is_in_image(const PyTypeObject *type)
 {
-    return (uintptr_t)type->tp_dealloc - image < image_bytes;
+    return (uintptr_t)freed_by(type)->tp_dealloc - image < image_bytes;
 }
 
-/* The last of them is remembered: who makes dates makes many. */
+static bool
+has_more_than_memory(const PyTypeObject *type)
+{
+    const PyTypeObject *base = freed_by(type);
+    bool finalizes = type->tp_finalize && (type != base || !is_harmless(type));
+    return finalizes || (!is_in_image(base) && !is_harmless(base));
+}
+
+/* The last of those that do not is remembered: who makes dates makes many. */
 static bool
 owns_something(PyTypeObject *type)
 {
-    if ((is_in_image(type) && !type->tp_finalize) ||
-        type == _Px_here.cx->harmless) {
+    if (type == _Px_here.cx->harmless) {
         return false;
     }
-    bool owns = !is_harmless(type);
+    bool owns = has_more_than_memory(type);
     if (!owns) {
         _Px_here.cx->harmless = type;
     }
