@@ -323,12 +323,6 @@ _Px_MakeMethod(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
     return copy;
 }
 
-static PyObject *
-refuse_method(PyObject *object)
-{
-    return _Px_Refuse(object);
-}
-
 /* I2. What it is a method of; NULL for a function. */
 static int
 copy_self(_Px_crossing *to, PyObject *from, PyObject **self)
@@ -350,14 +344,14 @@ _Px_MakeBuiltin(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
     PyObject *self = NULL, *copy = NULL;
     if (!_Px_IsMains(from->m_module) || !_Px_IsMains(from->m_ml) ||
         !_Px_IsMains(class)) {
-        return refuse_method(object);
+        return _Px_Refuse(object);
     }
     int status = copy_self(to, from->m_self, &self);
     if (status == 0) {
         copy = PyCMethod_New(from->m_ml, self, from->m_module, class);
     }
     else if (status > 0) {
-        (void)refuse_method(object);
+        (void)_Px_Refuse(object);
     }
     Py_XDECREF(self);
     return copy;
@@ -385,7 +379,7 @@ _Px_MakeWrapper(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
     int status = _Px_IsMains(from->slot) ? copy_self(to, from->self, &self) : 1;
     PyObject *copy = status == 0 ? PyWrapper_New(from->slot, self) : NULL;
     if (status > 0) {
-        (void)refuse_method(object);
+        (void)_Px_Refuse(object);
     }
     Py_XDECREF(self);
     return copy;

@@ -8,6 +8,7 @@
  *      pxlibrary.c  copies of what the library's C code makes
  *      pxlayout.c   copies of objects in C, word by word
  *      pxiter.c     copies of iterators that take more
+ *      pxctypes.c   copies of the data of ctypes
  *      pxweak.c     copies of weak references
  *      pxresource.c copies of files and sockets
  *      pxstate.c    copies of what holds a state of C code's
@@ -167,8 +168,12 @@ extern PyObject *_Px_RefuseHeld(PyObject *lock);
  * words is. */
 extern bool _Px_HasLayout(PyTypeObject *base);
 
-extern _Px_maker _Px_MakeWords, _Px_MakeData, _Px_MakeArrayClass;
+extern _Px_maker _Px_MakeWords;
 extern _Px_filler _Px_FillWords;
+
+/* ---- pxctypes.c ---------------------------------------------------------- */
+
+extern _Px_maker _Px_MakeData, _Px_MakeArrayClass;
 
 /* ---- pxresource.c -------------------------------------------------------- */
 
