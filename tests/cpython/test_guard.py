@@ -429,7 +429,11 @@ class Traces(GuardTest):
             def planted(address):
                 for i in range(10):
                     strike(address + i)
-            outcome(planted, id(victim) + HEAD)
+            times = 0
+            while times == 0:  # not while a thread of ours is on its way to sleep
+                before = parallel.guard_stats()["heap_protected"]
+                outcome(planted, id(victim) + HEAD)
+                times = parallel.guard_stats()["heap_protected"] - before
             assert victim[:12] == bytes([1] * 10) + bytes(2)
         """)
         planted = [site for site in sites
