@@ -47,14 +47,13 @@ struct _Px_owner {
     PyObject *object;
 };
 
-/* Finalizers may make new owners, whose finalizers may make new ones. */
-enum { ROUNDS = 10 };
+enum {
+    ROUNDS = 10, /* finalizers may make new owners, whose may make new ones */
+    BYTES_EACH = 1024 /* to sort an owner and to finalize it: tables, lists */
+};
 
 /* What leaves: the outcome, calls for main, finalizers of what leaves; or NULL. */
 enum { OUTCOME, CALLS, FINALIZERS, ROOTS };
-
-/* To sort one of them, and to finalize it: tables and lists. */
-enum { BYTES_EACH = 1024 };
 
 /* ---- which classes ------------------------------------------------------- */
 
@@ -73,8 +72,7 @@ static const char *const harmless[] = {
 
 static uintptr_t image, image_bytes; /* the interpreter's code and data */
 
-/* What classes made by Python code have, and those in C that have none of their
- * own: it calls that of the base. */
+/* Of classes that have none of their own: it calls that of the base. */
 static destructor inherited;
 
 /* Main, before there are contexts. */
@@ -136,7 +134,7 @@ has_more_than_memory(const PyTypeObject *type)
     return finalizes || (!is_in_image(base) && !is_harmless(base));
 }
 
-/* The last of those that do not is remembered: who makes dates makes many. */
+/* One that does not is remembered: who makes dates makes many. */
 static bool
 owns_something(PyTypeObject *type)
 {
@@ -450,6 +448,9 @@ list_owners(const struct _Px_cx *cx, const walk *to, bool stay, size_t *count)
         }
     }
     *count = used;
+    if (list && used > 1) {
+        sort_owners(cx, list, used);
+    }
     return list;
 }
 
@@ -462,9 +463,6 @@ finalize_all(struct _Px_cx *cx, const walk *to)
     size_t count;
     struct _Px_owner *newest = cx->newest;
     void **list = list_owners(cx, to, false, &count);
-    if (list && count > 1) {
-        sort_owners(cx, list, count);
-    }
     for (size_t i = 0; list && i < count; i++) {
         PyObject *object = owner_in(cx, list[i]);
         if (object) {
@@ -477,36 +475,46 @@ finalize_all(struct _Px_cx *cx, const walk *to)
     return cx->newest && cx->newest != newest;
 }
 
-/* As the collector does it: first without what it refers to, some of which may
- * refer to it, then itself, if it is still there. */
+/* It may go with what it refers to. */
 static void
-deallocate(const struct _Px_cx *cx, PyObject *object)
+clear(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-    void *block = block_of(object);
     Py_INCREF(object);
-    if (type->tp_clear) {
-        (void)type->tp_clear(object);
+    if (Py_TYPE(object)->tp_clear) {
+        (void)Py_TYPE(object)->tp_clear(object);
     }
     Py_DECREF(object);
-    if (owner_in(cx, block)) {
-        object->ob_refcnt = 0;
-        type->tp_dealloc(object);
+}
+
+static void
+deallocate(PyObject *object)
+{
+    object->ob_refcnt = 0;
+    Py_TYPE(object)->tp_dealloc(object);
+}
+
+/* Those of the list that it takes more to free than the interpreter's code. */
+static void
+do_all(const struct _Px_cx *cx, void **list, size_t count,
+       void (*what)(PyObject *))
+{
+    for (size_t i = 0; list && i < count; i++) {
+        PyObject *object = owner_in(cx, list[i]);
+        if (object && !is_in_image(Py_TYPE(object))) {
+            what(object);
+        }
     }
 }
 
-/* E2, E3 */
+/* E2, E3. As the collector does it: first all are to drop what they refer to,
+ * others of the list maybe; then those go that are still there. */
 static void
 deallocate_all(struct _Px_cx *cx, const walk *to)
 {
     size_t count;
     void **list = list_owners(cx, to, true, &count);
-    for (size_t i = 0; list && i < count; i++) {
-        PyObject *object = owner_in(cx, list[i]);
-        if (object && !is_in_image(Py_TYPE(object))) {
-            deallocate(cx, object);
-        }
-    }
+    do_all(cx, list, count, clear);
+    do_all(cx, list, count, deallocate);
     PyMem_Free(list);
 }
 
