@@ -18,7 +18,7 @@
  *
  * Thread rule: as pxcross.c.
  */
-#include "pycore_pxmodule.h"
+#include "pycore_pxcross.h"
 
 #include "pycore_dict.h"
 #include "pycore_object.h"

@@ -24,7 +24,7 @@
  *
  * Thread rule: as pxcross.c.
  */
-#include "pycore_pxmodule.h"
+#include "pycore_pxcross.h"
 
 #include "pycore_descrobject.h"
 #include "pycore_hashtable.h"

@@ -38,7 +38,7 @@
  *
  * Thread rule: the main side with the GIL, contexts at rest.
  */
-#include "pycore_pxmodule.h"
+#include "pycore_pxcross.h"
 
 #include "pycore_ceval.h"
 #include "pycore_gc.h"

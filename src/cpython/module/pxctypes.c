@@ -10,7 +10,7 @@
  *
  * Thread rule: as pxcross.c.
  */
-#include "pycore_pxmodule.h"
+#include "pycore_pxcross.h"
 
 /* As ctypes.h has it. */
 typedef struct data {

@@ -9,7 +9,7 @@
  *
  * Thread rule: as pxcross.c.
  */
-#include "pycore_pxmodule.h"
+#include "pycore_pxcross.h"
 
 #include "frameobject.h"
 #include "pycore_frame.h"

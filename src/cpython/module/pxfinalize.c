@@ -12,7 +12,7 @@
  * Thread rule: _Px_FindFinalizers() and _Px_CallFinalizers() are for a worker, at the
  * end; the rest as pxcross.c.
  */
-#include "pycore_pxmodule.h"
+#include "pycore_pxcross.h"
 
 #include "pycore_pystate.h"
 

@@ -15,7 +15,7 @@
  *
  * Thread rule: as pxcross.c.
  */
-#include "pycore_pxmodule.h"
+#include "pycore_pxcross.h"
 
 #include "pycore_setobject.h"
 

@@ -8,7 +8,7 @@
  *
  * Thread rule: as pxcross.c.
  */
-#include "pycore_pxmodule.h"
+#include "pycore_pxcross.h"
 
 #include "pycore_lock.h"
 #include "pycore_pythread.h"

@@ -20,7 +20,7 @@
  *
  * Thread rule: as pxcross.c; _Px_ListResources() is for a worker, at the end.
  */
-#include "pycore_pxmodule.h"
+#include "pycore_pxcross.h"
 
 #include "pycore_pythread.h"
 

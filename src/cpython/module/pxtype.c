@@ -29,7 +29,7 @@
  *
  * Thread rule: as pxcross.c.
  */
-#include "pycore_pxmodule.h"
+#include "pycore_pxcross.h"
 
 #include "pycore_descrobject.h"
 #include "pycore_dict.h"

@@ -26,7 +26,7 @@
  *
  * Thread rule: as pxcross.c.
  */
-#include "pycore_pxmodule.h"
+#include "pycore_pxcross.h"
 
 #include "pycore_hashtable.h"
 #include "pycore_object.h"
