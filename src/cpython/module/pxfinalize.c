@@ -18,17 +18,25 @@
 
 /* ---- the end of a callback ------------------------------------------------ */
 
+/* weakref.finalize; NULL: nobody has imported it. */
+static PyObject *
+class_of_finalizers(void)
+{
+    PyObject *name = PyUnicode_FromString("weakref");
+    PyObject *module = name ? PyImport_GetModule(name) : NULL;
+    PyObject *class =
+        module ? PyObject_GetAttrString(module, "finalize") : NULL;
+    Py_XDECREF(name);
+    Py_XDECREF(module);
+    return class;
+}
+
 PyObject *
 _Px_FindFinalizers(void)
 {
     PyObject *local = _PyThreadState_GET()->dict;
-    PyObject *name = local ? PyUnicode_FromString("weakref") : NULL;
-    PyObject *module = name ? PyImport_GetModule(name) : NULL;
-    PyObject *class =
-        module ? PyObject_GetAttrString(module, "finalize") : NULL;
+    PyObject *class = local ? class_of_finalizers() : NULL;
     PyObject *table = class ? PyDict_GetItemWithError(local, class) : NULL;
-    Py_XDECREF(name);
-    Py_XDECREF(module);
     Py_XDECREF(class);
     PyErr_Clear();
     return table && PyDict_GET_SIZE(table) > 0 ? table : NULL;
@@ -151,12 +159,48 @@ _Px_NoteFinalizers(bool left)
     }
 }
 
+/* What @func returns, given @first and what the finalizer's function is to get. */
+static PyObject *
+call_as(PyObject *func, PyObject *first, PyObject *info)
+{
+    PyObject *rest = PyObject_GetAttrString(info, "args");
+    PyObject *named = rest ? PyObject_GetAttrString(info, "kwargs") : NULL;
+    PyObject *all = named ? PySequence_Concat(first, rest) : NULL;
+    PyObject *result =
+        all ? PyObject_Call(func, all, named == Py_None ? NULL : named) : NULL;
+    Py_XDECREF(rest);
+    Py_XDECREF(named);
+    Py_XDECREF(all);
+    return result;
+}
+
+/* As if main had made it for its copy of the object. */
+static PyObject *
+initialize(PyObject *finalizer, PyObject *info)
+{
+    PyObject *class = class_of_finalizers();
+    PyObject *init = class ? PyObject_GetAttrString(class, "__init__") : NULL;
+    PyObject *func = init ? PyObject_GetAttrString(info, "func") : NULL;
+    PyObject *first =
+        func ? PyTuple_Pack(3, finalizer, object_of(info), func) : NULL;
+    PyObject *none = first ? call_as(init, first, info) : NULL;
+    Py_XDECREF(class);
+    Py_XDECREF(init);
+    Py_XDECREF(func);
+    Py_XDECREF(first);
+    return none;
+}
+
 int
 _Px_AdoptFinalizer(PyObject *finalizer, PyObject *info)
 {
-    PyObject *none = PyObject_CallMethod(finalizer, "_keep", "O", info);
+    PyObject *none = initialize(finalizer, info);
+    PyObject *at_exit = none ? PyObject_GetAttrString(info, "atexit") : NULL;
+    int status =
+        at_exit ? PyObject_SetAttrString(finalizer, "atexit", at_exit) : -1;
     Py_XDECREF(none);
-    return none ? 0 : -1;
+    Py_XDECREF(at_exit);
+    return status;
 }
 
 /* ---- those that have not left ----------------------------------------------- */
@@ -184,12 +228,15 @@ _Px_TakeFinalizers(PyObject **late)
 static void
 end_finalizer(PyObject *finalizer, PyObject *info)
 {
-    if (_Px_AdoptFinalizer(finalizer, info) < 0) {
+    PyObject *func = PyObject_GetAttrString(info, "func");
+    PyObject *first = func ? PyTuple_New(0) : NULL;
+    PyObject *result = first ? call_as(func, first, info) : NULL;
+    if (!result) {
         PyErr_WriteUnraisable(finalizer);
     }
-    else {
-        call_finalizer(finalizer);
-    }
+    Py_XDECREF(func);
+    Py_XDECREF(first);
+    Py_XDECREF(result);
 }
 
 /* The copy has them in the order that the states are of. */
