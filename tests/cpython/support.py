@@ -46,6 +46,28 @@ def fill_memory():
     return kept
 
 
+def crossing_without_memory(make, first, count):
+    """What main got of make() of a callback, or the class of the error, when so many
+    allocations fail, beginning with this one of the harvest."""
+    import _testcapi
+    seen = []
+    put = parallel.call_from_main_thread(seen.append)
+    parallel.submit_work(lambda: put(make()))
+    _testcapi.set_nomemory(first, first + count)
+    try:
+        _parallel.run_once(-1, True)
+    except Exception as error:
+        _testcapi.remove_mem_hooks()
+        seen.append(type(error))
+    _testcapi.remove_mem_hooks()
+    while parallel.active_count():
+        try:
+            parallel.run()
+        except Exception as error:
+            seen.append(type(error))
+    return seen
+
+
 def run(code, *options, **environ):
     """What a fresh interpreter prints: (output, errors). A debug build would warn
     of more."""

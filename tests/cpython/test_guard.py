@@ -65,6 +65,25 @@ class GuardTest(unittest.TestCase):
 
 
 class Stops(GuardTest):
+    def test_at_the_end_of_a_callback(self):
+        """What was to leave goes with it: nothing of such a context can be trusted."""
+        said = self.check("auto", """
+            import weakref
+            class Striking:
+                def __del__(self):
+                    strike(id(victim) + HEAD)
+            class Thing: pass
+            def body():
+                loop, thing = Striking(), Thing()
+                loop.itself = loop
+                weakref.finalize(thing, print, "called")
+                return thing
+            for _ in range(20):
+                error, _ = outcome(body)
+                assert isinstance(error, parallel.FrozenMemoryError), error
+        """)
+        self.assertEqual(said, "")
+
     def test_without_it_the_write_happens(self):
         for mode in None, "off":
             self.check(mode, """

@@ -9,10 +9,9 @@ import sys
 import unittest
 import warnings
 
-import _testcapi
 import parallel
 from parallel import _parallel
-from support import fill_memory, in_context, run
+from support import crossing_without_memory, fill_memory, in_context, run
 from test_returns import LAZY, LEAVES
 from test_states import ITERATORS, STATES
 
@@ -81,25 +80,6 @@ class Leaving(unittest.TestCase):
     def tearDown(self):
         self.assertEqual(_parallel.find_strays(), [])
 
-    def crossing(self, make, first, count):
-        """What main got, or the class of the error."""
-        seen = []
-        put = parallel.call_from_main_thread(seen.append)
-        parallel.submit_work(lambda: put(make()))
-        _testcapi.set_nomemory(first, first + count)
-        try:
-            _parallel.run_once(-1, True)
-        except Exception as error:
-            _testcapi.remove_mem_hooks()
-            seen.append(type(error))
-        _testcapi.remove_mem_hooks()
-        while parallel.active_count():
-            try:
-                parallel.run()
-            except Exception as error:
-                seen.append(type(error))
-        return seen
-
     def test_every_kind(self):
         """A whole copy, or MemoryError: each allocation fails, alone and with all after."""
         kinds = [make for name, (make, _) in LEAVES.items()
@@ -113,7 +93,7 @@ class Leaving(unittest.TestCase):
         self.addCleanup(gc.enable)
         for make, count in itertools.product(kinds, (1, 1000)):
             whole = type(make())
-            outcomes = [self.crossing(make, first, count) for first in range(1, 60)]
+            outcomes = [crossing_without_memory(make, first, count) for first in range(1, 60)]
             for first, seen in enumerate(outcomes, 1):
                 with self.subTest(whole, first=first, count=count):
                     self.assertEqual(len(seen), 1)

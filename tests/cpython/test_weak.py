@@ -12,10 +12,9 @@ import unittest
 import warnings
 import weakref
 
-import _testcapi
 import parallel
 from parallel import _parallel
-from support import Case, in_context
+from support import Case, crossing_without_memory, in_context
 from test_returns import LAZY, LEAVES
 
 
@@ -541,28 +540,11 @@ class Failures(Case):
                     weakref.WeakSet([thing, lost]), weakref.WeakValueDictionary(a=thing, b=lost),
                     weakref.WeakKeyDictionary({one: 1}), one, weakref.ref(Thing, note)]
 
-        def crossing(first, count):
-            seen = []
-            put = parallel.call_from_main_thread(seen.append)
-            parallel.submit_work(lambda: put(make()))
-            _testcapi.set_nomemory(first, first + count)
-            try:
-                _parallel.run_once(-1, True)
-            except Exception as error:
-                _testcapi.remove_mem_hooks()
-                seen.append(type(error))
-            _testcapi.remove_mem_hooks()
-            while parallel.active_count():
-                try:
-                    parallel.run()
-                except Exception as error:
-                    seen.append(type(error))
-            return seen
         whole, before = 0, weakref.getweakrefcount(Thing)
         gc.disable()  # without memory it would not leave dicts as they should be
         self.addCleanup(gc.enable)
         for first, count in itertools.product(range(1, 400, 2), (1, 1000)):
-            for got in crossing(first, count):
+            for got in crossing_without_memory(make, first, count):
                 if got is MemoryError:
                     self.assertEqual(called, [])
                 else:

@@ -111,6 +111,7 @@ perform_guarded(px_worker *worker, px_task *task)
     if (!_Px_GuardCall(worker, perform_task, task)) {
         worker->calls = NULL;
         worker->cx.instead = NULL;
+        task->luggage = (px_luggage){0};
         task->failed = true;
         task->outcome = PyErr_GetRaisedException();
     }
