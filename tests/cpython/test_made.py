@@ -17,8 +17,7 @@ import warnings
 import weakref
 
 import parallel
-from support import Case, in_context, run
-import test_nomemory
+from support import Case, crossing_without_memory, in_context, run
 
 CALLS = []
 
@@ -576,9 +575,7 @@ class Locks(Case):
         """), ("del Made\n", ""))
 
 
-class NoMemory(test_nomemory.Leaving):
-    test_every_kind = None
-
+class NoMemory(Case):
     def test_each_allocation(self):
         """Of a class with all that may be in one, an enum, generators, a module."""
         def make():
@@ -610,7 +607,7 @@ class NoMemory(test_nomemory.Leaving):
             self.assertEqual(next(made[1])[1], [1])
             return True
         for count in 1, 1000:
-            whole = [check(self.crossing(make, first, count)) for first in range(1, 700, 3)]
+            whole = [check(crossing_without_memory(make, first, count)) for first in range(1, 700, 3)]
             self.assertFalse(all(whole))
             self.assertTrue(whole[-1])
         gc.collect()
