@@ -126,6 +126,45 @@ def with_a_file():
     return len(os.listdir("/proc/self/fd")) - before
 
 
+PAIRS = {key: key for key in range(50)}
+
+
+def grown_by(loop):
+    """Bytes that the heap has grown by; the first run learns."""
+    loop()
+    before = parallel.memory_stats()["used_bytes"]
+    loop()
+    return parallel.memory_stats()["used_bytes"] - before
+
+
+def unpack_tuples():
+    for _ in range(40):
+        for _key, _value in PAIRS.items():
+            pass
+        for _at, _key in enumerate(PAIRS):
+            pass
+        for _one, _other, _third in zip(PAIRS, PAIRS, PAIRS):
+            pass
+
+
+def keep_tuples():
+    """One that is unpacked while others refer to it stays as it is."""
+    kept, whole, seen = [], [], []
+    for pair in PAIRS.items():
+        key, value = pair
+        kept.append(pair)
+        seen.append((key, value))
+    items = iter(PAIRS.items())
+    for whole_pair in items:
+        whole.append(whole_pair)
+        _key, _value = whole_pair
+        _key, _value = whole_pair
+        _key, _value = whole[-1]
+        _key, _value = next(items)
+    expected = list(PAIRS.items())
+    return kept == expected and seen == expected and whole == expected[::2]
+
+
 def much():
     for _ in range(100_000):
         [None] * 10
@@ -137,6 +176,12 @@ class Modes(unittest.TestCase):
         self.assertIs(in_context(is_counting), False)
         self.assertIs(in_context(with_a_plain_generator), False)
         self.assertIs(in_context(with_generators_that_leave_nothing), False)
+
+    def test_young_contexts_use_tuples_anew_that_are_unpacked(self):
+        self.assertLess(in_context(grown_by, unpack_tuples), 100_000)
+        self.assertIs(in_context(is_counting), False)
+        for memory in "auto", "counted", "arena":
+            self.assertIs(in_context(keep_tuples, memory=memory), True)
 
     def test_auto_counts_where_one_could_tell(self):
         self.assertEqual(in_context(with_finalizer), ["gone", True])

@@ -26,8 +26,9 @@
  *   H1  A context writes to an object only if _Px_OWN(object).
  *   H2  A count that a context sees is 1 only for an object of its own that
  *       nobody else can reach: Py_REFCNT() of any other reads _Px_SHARED.
- *   H3  A young context counts up and never down: its counts are upper bounds,
- *       so nothing is taken for unique that is not, and nothing is freed early.
+ *   H3  A young context counts up, and down only where it pays and never to 0: its
+ *       counts are upper bounds, so nothing is taken for unique that is not, and
+ *       nothing is freed early.
  *   H4  While callbacks are stopped, main frees nothing that they may use.
  *
  * The immortal bit is tested before the hook, since that is measured to cost
@@ -94,6 +95,12 @@ extern __thread struct _Px_here _Px_here
 
 /* Whether a dropped reference to this object is to be counted down. */
 #define _Px_DROPS(p) (__builtin_expect((uintptr_t)(p) < _Px_here.drop_end, 1))
+
+/* Before a reference is dropped, where others will ask whether theirs is the last: a
+ * young context counts it down, too (H3). */
+#define _Px_GIVE_UP(p)                                                         \
+    _Px_IF(!_Px_DROPS(p) && _Px_OWN(p) && (int32_t)_Px_RAW_COUNT(p) > 1,       \
+           _Px_RAW_COUNT(p)--)
 
 /* Whether its count tells of everybody who uses this object. */
 #define _Px_EXACT(p) (__builtin_expect((uintptr_t)(p) < _Px_here.exact_end, 1))
@@ -374,6 +381,7 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_OWN(p) 1
 #define _Px_FOREIGN(p) 0
 #define _Px_DROPS(p) 1
+#define _Px_GIVE_UP(p) ((void)0)
 #define _Px_EXACT(p) 1
 #define _Px_RAW_COUNT(p) Py_REFCNT(p)
 #define _Px_SOME_STOPPED() 0
