@@ -13,7 +13,9 @@ bench/README.md.
 
 Each subject is a process (subject.py) that waits for requests, so that rounds
 of all of them follow each other closely, each time in another order: what else
-the machine does hits all alike. --starts processes of each kind are measured
+the machine does hits all alike. Small runs are asked for in slices of some
+milliseconds, in turn, since a CPU's speed may change by half from one tenth of a
+second to the next. --starts processes of each kind are measured
 one after the other, since where a process has its memory makes a difference of
 some percent to it. --realtime puts them before everything else that runs on
 the machine, which needs root. Samples of two runs at once are taken again, some
@@ -62,10 +64,16 @@ SUBJECTS = {
 POOLS_OF_PROGRAMS = "contexts", "processes", "threads"
 REALTIME = "chrt", "--rr", "1"
 TRIES = 10  # for a sample on whole cores
+SLICES = 4  # of a sample of small runs
 
 
 class Failed(Exception):
     pass
+
+
+def turned(items, turn):
+    first = turn % max(1, len(items))
+    return items[first:] + items[:first]
 
 
 class Subject:
@@ -150,34 +158,54 @@ class Run:
         with self.start("patched") as subject:
             subject.ask("main", name=program, size="small", times=3)
             three = subject.ask("main", name=program, size="small", times=3)
-        return max(1, min(50, self.options.enough * 3 // three["cpu"]))
+        return max(SLICES, min(50, self.options.enough * 3 // three["cpu"]))
 
-    def samples(self, program, times):
+    def small(self, program, times):
         """What a round asks of whom: (key, subject, request)."""
-        small = {"name": program, "size": self.options.small, "times": times}
-        large = {"name": program, "size": self.options.large, "times": 1}
-        both = {"name": program, "size": self.options.large}
-        for who, way in (("stock", "main"), ("main", "main"),
-                         ("context", "context"), ("cold", "cold"),
-                         ("own", "own")):
-            yield ("small", who, program), who, {"way": way, **small}
-            yield ("large", who, program), who, {"way": way, **large}
+        for who in "main", "context", "cold", "own":
+            yield (("small", who, program), who,
+                   {"way": who, "name": program, "size": self.options.small,
+                    "times": times // SLICES})
+
+    def large(self, program):
+        """The same; what is compared with stock is asked for next to it."""
+        run = {"name": program, "size": self.options.large}
+        for who in "own", "cold", "context", "main", "stock":
+            way = "main" if who == "stock" else who
+            yield ("large", who, program), who, {"way": way, "times": 1, **run}
         for who, pool in (("contexts", "contexts"), ("processes", "processes"),
                           ("free-threaded", "threads")):
             for count in 1, 2:
                 yield ((f"at-once-{count}", who, program), who,
                        {"way": "together", "pool": pool, "count": count,
-                        **both})
+                        **run})
 
     def round(self, subjects, programs, turn):
         for program, times in programs.items():
-            samples = list(self.samples(program, times))
-            first = turn % len(samples)
-            for key, who, request in samples[first:] + samples[:first]:
+            small, large = ([sample for sample in samples
+                             if sample[1] in subjects]
+                            for samples in (self.small(program, times),
+                                            self.large(program)))
+            self.note_slices(subjects, small, turn)
+            for key, who, request in turned(large, turn):
                 note = (self.note_on_whole_cores
                         if request.get("count", 1) > 1 else self.note)
-                if who in subjects:
-                    note(key, subjects[who], **request)
+                note(key, subjects[who], **request)
+
+    def note_slices(self, subjects, samples, turn):
+        """A sample of each, a slice of every one at a time."""
+        for part in range(SLICES):
+            for key, who, request in turned(samples, turn + part):
+                if self.note(key, subjects[who], **request) and part:
+                    self.join_last(key)
+
+    def join_last(self, key):
+        """Two samples are one of both their runs."""
+        *self.of[key], first, second = self.of[key]
+        joined = {field: first[field] + second[field] for field in first}
+        if "heap" in joined:
+            joined["heap"] = max(first["heap"], second["heap"])
+        self.of[key].append(joined)
 
     def warm(self, subjects, programs):
         """Main specialises code; contexts get windows whose pages are there."""
@@ -330,7 +358,7 @@ def set_sizes(options):
         options.rounds = options.starts = 1
     else:
         options.small, options.large = "small", "large"
-        options.enough, options.part = 30_000_000, 1
+        options.enough, options.part = 40_000_000, 1
 
 
 def broken(row):
