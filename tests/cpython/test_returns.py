@@ -131,6 +131,17 @@ class Returns(unittest.TestCase):
         node.body.append(ast.Pass())
         self.assertEqual(ast.unparse(node), "a\npass")
 
+    def test_instances_without_their_dict(self):
+        class Bare:
+            pass
+
+        def body():
+            it = Bare()
+            it.x = 1
+            del it.__dict__
+            return it
+        self.assertEqual(vars(in_context(body)), {})
+
     def test_memory(self):
         """A copy that is dropped is gone: each has a counted reference."""
         for name in "a tree of XML", "rows", "mappingproxy", "int | str", "a tree of Python":
