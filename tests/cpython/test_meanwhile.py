@@ -7,10 +7,10 @@ import functools
 import sys
 import unittest
 
-import test_types
+from scenes import Case
 
 
-class Dispatch(test_types.Case):
+class Dispatch(Case):
     def test_registered_meanwhile(self):
         """What the context has looked up before is looked up anew."""
         def scene():
@@ -56,7 +56,7 @@ def is_instrumented(function):
                for i in dis.get_instructions(function, adaptive=True))
 
 
-class Tracing(test_types.Case):
+class Tracing(Case):
     def instructions_stay(self, use):
         """Main's code is made ready for tracing when main runs it the next time, and
         not by a context that throws something into a generator of it."""

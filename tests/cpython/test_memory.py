@@ -4,6 +4,7 @@ Run by the patched interpreter: python tests/cpython/test_memory.py
 """
 import asyncio
 import contextlib
+import ctypes
 import os
 import resource
 import sys
@@ -12,7 +13,8 @@ import warnings
 import weakref
 
 import parallel
-from support import in_context
+from parallel import _parallel
+from support import Case, in_context
 
 
 def is_counting():
@@ -364,6 +366,41 @@ class Scarce(unittest.TestCase):
             except MemoryError:
                 ended += 1
         self.assertGreater(ended, 10)
+
+
+LIBC = ctypes.CDLL(None)
+PARTS = ["ä" * 5000 + str(i) for i in range(2)]
+
+
+class MemoryTest(Case):
+    def test_text_of_mains_for_c_code(self):
+        """Its UTF-8 form is the context's, and there once."""
+        def use(rounds):
+            import ctypes
+            before = _parallel.memory_stats()["used_bytes"]
+            for _ in range(rounds):
+                for text in PARTS:
+                    assert not hasattr(LIBC, text)
+            return _parallel.memory_stats()["used_bytes"] - before
+        seen = []
+        _parallel.submit(use, (300,), None, None, None,
+                         lambda error, result: seen.append(error or result), 2)
+        while not seen:
+            _parallel.run_once()
+        self.assertLess(seen[0], 1_000_000)
+
+    def test_more_than_there_can_be(self):
+        """It does not take from the reserve for a MemoryError."""
+        def body():
+            for _ in range(3):
+                try:
+                    bytearray(sys.maxsize - 64) * 1
+                except MemoryError:
+                    pass
+                else:
+                    return "no error"
+            return len([0] * 100_000)
+        self.assertEqual(in_context(body), 100_000)
 
 
 class Nested(unittest.TestCase):

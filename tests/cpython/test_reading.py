@@ -2,23 +2,20 @@
 in it, when it is asked or called. It must not reach main's objects.
 
 Run by the patched interpreter: python tests/cpython/test_reading.py
+For ctypes see test_ctypes.py.
 """
 import collections
 import collections.abc
-import ctypes
 import heapq
 import operator
 import os
 import re
-import subprocess
 import sys
 import tempfile
-import textwrap
 import unittest
 import weakref
 
 import parallel
-from parallel import _parallel
 from support import in_context
 from test_hostile import Case
 
@@ -31,12 +28,6 @@ def generic[T: list[tuple[int]], *Ts = *tuple[int, ...], **P = [int]](x: T) -> T
 
 def one_of[T: (list[str], list[bytes])](x: T) -> T:
     return x
-
-
-def run(program):
-    """In a process of its own."""
-    return subprocess.run([sys.executable, "-c", textwrap.dedent(program)],
-                          capture_output=True, text=True, timeout=60)
 
 
 # ---- containers ------------------------------------------------------------------
@@ -375,231 +366,6 @@ class CallTest(Case):
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         with self.assertRaises(parallel.ParallelError):
             in_context(resource.setrlimit, resource.RLIMIT_NOFILE, before)
-
-
-# ---- ctypes ----------------------------------------------------------------------
-
-class Inner(ctypes.Structure):
-    _fields_ = [("n", ctypes.c_int), ("at", ctypes.POINTER(ctypes.c_int))]
-
-
-class Outer(ctypes.Structure):
-    _fields_ = [("inner", Inner), ("many", ctypes.c_int * 3)]
-
-
-COMPARE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int),
-                           ctypes.POINTER(ctypes.c_int))
-LIBC = ctypes.CDLL(None)
-LIBC.qsort
-
-
-class CtypesTest(Case):
-
-    def test_fields(self):
-        mine = Outer()
-        for change in (lambda: setattr(mine.inner, "n", 1),
-                       lambda: setattr(mine, "inner", Inner(1)),
-                       lambda: mine.many.__setitem__(0, 1),
-                       lambda: operator.setitem(mine.many, 0, 1)):
-            self.refuse(change)
-        self.assertEqual((mine.inner.n, mine.many[0]), (0, 0))
-
-        def body():
-            own = Outer()
-            own.inner.n, own.many[1] = 5, 6
-            own.inner = Inner(7)
-            return own.inner.n, own.many[1]
-        self.assertEqual(in_context(body), (7, 6))
-
-    def test_what_mains_objects_keep(self):
-        array = (ctypes.c_int * 3)(1, 2, 3)
-        number = ctypes.c_int(4)
-
-        def body():
-            own = Inner()
-            own.at = array
-            cast = ctypes.cast(array, ctypes.POINTER(ctypes.c_int))
-            other = ctypes.cast(ctypes.pointer(number), ctypes.c_void_p)
-            return own.at[1], cast[2], bool(other)
-        ctypes.POINTER(ctypes.c_int)
-        self.assertEqual(in_context(body), (2, 3, True))
-        self.assertIsNone(array._objects)
-
-    def test_python_code_in_a_call_that_blocks(self):
-        """It has let go of the world, so it must come back for a callback."""
-        def body():
-            seen = []
-
-            def compare(a, b):
-                seen.append(_parallel.context_stats())
-                return a[0] - b[0]
-            numbers = (ctypes.c_int * 3)(3, 1, 2)
-            LIBC.qsort(numbers, 3, ctypes.sizeof(ctypes.c_int), COMPARE(compare))
-            return list(numbers), [(s["running"], s["blocked"]) for s in seen]
-        numbers, seen = in_context(body)
-        self.assertEqual(numbers, [1, 2, 3])
-        self.assertEqual(set(seen), {(1, 0)})
-
-
-# ---- memory ----------------------------------------------------------------------
-
-PARTS = ["ä" * 5000 + str(i) for i in range(2)]
-
-
-class MemoryTest(Case):
-
-    def test_text_of_mains_for_c_code(self):
-        """Its UTF-8 form is the context's, and there once."""
-        def use(rounds):
-            import ctypes
-            before = _parallel.memory_stats()["used_bytes"]
-            for _ in range(rounds):
-                for text in PARTS:
-                    assert not hasattr(LIBC, text)
-            return _parallel.memory_stats()["used_bytes"] - before
-        seen = []
-        _parallel.submit(use, (300,), None, None, None,
-                         lambda error, result: seen.append(error or result), 2)
-        while not seen:
-            _parallel.run_once()
-        self.assertLess(seen[0], 1_000_000)
-
-    def test_more_than_there_can_be(self):
-        """It does not take from the reserve for a MemoryError."""
-        def body():
-            for _ in range(3):
-                try:
-                    bytearray(sys.maxsize - 64) * 1
-                except MemoryError:
-                    pass
-                else:
-                    return "no error"
-            return len([0] * 100_000)
-        self.assertEqual(in_context(body), 100_000)
-
-
-# ---- exceptions ------------------------------------------------------------------
-
-class ExceptionTest(Case):
-
-    def raised(self, body):
-        try:
-            in_context(body)
-        except Exception as error:
-            return error
-        self.fail("nothing raised")
-
-    def test_long_tracebacks(self):
-        def body():
-            sys.setrecursionlimit(300_000)
-
-            def fall(n):
-                if n == 0:
-                    raise ValueError("deep")
-                fall(n - 1)
-            fall(200_000)
-        error = self.raised(body)
-        at, depth = error.__traceback__, 0
-        while at is not None:
-            at, depth = at.tb_next, depth + 1
-        self.assertEqual(str(error), "deep")
-        self.assertGreater(depth, 200_000)
-
-    def test_long_chains(self):
-        def body():
-            error = None
-            for i in range(200_000):
-                newer = ValueError(i)
-                newer.__context__ = error
-                error = newer
-            raise error
-        error, depth = self.raised(body), 0
-        while error is not None:
-            error, depth = error.__context__, depth + 1
-        self.assertGreater(depth, 100)
-
-    def test_fields_that_are_no_arguments(self):
-        error = self.raised(lambda: __import__("px_no_such_module"))
-        self.assertEqual((type(error), error.name),
-                         (ModuleNotFoundError, "px_no_such_module"))
-        error = self.raised(lambda: open("/px/no/such/file"))
-        self.assertEqual((error.errno, error.filename, error.filename2),
-                         (2, "/px/no/such/file", None))
-        self.assertEqual(error.args, (2, "No such file or directory"))
-        error = self.raised(lambda: os.rename("/px/no", "/px/other"))
-        self.assertEqual((error.filename, error.filename2),
-                         ("/px/no", "/px/other"))
-        error = self.raised(lambda: px_no_such_name)
-        self.assertEqual(error.name, "px_no_such_name")
-        error = self.raised(lambda: Method().no_such)
-        self.assertEqual((error.name, error.obj), ("no_such", None))
-
-    def test_instances_without_their_dict(self):
-        def body():
-            it = Method()
-            it.x = 1
-            del it.__dict__
-            return it
-        self.assertEqual(vars(in_context(body)), {})
-
-
-# ---- other interpreters ------------------------------------------------------------
-
-class InterpreterTest(unittest.TestCase):
-
-    def test_contexts_are_the_main_interpreters(self):
-        done = run("""
-            import parallel
-            parallel.submit_work(sum, (range(10),))
-            parallel.run()
-            import _interpreters
-            for config in "legacy", "isolated":
-                other = _interpreters.create(config)
-                failed = _interpreters.exec(other, '''if True:
-                    try:
-                        import parallel
-                    except ImportError as error:
-                        assert "interpreter" in str(error), error
-                    else:
-                        raise AssertionError("imported")
-                    import re, random, weakref
-                    assert re.sub("a+", "b", "caat") == "cbt"
-                ''')
-                assert not failed, failed
-                _interpreters.destroy(other)
-            seen = []
-            parallel._parallel.submit(sum, (range(10),), None, None, None,
-                                      lambda *it: seen.append(it))
-            parallel.run()
-            assert seen == [(None, 45)], seen
-        """)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-
-    def test_they_keep_away_from_limbo(self):
-        """Theirs is another GIL: what they drop beside a stopped callback goes."""
-        done = run("""
-            import threading, time
-            import parallel
-            import _interpreters
-            go_on = threading.Event()
-            parallel._parallel.submit(time.sleep, (2,), None, None, None,
-                                      lambda *it: None)
-            other = _interpreters.create("isolated")
-            thread = threading.Thread(target=_interpreters.exec, args=(other, '''if True:
-                for i in range(300_000):
-                    [[str(i)], {"a": i}]
-            '''))
-            thread.start()
-            while thread.is_alive():
-                time.sleep(0.01)
-                {"kept": [[]]}
-            thread.join()
-            print(parallel._parallel._limbo() < 1000)
-            parallel.run()
-            _interpreters.destroy(other)
-        """)
-        self.assertEqual((done.returncode, done.stdout, done.stderr),
-                         (0, "True\n", ""))
 
 
 if __name__ == "__main__":
