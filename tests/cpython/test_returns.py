@@ -17,7 +17,7 @@ import xml.etree.ElementTree as ElementTree
 import parallel
 from kinds_of_classes import CLASSES
 from kinds_of_iterators import LAZY, OTHERS
-from kinds_of_objects import OBJECTS, deep, held, tree
+from kinds_of_objects import OBJECTS, Thing, deep, held, tree
 from parallel import _parallel
 from support import in_context
 
@@ -135,12 +135,20 @@ class Returns(unittest.TestCase):
         class Bare:
             pass
 
-        def body():
-            it = Bare()
+        def bared(cls):
+            it = cls()
             it.x = 1
             del it.__dict__
             return it
-        self.assertEqual(vars(in_context(body)), {})
+
+        def named_anew():
+            it = bared(Thing)
+            it.y = 2
+            return it
+        Thing()  # main knows its attributes' names
+        for cls in Bare, Thing:
+            self.assertEqual(vars(in_context(bared, cls)), {})
+        self.assertEqual(vars(in_context(named_anew)), {"y": 2})
 
     def test_memory(self):
         """A copy that is dropped is gone: each has a counted reference."""

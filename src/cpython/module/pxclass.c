@@ -125,7 +125,8 @@ copy_value(_Px_crossing *to, PyObject *copy, PyObject *name, PyObject *part)
     return status;
 }
 
-/* In the order in which they were set. */
+/* In the order in which they were set. There are none any more in an instance whose
+ * dict has been deleted. */
 static int
 copy_values(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
@@ -133,8 +134,8 @@ copy_values(_Px_crossing *to, PyObject *copy, PyObject *object)
     PyDictKeysObject *keys =
         ((PyHeapTypeObject *)Py_TYPE(object))->ht_cached_keys;
     const uint8_t *order = get_insertion_order_array(values);
-    int status = 0;
-    for (int i = 0; !status && i < values->size; i++) {
+    int size = values->valid ? values->size : 0, status = 0;
+    for (int i = 0; !status && i < size; i++) {
         status = copy_value(to, copy, DK_UNICODE_ENTRIES(keys)[order[i]].me_key,
                             values->values[order[i]]);
     }
