@@ -11,6 +11,7 @@ import unittest
 from support import run
 import _parallel
 import parallel
+from parallel import executor
 
 WORKERS = os.process_cpu_count()
 SECONDS = 20  # more than all of it takes
@@ -152,6 +153,55 @@ class Calls(Case):
         self.assertEqual(len(futures.wait(work, SECONDS).not_done), 0)
         self.assertTrue(all(isinstance(f.exception(), parallel.ParallelError)
                             or f.result() == 1 for f in work))
+
+
+    def test_several_when_no_worker_is_left(self):
+        for wait in futures.wait, lambda work: list(futures.as_completed(work)):
+            @parallel.call_from_main_thread_and_wait
+            def call(depth):
+                if depth:
+                    wait([self.submit(call, depth - 1), self.submit(abs, -1)])
+            error = self.submit(call, WORKERS + 2).exception(SECONDS)
+            self.assertIsInstance(error, parallel.ParallelError)
+            self.assertRegex(str(error), "no worker is left")
+
+    def test_its_own_future(self):
+        known = []
+
+        @parallel.call_from_main_thread_and_wait
+        def call(ask):
+            if ask == "wait":
+                return len(futures.wait(known[-1:], 0.01).not_done)
+            try:
+                return getattr(known[-1], ask)(0.01)
+            except TimeoutError:
+                pass
+            return getattr(known[-1], ask)()
+        for ask in "result", "exception":
+            known.append(self.submit(call, ask))
+            with self.assertRaisesRegex(parallel.ParallelError, "for that callback"):
+                known[-1].result(SECONDS)
+        known.append(self.submit(call, "wait"))
+        self.assertEqual(known[-1].result(SECONDS), 1)
+        self.assertEqual(executor._awaited, {})
+
+    def test_in_a_circle(self):
+        """One is told so, and the others go on."""
+        work = []
+
+        @parallel.call_from_main_thread_and_wait
+        def call(i):
+            return work[(i + 1) % WORKERS].result()
+
+        def body(i):
+            try:
+                call(i)
+            except parallel.ParallelError as error:
+                return str(error)
+        work += [self.submit(body, i) for i in range(WORKERS)]
+        said = [one for one in self.all_of(work) if one]
+        self.assertEqual(len(said), 1)
+        self.assertRegex(said[0], "no worker is left|waits for that callback")
 
 
 # ---- done callbacks --------------------------------------------------------

@@ -210,6 +210,7 @@ typedef struct px_worker {
     PyObject *answer; /* main's: result, or exception if it failed */
     bool failed;
     PyObject *kept;   /* main's: a list of all answers to this callback */
+    const struct px_task *task; /* that this callback is the work of */
     px_place place;   /* pxgate.c's, as is the rest */
     uint64_t began;   /* the slice that this callback began in */
     bool interrupted; /* it was told to end */

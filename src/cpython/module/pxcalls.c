@@ -15,7 +15,8 @@
 
 #include "pycore_descrobject.h"
 
-static __thread unsigned serves_here; /* this thread makes so many calls */
+static __thread const px_worker
+    *served_here; /* for whom this thread makes a call */
 
 /* ---- in a context -------------------------------------------------------- */
 
@@ -158,19 +159,20 @@ _Px_MakeCalls(PyObject *calls)
 
 /* The result of func(*args, **kwds), or NULL. */
 static PyObject *
-call_for(PyObject *ask)
+call_for(const px_worker *worker)
 {
     PyObject *late;
-    PyObject *mine = _Px_Promote(ask, &late);
+    PyObject *mine = _Px_Promote(worker->ask, &late);
     if (!mine || _Px_FillLate(late) < 0) {
         Py_XDECREF(mine);
         return NULL;
     }
     PyObject *kwds = PyTuple_GET_ITEM(mine, 2);
-    serves_here++;
+    const px_worker *outer = served_here;
+    served_here = worker;
     PyObject *result = PyObject_Call(PyTuple_GET_ITEM(mine, 0),
                                      PyTuple_GET_ITEM(mine, 1), kwds);
-    serves_here--;
+    served_here = outer;
     Py_DECREF(mine);
     return result;
 }
@@ -192,7 +194,7 @@ keep_answer(px_worker *worker, PyObject *answer)
 static void
 serve(px_worker *worker)
 {
-    PyObject *answer = call_for(worker->ask);
+    PyObject *answer = call_for(worker);
     worker->failed = !answer;
     if (!answer && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
         answer = PyErr_GetRaisedException();
@@ -218,7 +220,15 @@ _Px_ServeCalls(void)
 bool
 _Px_IsServing(void)
 {
-    return serves_here > 0;
+    return served_here != NULL;
+}
+
+PyObject *
+_Px_Served(void)
+{
+    PyObject *args = served_here ? served_here->task->args : NULL;
+    return args && PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0)
+                                              : NULL;
 }
 
 /* All but this thread, which asks. */
@@ -226,6 +236,6 @@ bool
 _Px_IsStuck(void)
 {
     px_census now = _Px_WorldCensus();
-    return serves_here > 0 && now.served == now.workers &&
+    return served_here && now.served == now.workers &&
            now.waiting + 1 >= now.workers;
 }

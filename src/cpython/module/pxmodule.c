@@ -155,6 +155,17 @@ px_is_serving(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return PyBool_FromLong(_Px_IsServing());
 }
 
+PyDoc_STRVAR(served_doc,
+             "served()\n--\n\n"
+             "If it is, the first argument of that callback, else None.");
+
+static PyObject *
+px_served(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *first = _Px_Served();
+    return Py_NewRef(first ? first : Py_None);
+}
+
 PyDoc_STRVAR(is_stuck_doc,
              "is_stuck()\n--\n\n"
              "Whether it is, and all workers wait for such calls, "
@@ -392,6 +403,7 @@ static PyMethodDef methods[] = {
     {"call_later", px_call_later, METH_VARARGS, call_later_doc},
     {"call_now", px_call_now, METH_VARARGS, call_now_doc},
     {"is_serving", px_is_serving, METH_NOARGS, is_serving_doc},
+    {"served", px_served, METH_NOARGS, served_doc},
     {"is_stuck", px_is_stuck, METH_NOARGS, is_stuck_doc},
     {"set_stop_after", px_set_stop_after, METH_O, set_stop_after_doc},
     {"active_count", px_active_count_method, METH_NOARGS,

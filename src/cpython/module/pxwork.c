@@ -125,6 +125,7 @@ run_task(px_context *context, void *arg)
     if (_Px_WorldEnter(worker)) {
         _Px_Enter(worker, context, task->memory);
         worker->calls = worker->kept = NULL;
+        worker->task = task;
         perform_guarded(worker, task);
         task->calls = worker->calls;
         task->luggage.instead = worker->cx.instead;

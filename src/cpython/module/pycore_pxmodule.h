@@ -328,6 +328,9 @@ extern void _Px_MakeCalls(PyObject *calls);
 extern void _Px_ServeCalls(void);
 extern bool _Px_IsServing(void); /* this thread */
 
+/* The first argument of the callback that this thread serves: borrowed, or NULL. */
+extern PyObject *_Px_Served(void);
+
 /* This thread serves, and so do others, for every worker there is: they all wait,
  * and no callback can go on or begin. */
 extern bool _Px_IsStuck(void);

@@ -16,6 +16,7 @@ import _parallel
 _executors = _weakref.WeakSet()
 _LOOK = 1.0  # seconds between two looks
 _UNDONE = _base.PENDING, _base.RUNNING
+_awaited = {}  # {a future: what a call for its callback waits for}
 
 
 def _work(future, fn, args, kwargs):
@@ -44,6 +45,15 @@ class _Condition(_threading.Condition):
                     "for: all wait for such calls")
 
 
+class _Waiters(list):
+    """Of a future. Who waits for several has one event for all."""
+
+    def append(self, waiter):
+        if not isinstance(waiter.event._cond, _Condition):
+            waiter.event._cond = _Condition(_threading.Lock())
+        super().append(waiter)
+
+
 class _Future(_futures.Future):
     """Who waits for it runs callbacks meanwhile, if nobody else does: that saves the
     way to another thread and back. But no done callbacks, which may want a lock that
@@ -61,6 +71,28 @@ class _Future(_futures.Future):
                and _parallel.run_meanwhile(timeout)):
             timeout = end - _time.monotonic()
         return max(timeout, 0)
+
+    def _leads_to(self, end):
+        """It is the end, or what a call for its callback waits for leads to it."""
+        future = self
+        while future is not None and future is not end:
+            future = _awaited.get(future)
+        return future is end
+
+    def _await(self, ask, timeout):
+        """What is asked for when it is done."""
+        mine = _parallel.served()
+        if timeout is not None or not isinstance(mine, _Future) or self.done():
+            return ask(self._attend(timeout))
+        if self._leads_to(mine):
+            raise _parallel.ParallelError(
+                "this call for a callback waits for a future that waits for that "
+                "callback")
+        _awaited[mine] = self
+        try:
+            return ask(self._attend(timeout))
+        finally:
+            del _awaited[mine]
 
     def _invoke_callbacks(self):
         if not (self._done_callbacks
@@ -88,10 +120,10 @@ class _Future(_futures.Future):
                 _base.LOGGER.exception("done callback of %r", self)
 
     def result(self, timeout=None):
-        return super().result(self._attend(timeout))
+        return self._await(super().result, timeout)
 
     def exception(self, timeout=None):
-        return super().exception(self._attend(timeout))
+        return self._await(super().exception, timeout)
 
     result.__doc__ = _futures.Future.result.__doc__
     exception.__doc__ = _futures.Future.exception.__doc__
@@ -125,6 +157,7 @@ class Executor(_futures.Executor):
             raise RuntimeError("cannot schedule new futures after shutdown")
         future = _Future()
         future._condition = _Condition()
+        future._waiters = _Waiters()
 
         def notify(error, result):
             pending.discard(future)
