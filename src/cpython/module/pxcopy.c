@@ -15,7 +15,7 @@
  *      classes, modules  see pxtype.c
  *      code, generators  see pxframe.c
  *      weak references   see pxweak.c
- *      states of C code  see pxstate.c
+ *      states of C code  see pxstate.c, pxtls.c
  *
  *   L1  A key or a member is hashed and compared on the way only if its type is
  *       known to do that in C, down to the last item of a tuple; else the whole
@@ -566,6 +566,9 @@ static const _Px_kind struct_kind = {NULL, NULL, _Px_MakeStruct, _Px_FillStruct,
 
 static const _Px_kind kind_of_twins = {NULL, NULL, _Px_MakeTwin, NULL, false};
 
+static const _Px_kind kind_of_tls = {NULL, NULL, _Px_MakeTls, _Px_FillTls,
+                                     false};
+
 static const _Px_kind kind_by_layout = {NULL, NULL, _Px_MakeWords,
                                         _Px_FillWords, false};
 
@@ -582,6 +585,7 @@ kind_in_c(PyTypeObject *base)
     return _Px_IsStruct(base)    ? &struct_kind
            : _Px_HasLayout(base) ? &kind_by_layout
            : _Px_HasTwins(base)  ? &kind_of_twins
+           : _Px_HasTls(base)    ? &kind_of_tls
                                  : NULL;
 }
 
