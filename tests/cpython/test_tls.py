@@ -89,12 +89,17 @@ def talk(test, one, other):
         test.assertEqual(hearer.read(399), b"ext" + b"text" * 99)
 
 
-class Settings(ssl.SSLContext):
+class Shout(ssl.SSLSocket):
     """A class derived from it, with a slot and a method."""
     __slots__ = ("mark",)
 
-    def shout(self):
-        return self.word.upper()
+    def write(self, text):
+        return super().write(text.upper())
+
+
+class Settings(ssl.SSLContext):
+    __slots__ = ("mark",)
+    sslsocket_class = Shout
 
 
 class Case(unittest.TestCase):
@@ -135,9 +140,6 @@ class OfSettings(Case):
         self.assertEqual(got.get_ciphers(), want.get_ciphers())
         self.assertEqual(got.get_ca_certs(), want.get_ca_certs())
         self.assertEqual(got.cert_store_stats(), want.cert_store_stats())
-
-    def test_are_used_by_main(self):
-        talk(self, *in_memory(*in_context(lambda: (for_server(), for_client()))))
 
     def test_protocols(self):
         """Which the server chooses by its own list."""
@@ -210,18 +212,22 @@ class OfSettings(Case):
             return sides
         talk(self, *in_memory(*in_context(body)))
 
-    def test_a_derived_class(self):
+    def test_derived_classes(self):
         def body():
             made = for_server(Settings)
             made.mark = [made]
-            made.word = "text"
-            return made
-        made = in_context(body)
-        self.assertIs(type(made), Settings)
-        self.assertIs(made.mark[0], made)
-        self.assertEqual(made.shout(), "TEXT")
+            one, other = connect(made)
+            other.mark = [other]
+            return made, one, other
+        made, one, other = in_context(body)
+        with one, other:
+            self.assertIs(made.mark[0], made)
+            self.assertIs(other.mark[0], other)
+            self.assertEqual((type(made), type(other)), (Settings, Shout))
+            other.write(b"text")
+            self.assertEqual(one.read(), b"TEXT")
         talk(self, *in_memory(made))
-        del made.mark
+        del made.mark, other.mark
 
     def test_of_several(self):
         """What had them in common still has."""
@@ -235,12 +241,10 @@ class OfSettings(Case):
             self.assertIs(other.context, other._sslobj.context)
 
     def test_main_s_own(self):
-        server, client = for_server(), for_client()
-        one, other = in_context(connect, server, client)
+        server = for_server()
+        one, other = in_context(connect, server)
         with one, other:
-            self.assertIs(one.context, client)
             self.assertIs(other.context, server)
-            del server, client
             talk(self, one, other)
 
 
@@ -477,15 +481,10 @@ class NotLeft(Case):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 with self.assertRaises(parallel.PersistenceError):
-                    in_context(lambda: [*connect(), sys._getframe()][::order])
+                    in_context(lambda: [*connect(), in_memory(), sys._getframe()][::order])
                 gc.collect()
             self.assertEqual([one.category for one in caught], [ResourceWarning] * 2)
             self.assertEqual(descriptors(), self.before)
-
-    def test_settings_beside_what_is_refused(self):
-        for order in 1, -1:
-            with self.assertRaises(parallel.PersistenceError):
-                in_context(lambda: [for_server(), in_memory(), sys._getframe()][::order])
 
     def test_what_cannot_leave_on_the_way(self):
         def body():

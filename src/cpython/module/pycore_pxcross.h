@@ -160,7 +160,8 @@ extern _Px_filler _Px_FillWords;
 
 /* ---- pxctypes.c ---------------------------------------------------------- */
 
-extern _Px_maker _Px_MakeData, _Px_MakeArrayClass;
+/* NULL: @base, a class in C, is none of ctypes. */
+extern const _Px_kind *_Px_KindOfData(PyTypeObject *base);
 
 /* ---- pxresource.c -------------------------------------------------------- */
 
