@@ -24,6 +24,22 @@ class Point(ctypes.Structure):
     _fields_ = [("x", ctypes.c_int), ("y", ctypes.c_int)]
 
 
+class Node(ctypes.Structure):
+    pass
+
+
+Node._fields_ = [("value", ctypes.c_int), ("next", ctypes.POINTER(Node))]
+
+
+class Named(Point):
+    _fields_ = [("name", ctypes.c_char_p), ("call", Takes), ("ends", ctypes.POINTER(Point) * 2),
+                ("nodes", Node * 2)]
+
+
+class Either(ctypes.Union):
+    _fields_ = [("number", ctypes.c_size_t), ("at", Int)]
+
+
 class Unseen(ctypes.Structure):
     """Main has no class of pointers to it."""
     _fields_ = [("x", ctypes.c_int)]
@@ -147,7 +163,7 @@ class Pointers(Case):
 
     def test_objects(self):
         for make in (lambda: [1, 2], lambda: 10 ** 30, lambda: 2.5, lambda: NUMBER,
-                     lambda: b"some text", lambda: "some text"):
+                     lambda: b"some text", lambda: "some text", lambda: {"a": [1]}):
             it = in_context(lambda: ctypes.py_object(make()))
             fill()
             self.assertEqual(it.value, make())
@@ -179,7 +195,8 @@ class Pointers(Case):
         def make():
             array = Three(1, 2, 3)
             return [array, ctypes.cast(array, Int), ctypes.pointer(ctypes.pointer(array)),
-                    ctypes.c_char_p(b"text"), Takes(address(LIBRARY.abs))]
+                    ctypes.c_char_p(b"text"), Takes(address(LIBRARY.abs)),
+                    Named(1, 2, b"name", nodes=(Node * 2)((1, ctypes.pointer(Node(2)))))]
         for count in 1, 1000:
             for first in range(1, 60):
                 for seen in crossing_without_memory(make, first, count):
@@ -188,6 +205,63 @@ class Pointers(Case):
                         self.assertEqual(seen[2][0][0][:], [1, 2, 3])
                         self.assertEqual(seen[3].value, b"text")
                         self.assertEqual(seen[4](-3), 3)
+                        self.assertEqual(seen[5].nodes[0].next[0].value, 2)
+
+
+class Among(Case):
+    """Addresses among other data."""
+
+    def test_a_chain(self):
+        def body():
+            first, second = Node(1), Node(2)
+            first.next = ctypes.pointer(second)
+            second.next.contents = Node(3)
+            return first
+        first = in_context(body)
+        fill()
+        self.assertEqual(first.value, 1)
+        self.assertEqual(first.next.contents.value, 2)
+        self.assertEqual(first.next[0].next[0].value, 3)
+        self.assertFalse(first.next[0].next[0].next)
+        third = in_context(lambda: body().next.contents.next.contents)
+        fill()
+        self.assertEqual(third.value, 3)
+
+    def test_a_ring(self):
+        def body():
+            first, second = Node(1), Node(2)
+            first.next = ctypes.pointer(second)
+            second.next = ctypes.pointer(first)
+            return first, second
+        first, second = in_context(body)
+        fill()
+        self.assertEqual(first.next[0].next[0].next[0].value, 2)
+        second.value = 5
+        self.assertEqual(first.next[0].value, 5)
+
+    def test_of_each_kind(self):
+        def body():
+            point = Point(3, 4)
+            it = Named(1, 2, b"some name", Takes(there))
+            it.ends[1] = ctypes.pointer(point)
+            it.nodes[1].next = ctypes.pointer(Node(7))
+            return it, point
+        there = address(LIBRARY.abs)
+        it, point = in_context(body)
+        fill()
+        self.assertEqual((it.x, it.y, it.name, it.call(-3)), (1, 2, b"some name", 3))
+        self.assertFalse(it.ends[0])
+        it.ends[1][0].x = 9
+        self.assertEqual(point.x, 9)
+        self.assertEqual(it.nodes[1].next[0].value, 7)
+
+    def test_arrays(self):
+        texts = in_context(lambda: (ctypes.c_char_p * 3)(b"one text", None, b"another"))
+        fill()
+        self.assertEqual(texts[:], [b"one text", None, b"another"])
+        objects = in_context(lambda: (ctypes.py_object * 2)([1], {"a": NUMBER}))
+        fill()
+        self.assertEqual(objects[:], [[1], {"a": NUMBER}])
 
 
 class Functions(Case):
@@ -256,14 +330,19 @@ class Classes(Case):
 class NotLeft(Case):
     def test_what_nothing_keeps(self):
         """An address of the context's that is of nothing which the pointer keeps."""
+        def loose():
+            it = Named(1, 2)
+            it.ends[1] = ctypes.cast(ctypes.addressof(Point(1, 2)), ctypes.POINTER(Point))
+            return it
+
         def beyond():
             pointer = ctypes.cast(Three(1, 2, 3), Int)
             ctypes.c_void_p.from_buffer(pointer).value += 12
             return pointer
-        for make in (lambda: ctypes.cast(ctypes.addressof(ctypes.c_int(5)), Int), beyond,
+        for make in (lambda: ctypes.cast(ctypes.addressof(ctypes.c_int(5)), Int), beyond, loose,
                      lambda: ctypes.c_void_p(ctypes.addressof(ctypes.c_int(5))),
                      lambda: ctypes.c_wchar_p("text"), lambda: Takes(lambda it: it),
-                     lambda: Int.from_buffer(bytearray(8)), lambda: (Int * 2)(),
+                     lambda: Int.from_buffer(bytearray(8)), lambda: Either(5),
                      lambda: type("Own", (Int,), {"_type_": ctypes.c_int})(),
                      lambda: ctypes.CFUNCTYPE(ctypes.c_int, Int)(address(LIBRARY.abs)),
                      lambda: [Int(ctypes.c_int(5)), sys._getframe()]):

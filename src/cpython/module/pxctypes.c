@@ -5,7 +5,8 @@
  *      point.x  [ head | bytes, base --> Point ]           part of the copy
  *      pointer  [ head | bytes --> address | kept --> Point ]   of the copy's
  *
- *   D1  Bytes leave if they mean the same elsewhere: addresses among them do not.
+ *   D1  Bytes leave if they mean the same elsewhere. Which of them are addresses the
+ *       class says, but for a union.
  *   D2  Part of a structure, say, is the same part of its copy, and what is at an
  *       address is what is there for the copy.
  *   D3  What is known of a class has to be as here, to the byte (Y1 of pxlayout.c).
@@ -57,6 +58,13 @@ typedef struct function {
     PyObject *thunk, *callable; /* of one in Python; NULL */
     PyObject *parts[6]; /* converters, arguments, result, its checks, flags */
 } function;
+
+/* A field of a structure. */
+typedef struct field {
+    PyObject head;
+    Py_ssize_t offset, size, index;
+    PyObject *type;
+} field;
 
 enum { NESTED = 16 }; /* dicts of what is kept, in each other */
 
@@ -141,15 +149,23 @@ is_function(const PyTypeObject *base)
     return strcmp(base->tp_name, "_ctypes.CFuncPtr") == 0;
 }
 
+/* Whether instances are one. */
 static bool
-holds_address(const data *object, const data_class *known)
+is_address(const data_class *known)
 {
     Py_UCS4 letter = known && known->item && PyUnicode_Check(known->item)
                          ? PyUnicode_READ_CHAR(known->item, 0)
                          : 0;
-    return known && object->bytes && object->size == sizeof(void *) &&
+    return known && known->size == sizeof(void *) &&
            (letter ? strchr("zZPO", (int)letter) != NULL
                    : (known->flags & IS_POINTER) != 0);
+}
+
+/* Whether there are some in instances. */
+static bool
+has_addresses(const data_class *known)
+{
+    return known && !(known->flags & IS_POINTER) && known->flags & HAS_POINTER;
 }
 
 static bool
@@ -184,10 +200,10 @@ is_of(const char *address, PyObject *object)
 static PyObject *
 find_target(PyObject *kept, const char *address, int depth)
 {
-    PyObject *value, *found = NULL;
+    PyObject *value, *found = kept && is_of(address, kept) ? kept : NULL;
     Py_ssize_t at = 0;
     if (!kept || !PyDict_CheckExact(kept)) {
-        return kept && is_of(address, kept) ? kept : NULL;
+        return found;
     }
     while (!found && depth > 0 && PyDict_Next(kept, &at, NULL, &value)) {
         found = find_target(value, address, depth - 1);
@@ -208,6 +224,16 @@ copy_of_target(_Px_crossing *to, PyObject *target, PyObject *mine)
     return known || PyErr_Occurred() ? known : _Px_Refuse(target);
 }
 
+/* What a part leads to is kept alive by the whole. */
+static PyObject *
+kept_for(const data *part)
+{
+    while (part->base) {
+        part = part->base;
+    }
+    return part->kept;
+}
+
 static char *
 same_place(const char *address, PyObject *target, PyObject *copy)
 {
@@ -226,9 +252,10 @@ carry(_Px_crossing *to, const data *from, char *address, PyObject *mine)
     if (_Px_IsMains(address)) {
         return address;
     }
-    PyObject *target = find_target(from->kept, address, NESTED);
+    PyObject *kept = kept_for(from);
+    PyObject *target = find_target(kept, address, NESTED);
     PyObject *copy =
-        target ? copy_of_target(to, target, target == from->kept ? mine : NULL)
+        target ? copy_of_target(to, target, target == kept ? mine : NULL)
                : _Px_Refuse((PyObject *)from);
     char *place = copy ? same_place(address, target, copy) : NULL;
     Py_XDECREF(copy);
@@ -329,9 +356,9 @@ make_data(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
     const data *from = (data *)object;
     const data_class *known = about(Py_TYPE(object));
-    bool is_pointer = holds_address(from, known);
-    if (!has_size(_Px_BaseInC(type)) ||
-        !(is_pointer || is_plain_data(from, known))) {
+    bool is_pointer = is_address(known);
+    if (!has_size(_Px_BaseInC(type)) || !from->bytes ||
+        !(is_pointer || has_addresses(known) || is_plain_data(from, known))) {
         return _Px_Refuse(object);
     }
     return from->base       ? make_part_of(to, type, from)
@@ -342,16 +369,89 @@ make_data(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 
 /* D4 */
 static int
-fill_pointer(_Px_crossing *to, data *mine, const data *from)
+fill_address(_Px_crossing *to, data *mine, const data *from, Py_ssize_t at)
 {
-    char *address = *(char **)from->bytes;
-    mine->kept = from->kept ? _Px_CopyPart(to, from->kept) : NULL;
-    if (from->kept && !mine->kept) {
-        return -1;
-    }
+    char *address;
+    memcpy(&address, from->bytes + at, sizeof address);
     char *place = carry(to, from, address, mine->kept);
-    *(char **)mine->bytes = place;
+    memcpy(mine->bytes + at, &place, sizeof place);
     return place || !address ? 0 : -1;
+}
+
+static int fill_addresses(_Px_crossing *to, data *mine, const data *from,
+                          PyTypeObject *type, Py_ssize_t at);
+
+static int
+fill_elements(_Px_crossing *to, data *mine, const data *from,
+              const data_class *known, Py_ssize_t at)
+{
+    PyTypeObject *item = (PyTypeObject *)known->item;
+    const data_class *each = about(item);
+    int status = each ? 0 : -1;
+    for (Py_ssize_t i = 0; !status && i < known->length; i++) {
+        status = fill_addresses(to, mine, from, item, at + i * each->size);
+    }
+    return status;
+}
+
+/* Those that the class itself has. */
+static int
+fill_fields(_Px_crossing *to, data *mine, const data *from, PyTypeObject *type,
+            Py_ssize_t at)
+{
+    PyObject *value;
+    Py_ssize_t next = 0;
+    int status = 0;
+    while (!status && PyDict_Next(type->tp_dict, &next, NULL, &value)) {
+        const field *it = (field *)value;
+        if (strcmp(Py_TYPE(value)->tp_name, "_ctypes.CField") == 0) {
+            status = fill_addresses(to, mine, from, (PyTypeObject *)it->type,
+                                    at + it->offset);
+        }
+    }
+    return status;
+}
+
+static int
+fill_structure(_Px_crossing *to, data *mine, const data *from,
+               PyTypeObject *type, Py_ssize_t at)
+{
+    int status = 0;
+    for (; !status && _Px_IsMadeByPython(type); type = type->tp_base) {
+        status = fill_fields(to, mine, from, type, at);
+    }
+    return status;
+}
+
+/* At @at in the bytes is an instance of @type. -1 without an error: nobody knows
+ * which of it are addresses. */
+static int
+fill_addresses(_Px_crossing *to, data *mine, const data *from,
+               PyTypeObject *type, Py_ssize_t at)
+{
+    const data_class *known = about(type);
+    const char *kind = _Px_BaseInC(type)->tp_name;
+    if (is_address(known)) {
+        return fill_address(to, mine, from, at);
+    }
+    if (!has_addresses(known)) {
+        return known && !is_letter_of_pointer(known->item) ? 0 : -1;
+    }
+    return strcmp(kind, "_ctypes.Array") == 0
+               ? fill_elements(to, mine, from, known, at)
+           : strcmp(kind, "_ctypes.Structure") == 0
+               ? fill_structure(to, mine, from, type, at)
+               : -1;
+}
+
+static int
+fill_parts(_Px_crossing *to, PyObject *copy, PyObject *object)
+{
+    return is_function(_Px_BaseInC(Py_TYPE(object)))
+               ? _Px_FillItems(to, ((function *)copy)->parts,
+                               ((function *)object)->parts,
+                               Py_ARRAY_LENGTH(((function *)copy)->parts))
+               : 0;
 }
 
 static int
@@ -359,23 +459,26 @@ fill_data(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
     data *mine = (data *)copy;
     const data *from = (data *)object;
-    if (from->base || !holds_address(from, about(Py_TYPE(object)))) {
+    const data_class *known = about(Py_TYPE(object));
+    if (from->base || !(is_address(known) || has_addresses(known))) {
         return 0;
     }
-    if (is_function(_Px_BaseInC(Py_TYPE(object))) &&
-        _Px_FillItems(to, ((function *)copy)->parts,
-                      ((function *)object)->parts,
-                      Py_ARRAY_LENGTH(((function *)copy)->parts)) < 0) {
+    mine->kept = from->kept ? _Px_CopyPart(to, from->kept) : NULL;
+    if ((from->kept && !mine->kept) || fill_parts(to, copy, object) < 0) {
         return -1;
     }
-    return fill_pointer(to, mine, from);
+    int status = fill_addresses(to, mine, from, Py_TYPE(object), 0);
+    if (status < 0 && !PyErr_Occurred()) {
+        (void)_Px_Refuse(object);
+    }
+    return status;
 }
 
 static const _Px_kind kinds[] = {
     {NULL, "_ctypes._SimpleCData", make_data, fill_data, false},
-    {NULL, "_ctypes.Structure", make_data, NULL, false},
-    {NULL, "_ctypes.Union", make_data, NULL, false},
-    {NULL, "_ctypes.Array", make_data, NULL, false},
+    {NULL, "_ctypes.Structure", make_data, fill_data, false},
+    {NULL, "_ctypes.Union", make_data, fill_data, false},
+    {NULL, "_ctypes.Array", make_data, fill_data, false},
     {NULL, "_ctypes._Pointer", make_data, fill_data, false},
     {NULL, "_ctypes.CFuncPtr", make_data, fill_data, false},
     {NULL, "_ctypes.PyCArrayType", make_class, NULL, false},
