@@ -518,7 +518,7 @@ class NotLeft(Case):
                 warnings.simplefilter("ignore")
                 kept = crossing_without_memory(make, first, count)
                 got = kept.pop() if kept else None
-                if isinstance(got, list):
+                if got is not MemoryError:
                     talk(self, *got)
                 del got, kept
                 gc.collect()
