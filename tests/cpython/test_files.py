@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import gc
+import hashlib
 import io
 import os
 import resource
@@ -540,6 +541,22 @@ class NotLeft(Case):
             return file
         self.fails(body)
         self.assertEqual(descriptors(), self.before)
+
+    def test_what_is_part_of_it(self):
+        """Is there as long as the file is: that of OpenSSL, too."""
+        class Summed(io.FileIO):
+            def __del__(self):
+                seen.append(self.sum.digest())
+                self.close()
+
+        def body():
+            file = Summed(self.path)
+            file.sum = hashlib.sha256(b"text")
+            return [file, sys._getframe()]
+        seen = []
+        with self.assertRaises(parallel.PersistenceError):
+            in_context(body)
+        self.assertEqual(seen, [hashlib.sha256(b"text").digest()])
 
     def test_attributes_of_exceptions(self):
         """One is left out, others leave."""

@@ -81,6 +81,7 @@ static const struct px_name {
     {"concurrent.futures", "ProcessPoolExecutor", SET},
     {"concurrent.futures", "ThreadPoolExecutor", SET},
     {"concurrent.futures.thread", "_global_shutdown_lock", NEW},
+    {"ctypes", "_c_functype_cache", COPY},
     {"dbm", "_defaultmod", SET},
     {"dbm", "_modules", COPY},
     {"email._encoded_words", "_q_byte_map", COPY},

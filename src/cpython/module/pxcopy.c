@@ -15,7 +15,8 @@
  *      classes, modules  see pxtype.c
  *      code, generators  see pxframe.c
  *      weak references   see pxweak.c
- *      states of C code  see pxstate.c
+ *      states of C code  see pxstate.c, pxtls.c
+ *      data of ctypes    see pxctypes.c
  *
  *   L1  A key or a member is hashed and compared on the way only if its type is
  *       known to do that in C, down to the last item of a tuple; else the whole
@@ -545,11 +546,6 @@ static const _Px_kind kinds[] = {
     {&PyContextVar_Type, NULL, _Px_MakeVariable, _Px_FillVariable, false},
     {&PyContext_Type, NULL, _Px_MakeContext, _Px_FillContext, false},
     {NULL, "_thread._local", _Px_MakeLocal, NULL, false},
-    {NULL, "_ctypes._SimpleCData", _Px_MakeData, NULL, false},
-    {NULL, "_ctypes.Structure", _Px_MakeData, NULL, false},
-    {NULL, "_ctypes.Union", _Px_MakeData, NULL, false},
-    {NULL, "_ctypes.Array", _Px_MakeData, NULL, false},
-    {NULL, "_ctypes.PyCArrayType", _Px_MakeArrayClass, NULL, false},
     {NULL, "zoneinfo.ZoneInfo", _Px_MakeZone, NULL, false},
     {NULL, "_elementtree._element_iterator", _Px_MakeWords,
      _Px_FillElementIterator, false},
@@ -565,6 +561,9 @@ static const _Px_kind struct_kind = {NULL, NULL, _Px_MakeStruct, _Px_FillStruct,
                                      false};
 
 static const _Px_kind kind_of_twins = {NULL, NULL, _Px_MakeTwin, NULL, false};
+
+static const _Px_kind kind_of_tls = {NULL, NULL, _Px_MakeTls, _Px_FillTls,
+                                     false};
 
 static const _Px_kind kind_by_layout = {NULL, NULL, _Px_MakeWords,
                                         _Px_FillWords, false};
@@ -582,7 +581,8 @@ kind_in_c(PyTypeObject *base)
     return _Px_IsStruct(base)    ? &struct_kind
            : _Px_HasLayout(base) ? &kind_by_layout
            : _Px_HasTwins(base)  ? &kind_of_twins
-                                 : NULL;
+           : _Px_HasTls(base)    ? &kind_of_tls
+                                 : _Px_KindOfData(base);
 }
 
 const _Px_kind *

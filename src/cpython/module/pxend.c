@@ -263,13 +263,6 @@ visit(PyObject *object, void *arg)
     return 0;
 }
 
-static int
-look_into(walk *to, PyObject *object)
-{
-    traverseproc traverse = Py_TYPE(object)->tp_traverse;
-    return PyObject_IS_GC(object) && traverse ? traverse(object, visit, to) : 0;
-}
-
 /* -1: out of memory. */
 static int
 walk_all(walk *to, PyObject *const roots[ROOTS])
@@ -282,7 +275,7 @@ walk_all(walk *to, PyObject *const roots[ROOTS])
         status = visit(roots[i], to);
     }
     while (status == 0 && to->next < to->count) {
-        status = look_into(to, to->found[to->next++]);
+        status = _Px_VisitParts(to->found[to->next++], visit, to);
     }
     return status;
 }
@@ -377,7 +370,6 @@ push(PyObject *object, void *arg)
 static int
 look_deeper(sorting *all, PyObject *object)
 {
-    traverseproc traverse = Py_TYPE(object)->tp_traverse;
     if (_Py_hashtable_get(all->walk.seen, object)) {
         return 0;
     }
@@ -385,7 +377,7 @@ look_deeper(sorting *all, PyObject *object)
         put(&all->walk, (uintptr_t)object | DONE) < 0) {
         return -1;
     }
-    return PyObject_IS_GC(object) && traverse ? traverse(object, push, all) : 0;
+    return _Px_VisitParts(object, push, all);
 }
 
 static int
@@ -519,7 +511,7 @@ deallocate_all(struct _Px_cx *cx, const walk *to)
 }
 
 /* Without memory for that their descriptors stay open. */
-static struct _Px_resource *
+static _Px_resource *
 list_resources(const struct _Px_cx *cx, const walk *to)
 {
     size_t count = 0;
@@ -529,8 +521,7 @@ list_resources(const struct _Px_cx *cx, const walk *to)
             leaving[count++] = at->object;
         }
     }
-    struct _Px_resource *list =
-        count ? _Px_ListResources(leaving, count) : NULL;
+    _Px_resource *list = count ? _Px_ListResources(leaving, count) : NULL;
     PyMem_Free(leaving);
     return list;
 }

@@ -27,11 +27,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-typedef struct _Px_resource {
-    PyObject *object; /* NULL: the last */
-    bool taken;       /* its descriptor, by a copy */
-} _Px_resource;
-
 /* ---- the kinds ----------------------------------------------------------- */
 
 enum { LEVELS = 16 };
@@ -145,16 +140,17 @@ _Px_ListResources(PyObject *const *objects, size_t count)
     size_t used = 0;
     _Px_resource *list = PyMem_Calloc(count + 1, sizeof *list);
     for (size_t i = 0; list && i < count; i++) {
-        if (shape_of(objects[i]) != OTHER ||
-            _Px_HasTwins(_Px_BaseInC(Py_TYPE(objects[i])))) {
+        PyTypeObject *base = _Px_BaseInC(Py_TYPE(objects[i]));
+        if (shape_of(objects[i]) != OTHER || _Px_HasTwins(base) ||
+            _Px_HasTls(base)) {
             list[used++].object = objects[i];
         }
     }
     return list;
 }
 
-static _Px_resource *
-find_resource(const void *object)
+_Px_resource *
+_Px_FindResource(const void *object)
 {
     _Px_resource *at = _Px_luggage ? _Px_luggage->resources : NULL;
     while (at && at->object && at->object != object) {
@@ -196,7 +192,7 @@ _Px_FillHandle(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
     handle *mine = (handle *)copy;
     const handle *from = (handle *)object;
-    _Px_resource *resource = find_resource(object);
+    _Px_resource *resource = _Px_FindResource(object);
     if (_Px_FillWords(to, copy, object) < 0) {
         return -1;
     }
@@ -217,16 +213,27 @@ void
 _Px_GiveBack(PyObject *copy, PyObject *object)
 {
     handle *mine = (handle *)copy;
+    _Px_GiveBackTls(copy, object);
     if (shape_of(copy) != HANDLE || !owns_descriptor(mine)) {
         return;
     }
     if (mine->fd == ((handle *)object)->fd) {
-        find_resource(object)->taken = false;
+        _Px_FindResource(object)->taken = false;
     }
     else {
         close(mine->fd);
     }
     mine->fd = -1;
+}
+
+bool
+_Px_HasLeft(const _Px_crossing *to, PyObject *socket)
+{
+    const _Px_resource *resource = _Px_FindResource(socket);
+    PyObject *copy = _Px_Known(to, socket);
+    bool here = copy && ((handle *)copy)->fd == ((handle *)socket)->fd;
+    Py_XDECREF(copy);
+    return resource && resource->taken && !here;
 }
 
 /* ---- buffers --------------------------------------------------------------- */
@@ -314,7 +321,7 @@ static bool
 is_left(PyObject *object)
 {
     const handle *it = handle_of(object);
-    const _Px_resource *resource = it ? find_resource(it) : NULL;
+    const _Px_resource *resource = it ? _Px_FindResource(it) : NULL;
     return resource && !resource->taken && owns_descriptor(it);
 }
 
@@ -332,11 +339,12 @@ take_or_close(PyObject *list, PyObject *object)
     PyErr_Clear();
     if (is_left(object) && shape_of(object) == HANDLE) {
         close(((handle *)object)->fd);
-        find_resource(object)->taken = true;
+        _Px_FindResource(object)->taken = true;
     }
 }
 
-/* X5, S4. A file was made after what it is stacked on, so it comes before that. */
+/* X5, S4, T1. A file was made after what it is stacked on, so it comes before that;
+ * what is not a file may be part of one. */
 PyObject *
 _Px_TakeLeft(void)
 {
@@ -346,7 +354,10 @@ _Px_TakeLeft(void)
             list = list ? list : PyList_New(0);
             take_or_close(list, at->object);
         }
+    }
+    for (_Px_resource *at = _Px_luggage->resources; at && at->object; at++) {
         _Px_ReleaseTwin(at->object);
+        _Px_ReleaseTls(at);
     }
     return list;
 }

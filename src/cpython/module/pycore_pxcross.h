@@ -11,6 +11,7 @@
  *      pxctypes.c   copies of the data of ctypes
  *      pxweak.c     copies of weak references
  *      pxresource.c copies of files and sockets
+ *      pxtls.c      copies of what is OpenSSL's
  *      pxstate.c    copies of what holds a state of C code's
  *      pxexcept.c   copies of exceptions
  *      pxcross.c    objects that leave a context
@@ -159,14 +160,23 @@ extern _Px_filler _Px_FillWords;
 
 /* ---- pxctypes.c ---------------------------------------------------------- */
 
-extern _Px_maker _Px_MakeData, _Px_MakeArrayClass;
+/* NULL: @base, a class in C, is none of ctypes. */
+extern const _Px_kind *_Px_KindOfData(PyTypeObject *base);
 
 /* ---- pxresource.c -------------------------------------------------------- */
 
+/* Something that leaves and has more than memory of its context's. */
+typedef struct _Px_resource {
+    PyObject *object; /* NULL: the last */
+    bool taken;       /* its descriptor, say, by a copy */
+} _Px_resource;
+
+/* Of _Px_luggage, or NULL. */
+extern _Px_resource *_Px_FindResource(const void *object);
+
 /* A worker: those of these objects that have to do with descriptors, in memory of
  * the context's; NULL: there is none. */
-extern struct _Px_resource *_Px_ListResources(PyObject *const *objects,
-                                              size_t count);
+extern _Px_resource *_Px_ListResources(PyObject *const *objects, size_t count);
 
 /* Of _Px_luggage: main's copies of those that no copy has been made of, in a
  * list, or closed; NULL: none. */
@@ -175,8 +185,27 @@ extern PyObject *_Px_TakeLeft(void);
 /* Main gets to see no @copy: @object has its descriptor again. */
 extern void _Px_GiveBack(PyObject *copy, PyObject *object);
 
+/* Whether a copy of another crossing's has the descriptor of this socket. */
+extern bool _Px_HasLeft(const _Px_crossing *to, PyObject *socket);
+
 extern _Px_maker _Px_MakeHandle, _Px_MakeBuffered;
 extern _Px_filler _Px_FillHandle, _Px_FillBuffered, _Px_FillText;
+
+/* ---- pxtls.c ------------------------------------------------------------- */
+
+/* Whether it is known of the instances of @base, a class in C, what they have of
+ * OpenSSL's. */
+extern bool _Px_HasTls(PyTypeObject *base);
+
+/* What @object refers to, with what its class does not say, if it is such. */
+extern int _Px_VisitParts(PyObject *object, visitproc visit, void *arg);
+
+extern _Px_maker _Px_MakeTls;
+extern _Px_filler _Px_FillTls;
+
+/* What _Px_GiveBack() does; main, when all is copied. */
+extern void _Px_GiveBackTls(PyObject *copy, PyObject *object);
+extern void _Px_ReleaseTls(const _Px_resource *resource);
 
 /* ---- pxclass.c ----------------------------------------------------------- */
 
