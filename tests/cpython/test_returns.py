@@ -710,7 +710,6 @@ LAZY = {
 STAYS = {
     "'_thread.lock' object that is held": (lambda: held(threading.Lock()), lambda it: it.locked()),
     "'_thread.RLock' object that is held": (lambda: held(threading.RLock()), repr),
-    "ScandirIterator": (os.scandir, list),
     "c_void_p": (lambda: ctypes.c_void_p(3), lambda it: it.value),
     "BZ2Compressor": (lambda: bz2.BZ2Compressor(), lambda it: it.compress(b"a")),
     "frame": (lambda: sys._getframe(), lambda it: it.f_lineno > 0),

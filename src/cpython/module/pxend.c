@@ -263,13 +263,6 @@ visit(PyObject *object, void *arg)
     return 0;
 }
 
-static int
-look_into(walk *to, PyObject *object)
-{
-    traverseproc traverse = Py_TYPE(object)->tp_traverse;
-    return PyObject_IS_GC(object) && traverse ? traverse(object, visit, to) : 0;
-}
-
 /* -1: out of memory. */
 static int
 walk_all(walk *to, PyObject *const roots[ROOTS])
@@ -282,7 +275,7 @@ walk_all(walk *to, PyObject *const roots[ROOTS])
         status = visit(roots[i], to);
     }
     while (status == 0 && to->next < to->count) {
-        status = look_into(to, to->found[to->next++]);
+        status = _Px_TraverseAll(to->found[to->next++], visit, to);
     }
     return status;
 }

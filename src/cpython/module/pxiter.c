@@ -429,6 +429,7 @@ has_plain_buffer(PyObject *object)
     PyTypeObject *type = Py_TYPE(object), *base = _Px_BaseInC(type);
     return (base == &PyBytes_Type || base == &PyByteArray_Type ||
             strcmp(base->tp_name, "array.array") == 0 ||
+            strcmp(base->tp_name, "mmap.mmap") == 0 ||
             strcmp(base->tp_name, "_io._BytesIOBuffer") == 0 ||
             strncmp(base->tp_name, "_ctypes.", 8) == 0) &&
            type->tp_as_buffer->bf_getbuffer == base->tp_as_buffer->bf_getbuffer;

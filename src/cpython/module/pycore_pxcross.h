@@ -11,6 +11,8 @@
  *      pxctypes.c   copies of the data of ctypes
  *      pxweak.c     copies of weak references
  *      pxresource.c copies of files and sockets
+ *      pxmapping.c  copies of mappings of memory
+ *      pxlisting.c  copies of listings of directories
  *      pxstate.c    copies of what holds a state of C code's
  *      pxexcept.c   copies of exceptions
  *      pxcross.c    objects that leave a context
@@ -137,6 +139,9 @@ extern int _Px_AddMembers(_Px_crossing *to, PyObject *set, PyObject *members);
 extern PyObject *_Px_CallInC(PyObject *object, const char *name,
                              PyObject *argument);
 
+/* As the traversal of the object's class, which leaves out zones of dates. */
+extern int _Px_TraverseAll(PyObject *object, visitproc visit, void *arg);
+
 extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray;
 extern _Px_maker _Px_MakeDeque, _Px_MakePacker, _Px_MakeRandom;
 extern _Px_maker _Px_MakeBytesIO, _Px_MakeStringIO;
@@ -172,11 +177,36 @@ extern struct _Px_resource *_Px_ListResources(PyObject *const *objects,
  * list, or closed; NULL: none. */
 extern PyObject *_Px_TakeLeft(void);
 
-/* Main gets to see no @copy: @object has its descriptor again. */
+/* Main gets to see no @copy: @object has its descriptor, or the like, again. */
 extern void _Px_GiveBack(PyObject *copy, PyObject *object);
+
+/* What an object of some kind has that is not memory of its context's. */
+typedef struct _Px_holding {
+    bool (*holds)(const PyObject *object); /* there is some */
+    bool (*is_same)(const PyObject *copy, const PyObject *object);
+    void (*empty)(PyObject *copy);     /* releases nothing */
+    void (*release)(PyObject *object); /* but for _Px_GiveBack(), as the last */
+} _Px_holding;
+
+/* Whether the copy of @object is the first when the callback is over: it takes what
+ * @object holds. */
+extern bool _Px_TakeOver(PyObject *object);
+
+/* -1: there is no second copy of what @object holds. */
+extern int _Px_RefuseTwice(PyObject *object, const char *instead);
+
+/* Another descriptor of the same open file; -1: an OSError. */
+extern int _Px_DuplicateDescriptor(int fd);
 
 extern _Px_maker _Px_MakeHandle, _Px_MakeBuffered;
 extern _Px_filler _Px_FillHandle, _Px_FillBuffered, _Px_FillText;
+
+/* ---- pxmapping.c, pxlisting.c -------------------------------------------- */
+
+extern const _Px_holding _Px_mapping, _Px_listing;
+
+extern _Px_maker _Px_MakeMapping, _Px_MakeListing;
+extern _Px_filler _Px_FillMapping, _Px_FillListing;
 
 /* ---- pxclass.c ----------------------------------------------------------- */
 
