@@ -5,7 +5,6 @@ Run by the patched interpreter: python tests/cpython/test_returns.py
 import abc
 import array
 import ast
-import bz2
 import collections
 import contextlib
 import ctypes
@@ -711,7 +710,6 @@ STAYS = {
     "'_thread.lock' object that is held": (lambda: held(threading.Lock()), lambda it: it.locked()),
     "'_thread.RLock' object that is held": (lambda: held(threading.RLock()), repr),
     "c_void_p": (lambda: ctypes.c_void_p(3), lambda it: it.value),
-    "BZ2Compressor": (lambda: bz2.BZ2Compressor(), lambda it: it.compress(b"a")),
     "frame": (lambda: sys._getframe(), lambda it: it.f_lineno > 0),
 }
 

@@ -584,6 +584,7 @@ kind_in_c(PyTypeObject *base)
     return _Px_IsStruct(base)    ? &struct_kind
            : _Px_HasLayout(base) ? &kind_by_layout
            : _Px_HasTwins(base)  ? &kind_of_twins
+           : _Px_IsCodec(base)   ? &_Px_codecs
                                  : NULL;
 }
 

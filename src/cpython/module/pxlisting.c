@@ -37,15 +37,15 @@ typedef struct listing {
 } listing;
 
 static bool
-holds(const PyObject *object)
+holds(PyObject *object)
 {
-    return ((const listing *)object)->dir;
+    return ((listing *)object)->dir;
 }
 
 static bool
-is_same(const PyObject *copy, const PyObject *object)
+is_same(PyObject *copy, PyObject *object)
 {
-    return ((const listing *)copy)->dir == ((const listing *)object)->dir;
+    return ((listing *)copy)->dir == ((listing *)object)->dir;
 }
 
 static void
@@ -60,7 +60,7 @@ release(PyObject *object)
     (void)closedir(((listing *)object)->dir);
 }
 
-const _Px_holding _Px_listing = {holds, is_same, empty, release};
+const _Px_holding _Px_listing = {holds, is_same, NULL, empty, release};
 
 /* ---- paths ---------------------------------------------------------------- */
 

@@ -43,14 +43,14 @@ typedef struct mapping {
 } mapping;
 
 static bool
-holds(const PyObject *object)
+holds(PyObject *object)
 {
     const mapping *it = (const mapping *)object;
     return it->data || it->fd >= 0;
 }
 
 static bool
-is_same(const PyObject *copy, const PyObject *object)
+is_same(PyObject *copy, PyObject *object)
 {
     const mapping *mine = (const mapping *)copy;
     const mapping *from = (const mapping *)object;
@@ -76,7 +76,7 @@ release(PyObject *object)
     }
 }
 
-const _Px_holding _Px_mapping = {holds, is_same, empty, release};
+const _Px_holding _Px_mapping = {holds, is_same, NULL, empty, release};
 
 /* ---- a second mapping ----------------------------------------------------- */
 

@@ -7,8 +7,8 @@
  *        text              lock
  *
  * Memory is copied, a descriptor is not: there is one of a number in a process. Nor
- * are mappings (pxmapping.c) and listings of directories (pxlisting.c), of which
- * the same is true.
+ * are mappings (pxmapping.c), listings of directories (pxlisting.c), and states of
+ * libraries in C (pxcodec.c), of which much the same is true.
  *
  *   X1  When a callback is over the copy takes the descriptor, and the original,
  *       which nobody is going to use, does not close it. A second copy, of a call
@@ -39,7 +39,15 @@ typedef struct _Px_resource {
 
 enum { LEVELS = 16 };
 
-typedef enum shape { OTHER, HANDLE, BUFFERED, TEXT, MAPPING, LISTING } shape;
+typedef enum shape {
+    OTHER,
+    HANDLE,
+    BUFFERED,
+    TEXT,
+    MAPPING,
+    LISTING,
+    CODEC
+} shape;
 
 static const struct {
     const char *name;
@@ -110,7 +118,7 @@ shape_of(PyObject *object)
             return shapes[i].shape;
         }
     }
-    return OTHER;
+    return _Px_IsCodec(_Px_BaseInC(Py_TYPE(object))) ? CODEC : OTHER;
 }
 
 static PyObject *
@@ -139,7 +147,7 @@ handle_of(PyObject *object)
 }
 
 static bool
-owns_descriptor(const PyObject *object)
+owns_descriptor(PyObject *object)
 {
     const handle *it = (const handle *)object;
     bool is_file = strcmp(_Px_BaseInC(Py_TYPE(it))->tp_name, "_io.FileIO") == 0;
@@ -147,9 +155,9 @@ owns_descriptor(const PyObject *object)
 }
 
 static bool
-is_same_descriptor(const PyObject *copy, const PyObject *object)
+is_same_descriptor(PyObject *copy, PyObject *object)
 {
-    return ((const handle *)copy)->fd == ((const handle *)object)->fd;
+    return ((handle *)copy)->fd == ((handle *)object)->fd;
 }
 
 static void
@@ -165,7 +173,8 @@ close_descriptor(PyObject *object)
 }
 
 static const _Px_holding descriptor = {owns_descriptor, is_same_descriptor,
-                                       forget_descriptor, close_descriptor};
+                                       NULL, forget_descriptor,
+                                       close_descriptor};
 
 /* NULL: it holds nothing itself. */
 static const _Px_holding *
@@ -178,6 +187,8 @@ holding_of(PyObject *object)
         return &_Px_mapping;
     case LISTING:
         return &_Px_listing;
+    case CODEC:
+        return &_Px_codec;
     default:
         return NULL;
     }
@@ -239,11 +250,14 @@ _Px_GiveBack(PyObject *copy, PyObject *object)
     if (!what || !what->holds(copy)) {
         return;
     }
-    if (what->is_same(copy, object)) {
-        find_resource(object)->taken = false;
+    if (!what->is_same(copy, object)) {
+        what->release(copy);
+    }
+    else if (what->give_back) {
+        what->give_back(object);
     }
     else {
-        what->release(copy);
+        find_resource(object)->taken = false;
     }
     what->empty(copy);
 }

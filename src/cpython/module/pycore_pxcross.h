@@ -13,6 +13,8 @@
  *      pxresource.c copies of files and sockets
  *      pxmapping.c  copies of mappings of memory
  *      pxlisting.c  copies of listings of directories
+ *      pxcodec.c    copies of compressors that no library copies
+ *      pxoutside.c  what these have outside of a context
  *      pxstate.c    copies of what holds a state of C code's
  *      pxexcept.c   copies of exceptions
  *      pxcross.c    objects that leave a context
@@ -83,6 +85,7 @@ typedef struct px_luggage {
     struct _Px_instead
         *instead; /* its copies of main's instances: these leave */
     struct _Px_resource *resources; /* its files that leave, or NULL */
+    struct _Px_outside *outside;    /* its blocks of main's, or NULL */
     PyObject *finalizers; /* {its finalizer: info} of what leaves, or NULL */
     char *states;         /* raw memory, of each of these; NULL: none copied */
 } px_luggage;
@@ -182,10 +185,11 @@ extern void _Px_GiveBack(PyObject *copy, PyObject *object);
 
 /* What an object of some kind has that is not memory of its context's. */
 typedef struct _Px_holding {
-    bool (*holds)(const PyObject *object); /* there is some */
-    bool (*is_same)(const PyObject *copy, const PyObject *object);
-    void (*empty)(PyObject *copy);     /* releases nothing */
-    void (*release)(PyObject *object); /* but for _Px_GiveBack(), as the last */
+    bool (*holds)(PyObject *object); /* there is some */
+    bool (*is_same)(PyObject *copy, PyObject *object);
+    void (*give_back)(PyObject *object); /* NULL: it has been on the list */
+    void (*empty)(PyObject *copy);       /* releases nothing */
+    void (*release)(PyObject *object);
 } _Px_holding;
 
 /* Whether the copy of @object is the first when the callback is over: it takes what
@@ -207,6 +211,52 @@ extern const _Px_holding _Px_mapping, _Px_listing;
 
 extern _Px_maker _Px_MakeMapping, _Px_MakeListing;
 extern _Px_filler _Px_FillMapping, _Px_FillListing;
+
+/* ---- pxoutside.c ---------------------------------------------------------- */
+
+/* A block that is none of a context's. */
+typedef struct _Px_block {
+    void *at;
+    size_t bytes;
+    bool is_plain; /* malloc's */
+} _Px_block;
+
+typedef void (*_Px_function)(void);
+
+/* The blocks that an object of a context's has. */
+typedef struct _Px_outside {
+    struct _Px_outside *next;
+    _Px_block *blocks;
+    size_t count, room;
+    bool taken;         /* they are main's: a copy has them */
+    bool is_mixed;      /* there are others, in the context's heap */
+    _Px_function alloc; /* what the object's library would call */
+    void (*free)(void *, void *);
+} _Px_outside;
+
+/* A context: for an object that is about to be made; NULL: no memory. */
+extern _Px_outside *_Px_NewOutside(void);
+
+/* It has not been made. */
+extern void _Px_DropOutside(_Px_outside *record);
+
+/* Free what is not taken of all of these. */
+extern void _Px_EndOutside(_Px_outside *list);
+
+/* A context: @block is the record's, if not the context's; false: no memory. It
+ * is not, if it is malloc's. */
+extern bool _Px_NoteBlock(_Px_outside *record, void *block);
+extern void _Px_ForgetBlock(_Px_outside *record, void *block);
+
+/* How many words in its blocks are this address. */
+extern size_t _Px_CountWords(const _Px_outside *record, const void *address);
+
+/* ---- pxcodec.c ------------------------------------------------------------ */
+
+extern const _Px_holding _Px_codec;
+
+extern const _Px_kind _Px_codecs;
+extern bool _Px_IsCodec(const PyTypeObject *base);
 
 /* ---- pxclass.c ----------------------------------------------------------- */
 
