@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 import tracemalloc
 import unittest
+import warnings
 import zipfile
 
 import parallel
@@ -286,6 +287,17 @@ class Stay(Case):
                     begin, got = seen.pop()
                     self.assertEqual(undo(begin + got.flush()), TEXT)
 
+    def test_files_beside_what_cannot_leave(self):
+        for start, options in MODULES.values():
+            with start(self.path, "w", **options) as file:
+                file.write(TEXT)
+            with warnings.catch_warnings(record=True):
+                for order in 1, -1:
+                    with self.assertRaisesRegex(parallel.PersistenceError, "frame"):
+                        in_context(lambda: [it := start(self.path), it.read(9), sys._getframe()]
+                                   [::order])
+                gc.collect()
+
     def test_an_attribute_that_an_exception_leaves_behind(self):
         def body():
             error = ValueError("text")
@@ -378,7 +390,11 @@ class Memory(Case):
         self.grows(lambda: in_context(dropped), lambda: in_context(kept), fails, nobody)
 
     def test_of_a_callback_that_the_guard_has_ended(self):
-        ended = run_guarded("auto", """
+        for mode in "auto", "full":
+            self.end_by_guard(mode)
+
+    def end_by_guard(self, mode):
+        ended = run_guarded(mode, """
             import bz2
             def body():
                 made = bz2.BZ2Compressor()

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import unittest
 import warnings
+import zlib
 
 import parallel
 from support import crossing_without_memory, in_context
@@ -199,6 +200,16 @@ class Mappings(Case):
             return re.search(b"s(.c)", made), struct.iter_unpack("2s", memoryview(made)[:6])
         match, pairs = in_context(body)
         self.assertEqual((match[1], list(pairs)), (b"ec", [(b"fi",), (b"rs",), (b"t\n",)]))
+
+    def test_what_looks_into_it(self):
+        """And tells no walk over the objects."""
+        def body():
+            found = re.finditer(b"[a-z]+", self.of_file())
+            next(found)
+            return found
+        self.assertEqual([match[0] for match in in_context(body)], [b"second"])
+        reader = in_context(lambda: zlib.decompressobj(zdict=anonymous()))
+        self.assertEqual(reader.decompress(zlib.compress(b"text")), b"text")
 
     def test_in_an_exception(self):
         def body():

@@ -479,11 +479,15 @@ clear(PyObject *object)
     Py_DECREF(object);
 }
 
+/* Something that no walk comes to may refer to it: it is closed, where that is all
+ * that there is to do. */
 static void
 deallocate(PyObject *object)
 {
-    object->ob_refcnt = 0;
-    Py_TYPE(object)->tp_dealloc(object);
+    if (!_Px_ReleaseHeld(object)) {
+        object->ob_refcnt = 0;
+        Py_TYPE(object)->tp_dealloc(object);
+    }
 }
 
 /* Those of the list that it takes more to free than the interpreter's code. */

@@ -278,6 +278,15 @@ scan_all(PyObject *pattern, PyObject *string, const scanner *from)
     return copy;
 }
 
+PyObject *
+_Px_ScannedString(PyObject *object)
+{
+    return strcmp(Py_TYPE(object)->tp_name, "_sre.SRE_Scanner") == 0 &&
+                   Py_TYPE(object)->tp_basicsize >= (Py_ssize_t)sizeof(scanner)
+               ? ((scanner *)object)->string
+               : NULL;
+}
+
 /* finditer() makes an iterator that asks one of these. */
 PyObject *
 _Px_MakeScanner(_Px_crossing *to, PyTypeObject *type, PyObject *object)

@@ -53,7 +53,8 @@ _Px_TraverseAll(PyObject *object, visitproc visit, void *arg)
 {
     traverseproc traverse = Py_TYPE(object)->tp_traverse;
     PyObject *zone = zone_of(object);
-    int status = zone ? visit(zone, arg) : 0;
+    PyObject *hidden = zone ? zone : _Px_ScannedString(object);
+    int status = hidden ? visit(hidden, arg) : 0;
     return !status && PyObject_IS_GC(object) && traverse
                ? traverse(object, visit, arg)
                : status;

@@ -242,6 +242,20 @@ _Px_RefuseTwice(PyObject *object, const char *instead)
     return -1;
 }
 
+bool
+_Px_ReleaseHeld(PyObject *object)
+{
+    const _Px_holding *what = holding_of(object);
+    if (!what || !what->release) {
+        return false;
+    }
+    if (what->holds(object)) {
+        what->release(object);
+        what->empty(object);
+    }
+    return true;
+}
+
 /* X4 */
 void
 _Px_GiveBack(PyObject *copy, PyObject *object)

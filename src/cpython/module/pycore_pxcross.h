@@ -142,7 +142,8 @@ extern int _Px_AddMembers(_Px_crossing *to, PyObject *set, PyObject *members);
 extern PyObject *_Px_CallInC(PyObject *object, const char *name,
                              PyObject *argument);
 
-/* As the traversal of the object's class, which leaves out zones of dates. */
+/* As the traversal of the object's class, which leaves out zones of dates, and
+ * what scanners of re look into. */
 extern int _Px_TraverseAll(PyObject *object, visitproc visit, void *arg);
 
 extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray;
@@ -189,8 +190,11 @@ typedef struct _Px_holding {
     bool (*is_same)(PyObject *copy, PyObject *object);
     void (*give_back)(PyObject *object); /* NULL: it has been on the list */
     void (*empty)(PyObject *copy);       /* releases nothing */
-    void (*release)(PyObject *object);
+    void (*release)(PyObject *object);   /* NULL: others do */
 } _Px_holding;
+
+/* A worker, at the end: release what @object holds; whether it is of such a kind. */
+extern bool _Px_ReleaseHeld(PyObject *object);
 
 /* Whether the copy of @object is the first when the callback is over: it takes what
  * @object holds. */
@@ -312,6 +316,9 @@ extern _Px_maker _Px_MakeSetIterator, _Px_MakeView;
 extern _Px_filler _Px_FillSetIterator, _Px_FillDictIterator, _Px_FillGroup;
 extern _Px_filler _Px_FillTee, _Px_FillOrderedIterator;
 extern _Px_maker _Px_MakeDequeIterator, _Px_MakeUnpacker, _Px_MakeScanner;
+/* What a scanner of re's looks into, not counted; NULL: it is none. */
+extern PyObject *_Px_ScannedString(PyObject *object);
+
 extern _Px_filler _Px_FillProduct, _Px_FillCombinations, _Px_FillPermutations;
 
 /* ---- pxweak.c ------------------------------------------------------------ */
