@@ -145,7 +145,7 @@ class Files(EndsTest):
 
     def test_what_cannot_leave(self):
         def body():
-            return {"x": [os.scandir()]}
+            return {"x": [open(SOURCE), sqlite3.connect(":memory:")]}
         with self.assertRaisesRegex(parallel.PersistenceError, "cannot leave"):
             in_context(body)
         self.assertEqual(descriptors(), self.before)

@@ -4,6 +4,7 @@ Run by the patched interpreter: python tests/cpython/test_finalize.py
 """
 import gc
 import os
+import sqlite3
 import sys
 import tempfile
 import unittest
@@ -191,7 +192,7 @@ class Finalizers(Case):
     def test_an_owner_that_cannot_leave(self):
         """The outcome is replaced in the context already."""
         def body():
-            return [watched("a"), os.scandir()]
+            return [watched("a"), sqlite3.connect(":memory:")]
         self.assertRaises(parallel.PersistenceError, in_context, body)
         self.assertEqual(self.settle(), ["a"])
 

@@ -9,7 +9,8 @@
  * Common memory: some of CPython's C code computes a value once for the whole
  * process, in whichever thread comes first (the keyword tuples of argument
  * parsers). Between _Px_CommonBegin() and _Px_CommonEnd() memory comes from
- * malloc, which any thread may call, and what was made is immortal.
+ * malloc, which any thread may call, and what was made is immortal. What a library
+ * in C keeps for an object that may leave is main's raw memory (pxoutside.c).
  *
  * Thread rule: a thread that is in a context, about that context.
  */
@@ -131,6 +132,13 @@ _Px_Malloc(size_t bytes)
                : malloc_slowly(bytes);
 }
 
+/* For PyMem_RawMalloc(). */
+void *
+_Px_RawMalloc(size_t bytes)
+{
+    return _Px_here.cx->making ? _Px_OutsideMalloc(bytes) : _Px_Malloc(bytes);
+}
+
 void *
 _Px_Calloc(size_t count, size_t bytes)
 {
@@ -174,7 +182,7 @@ static void __attribute__((noinline)) free_slowly(void *block)
     else if (cx->common) {
         free(block);
     }
-    else {
+    else if (!cx->outside || !_Px_OutsideFree(block)) {
         (void)__atomic_fetch_add(&strays, 1, __ATOMIC_RELAXED);
     }
 }

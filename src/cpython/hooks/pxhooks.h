@@ -248,6 +248,7 @@ extern __thread struct _Px_here _Px_here
 
 /* Memory for an int or a float. */
 extern void *_Px_Malloc(size_t bytes);
+extern void *_Px_RawMalloc(size_t bytes);
 extern void *_Px_NewNumber(size_t bytes);
 static inline void *
 _Px_TakeNumber(size_t bytes)
@@ -426,6 +427,7 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_GUARD_NEW(type) 0
 #define _Px_MAIN_ONLY(what) 0
 #define _Px_Malloc(bytes) NULL
+#define _Px_RawMalloc(bytes) NULL
 #define _Px_MALLOC_NUMBER(bytes) PyObject_Malloc(bytes)
 #define _Px_Calloc(count, bytes) NULL
 #define _Px_Realloc(block, bytes) NULL

@@ -289,6 +289,7 @@ _Px_MarkMethod(PyTypeObject *type, PyMethodDef **def)
     if (is_foreign(*def)) {
         return put_mark(def, _Px_METH_FOREIGN);
     }
+    _Px_WrapCodec(type);
     return is_open(type, (*def)->ml_name) ? 0 : put_mark(def, _Px_METH_CLOSED);
 }
 

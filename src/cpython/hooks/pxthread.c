@@ -305,6 +305,9 @@ _Px_Enter(px_worker *worker, px_context *context, px_memory memory)
     cx->owners = NULL;
     cx->newest = NULL;
     cx->harmless = NULL;
+    cx->outside = NULL;
+    cx->making = NULL;
+    cx->outside_bytes = 0;
     cx->common = false;
     cx->utf8 = NULL;
     cx->shared = 0;
@@ -378,6 +381,7 @@ _Px_Abandon(px_worker *worker)
     forget(worker->tstate);
     drop_data_stack(worker->tstate);
     cx->common = false;
+    cx->making = NULL;
     cx->utf8 = NULL;
     cx->shared = 0;
     cx->in_need = false;

@@ -68,6 +68,11 @@ struct _Px_cx {
     struct _Py_hashtable_t *owners; /* by their blocks; NULL: none as yet */
     PyTypeObject *harmless;         /* a class whose objects do not */
 
+    /* pxoutside.c: blocks of main's memory, by the objects that have them */
+    struct _Px_outside *outside; /* the newest; NULL: none */
+    struct _Px_outside *making; /* PyMem_RawMalloc() is for this one; or NULL */
+    size_t outside_bytes;
+
     /* pxtypes.c */
     PyObject *subclasses;  /* of main's classes; NULL: none */
     uint64_t classes_seen; /* main's changes that these have been fixed for */
@@ -259,6 +264,15 @@ extern void _Px_TakeSignalsInContext(void);
 
 /* A context: if there are owners, a block is freed. */
 extern void _Px_ForgetOwner(struct _Px_cx *cx, void *block);
+
+/* A context, with cx->making: a block of main's memory, or NULL; whether this was
+ * one, and is freed. */
+extern void *_Px_OutsideMalloc(size_t bytes);
+extern bool _Px_OutsideFree(void *block);
+
+/* Main: a class becomes ready; if it is one of bz2's or lzma's, contexts make its
+ * objects in another way. */
+extern void _Px_WrapCodec(PyTypeObject *type);
 
 /* A context: wait while the world is closed. */
 extern void _Px_WorldPause(void);

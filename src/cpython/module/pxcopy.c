@@ -529,6 +529,8 @@ static const _Px_kind kinds[] = {
     {NULL, "_io.BufferedWriter", _Px_MakeBuffered, _Px_FillBuffered, false},
     {NULL, "_io.BufferedRandom", _Px_MakeBuffered, _Px_FillBuffered, false},
     {NULL, "_io.TextIOWrapper", _Px_MakeWords, _Px_FillText, false},
+    {NULL, "mmap.mmap", _Px_MakeMapping, _Px_FillMapping, false},
+    {NULL, "posix.ScandirIterator", _Px_MakeListing, _Px_FillListing, false},
     {NULL, "_queue.SimpleQueue", make_empty, _Px_FillQueue, false},
     {NULL, "_abc._abc_data", _Px_MakeABC, _Px_FillABC, false},
     {&_PyWeakref_RefType, NULL, _Px_MakeReference, _Px_FillReference, false},
@@ -582,6 +584,7 @@ kind_in_c(PyTypeObject *base)
            : _Px_HasLayout(base) ? &kind_by_layout
            : _Px_HasTwins(base)  ? &kind_of_twins
            : _Px_HasTls(base)    ? &kind_of_tls
+           : _Px_IsCodec(base)   ? &_Px_codecs
                                  : _Px_KindOfData(base);
 }
 

@@ -275,7 +275,7 @@ walk_all(walk *to, PyObject *const roots[ROOTS])
         status = visit(roots[i], to);
     }
     while (status == 0 && to->next < to->count) {
-        status = _Px_VisitParts(to->found[to->next++], visit, to);
+        status = _Px_TraverseAll(to->found[to->next++], visit, to);
     }
     return status;
 }
@@ -377,7 +377,7 @@ look_deeper(sorting *all, PyObject *object)
         put(&all->walk, (uintptr_t)object | DONE) < 0) {
         return -1;
     }
-    return _Px_VisitParts(object, push, all);
+    return _Px_TraverseAll(object, push, all);
 }
 
 static int
@@ -478,11 +478,15 @@ clear(PyObject *object)
     Py_DECREF(object);
 }
 
+/* Something that no walk comes to may refer to it: it is closed, where that is all
+ * that there is to do. */
 static void
 deallocate(PyObject *object)
 {
-    object->ob_refcnt = 0;
-    Py_TYPE(object)->tp_dealloc(object);
+    if (!_Px_ReleaseHeld(object)) {
+        object->ob_refcnt = 0;
+        Py_TYPE(object)->tp_dealloc(object);
+    }
 }
 
 /* Those of the list that it takes more to free than the interpreter's code. */

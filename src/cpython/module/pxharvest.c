@@ -99,6 +99,7 @@ take(px_task *task)
     task->calls = _Px_TakeCalls(task->calls);
     task->left = _Px_TakeLeft();
     task->unfinished = _Px_TakeFinalizers(&task->unfinished_late);
+    _Px_EndOutside(task->luggage.outside);
     _Px_luggage = NULL;
     px_context_release(task->context);
     task->context = NULL;

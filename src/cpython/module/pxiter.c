@@ -278,6 +278,15 @@ scan_all(PyObject *pattern, PyObject *string, const scanner *from)
     return copy;
 }
 
+PyObject *
+_Px_ScannedString(PyObject *object)
+{
+    return strcmp(Py_TYPE(object)->tp_name, "_sre.SRE_Scanner") == 0 &&
+                   Py_TYPE(object)->tp_basicsize >= (Py_ssize_t)sizeof(scanner)
+               ? ((scanner *)object)->string
+               : NULL;
+}
+
 /* finditer() makes an iterator that asks one of these. */
 PyObject *
 _Px_MakeScanner(_Px_crossing *to, PyTypeObject *type, PyObject *object)
@@ -429,6 +438,7 @@ has_plain_buffer(PyObject *object)
     PyTypeObject *type = Py_TYPE(object), *base = _Px_BaseInC(type);
     return (base == &PyBytes_Type || base == &PyByteArray_Type ||
             strcmp(base->tp_name, "array.array") == 0 ||
+            strcmp(base->tp_name, "mmap.mmap") == 0 ||
             strcmp(base->tp_name, "_io._BytesIOBuffer") == 0 ||
             strncmp(base->tp_name, "_ctypes.", 8) == 0) &&
            type->tp_as_buffer->bf_getbuffer == base->tp_as_buffer->bf_getbuffer;

@@ -138,6 +138,7 @@ static const layout layouts[] = {
     {NULL, "generic_alias_iterator", "o"},
     {NULL, "decimal.ContextManager", "oo"},
     {NULL, "_elementtree._element_iterator", "---oon"},
+    {NULL, "xml.etree.ElementTree.TreeBuilder", "oooooonoooooooooonn"},
     {NULL, "_multibytecodec.MultibyteCodec", "no"},
     {NULL, "_io._IOBase", "--"},
     {NULL, "_io._RawIOBase", "--"},

@@ -10,6 +10,8 @@
  */
 #include "pycore_pxcross.h"
 
+#define _PY_DATETIME_IMPL /* for the structures alone */
+#include "datetime.h"
 #include "pycore_lock.h"
 #include "pycore_pythread.h"
 
@@ -32,6 +34,30 @@ _Px_MakeTimezone(_Px_crossing *to, PyTypeObject *type, PyObject *object)
     PyObject *arguments = ask ? PyObject_CallNoArgs(ask) : NULL;
     Py_XDECREF(ask);
     return _Px_Construct(type, _Px_CopyItems(to, arguments));
+}
+
+/* Of a date or a time, which has no traversal; or NULL. */
+static PyObject *
+zone_of(PyObject *object)
+{
+    const char *name = _Px_BaseInC(Py_TYPE(object))->tp_name;
+    return strcmp(name, "datetime.datetime") == 0
+               ? PyDateTime_DATE_GET_TZINFO(object)
+           : strcmp(name, "datetime.time") == 0
+               ? PyDateTime_TIME_GET_TZINFO(object)
+               : NULL;
+}
+
+int
+_Px_TraverseAll(PyObject *object, visitproc visit, void *arg)
+{
+    traverseproc traverse = Py_TYPE(object)->tp_traverse;
+    PyObject *zone = zone_of(object);
+    PyObject *hidden = zone ? zone : _Px_ScannedString(object);
+    int status = hidden ? visit(hidden, arg) : _Px_VisitTls(object, visit, arg);
+    return !status && PyObject_IS_GC(object) && traverse
+               ? traverse(object, visit, arg)
+               : status;
 }
 
 /* ---- containers ---------------------------------------------------------- */

@@ -1,11 +1,14 @@
 /*
- * Copies of files and sockets: descriptors, and what is stacked on them.
+ * Copies of what holds something outside of a context's memory: files and sockets,
+ * and what is stacked on them.
  *
  *      TextIOWrapper --> BufferedWriter --> FileIO --> descriptor
  *        decoder           buffer
  *        text              lock
  *
- * Memory is copied, a descriptor is not: there is one of a number in a process.
+ * Memory is copied, a descriptor is not: there is one of a number in a process. Nor
+ * are mappings (pxmapping.c), listings of directories (pxlisting.c), and states of
+ * libraries in C (pxcodec.c), of which much the same is true.
  *
  *   X1  When a callback is over the copy takes the descriptor, and the original,
  *       which nobody is going to use, does not close it. A second copy, of a call
@@ -31,16 +34,29 @@
 
 enum { LEVELS = 16 };
 
-typedef enum shape { OTHER, HANDLE, BUFFERED, TEXT } shape;
+typedef enum shape {
+    OTHER,
+    HANDLE,
+    BUFFERED,
+    TEXT,
+    MAPPING,
+    LISTING,
+    CODEC
+} shape;
 
 static const struct {
     const char *name;
     shape shape;
 } shapes[] = {
-    {"_io.FileIO", HANDLE},           {"_socket.socket", HANDLE},
-    {"select.epoll", HANDLE},         {"_io.BufferedReader", BUFFERED},
-    {"_io.BufferedWriter", BUFFERED}, {"_io.BufferedRandom", BUFFERED},
+    {"_io.FileIO", HANDLE},
+    {"_socket.socket", HANDLE},
+    {"select.epoll", HANDLE},
+    {"_io.BufferedReader", BUFFERED},
+    {"_io.BufferedWriter", BUFFERED},
+    {"_io.BufferedRandom", BUFFERED},
     {"_io.TextIOWrapper", TEXT},
+    {"mmap.mmap", MAPPING},
+    {"posix.ScandirIterator", LISTING},
 };
 
 /* What fileio.c has; others begin the same way. */
@@ -97,7 +113,7 @@ shape_of(PyObject *object)
             return shapes[i].shape;
         }
     }
-    return OTHER;
+    return _Px_IsCodec(_Px_BaseInC(Py_TYPE(object))) ? CODEC : OTHER;
 }
 
 static PyObject *
@@ -126,10 +142,51 @@ handle_of(PyObject *object)
 }
 
 static bool
-owns_descriptor(const handle *it)
+owns_descriptor(PyObject *object)
 {
+    const handle *it = (const handle *)object;
     bool is_file = strcmp(_Px_BaseInC(Py_TYPE(it))->tp_name, "_io.FileIO") == 0;
     return it->fd >= 0 && (!is_file || it->closes);
+}
+
+static bool
+is_same_descriptor(PyObject *copy, PyObject *object)
+{
+    return ((handle *)copy)->fd == ((handle *)object)->fd;
+}
+
+static void
+forget_descriptor(PyObject *copy)
+{
+    ((handle *)copy)->fd = -1;
+}
+
+static void
+close_descriptor(PyObject *object)
+{
+    close(((handle *)object)->fd);
+}
+
+static const _Px_holding descriptor = {owns_descriptor, is_same_descriptor,
+                                       NULL, forget_descriptor,
+                                       close_descriptor};
+
+/* NULL: it holds nothing itself. */
+static const _Px_holding *
+holding_of(PyObject *object)
+{
+    switch (shape_of(object)) {
+    case HANDLE:
+        return &descriptor;
+    case MAPPING:
+        return &_Px_mapping;
+    case LISTING:
+        return &_Px_listing;
+    case CODEC:
+        return &_Px_codec;
+    default:
+        return NULL;
+    }
 }
 
 /* ---- what a context leaves ------------------------------------------------ */
@@ -159,11 +216,68 @@ _Px_FindResource(const void *object)
     return at && at->object ? at : NULL;
 }
 
+/* X1 */
+bool
+_Px_TakeOver(PyObject *object)
+{
+    _Px_resource *resource = _Px_FindResource(object);
+    if (!resource || resource->taken) {
+        return false;
+    }
+    resource->taken = true;
+    return true;
+}
+
+int
+_Px_RefuseTwice(PyObject *object, const char *instead)
+{
+    PyErr_Format(_Px_PersistenceError,
+                 "a '%.100s' object leaves its context once, when the callback "
+                 "is over: %s",
+                 Py_TYPE(object)->tp_name, instead);
+    return -1;
+}
+
+bool
+_Px_ReleaseHeld(PyObject *object)
+{
+    const _Px_holding *what = holding_of(object);
+    if (!what || !what->release) {
+        return false;
+    }
+    if (what->holds(object)) {
+        what->release(object);
+        what->empty(object);
+    }
+    return true;
+}
+
+/* X4 */
+void
+_Px_GiveBack(PyObject *copy, PyObject *object)
+{
+    const _Px_holding *what = holding_of(copy);
+    _Px_GiveBackTls(copy, object);
+    if (!what || !what->holds(copy)) {
+        return;
+    }
+    if (!what->is_same(copy, object)) {
+        what->release(copy);
+    }
+    else if (what->give_back) {
+        what->give_back(object);
+    }
+    else {
+        _Px_FindResource(object)->taken = false;
+    }
+    what->empty(copy);
+}
+
 /* ---- descriptors ---------------------------------------------------------- */
 
-/* Children inherit both or none. -1: an OSError. */
-static int
-duplicate(int fd)
+/* Children inherit both or none. */
+int
+_Px_DuplicateDescriptor(int fd)
 {
     int flags = fcntl(fd, F_GETFD);
     int other =
@@ -192,38 +306,16 @@ _Px_FillHandle(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
     handle *mine = (handle *)copy;
     const handle *from = (handle *)object;
-    _Px_resource *resource = _Px_FindResource(object);
     if (_Px_FillWords(to, copy, object) < 0) {
         return -1;
     }
-    if (!owns_descriptor(from)) {
+    if (!owns_descriptor(object)) {
         mine->fd = from->fd;
         return 0;
     }
-    bool takes = resource && !resource->taken;
-    mine->fd = takes ? from->fd : duplicate(from->fd);
-    if (takes) {
-        resource->taken = true;
-    }
+    mine->fd =
+        _Px_TakeOver(object) ? from->fd : _Px_DuplicateDescriptor(from->fd);
     return mine->fd < 0 ? -1 : 0;
-}
-
-/* X4 */
-void
-_Px_GiveBack(PyObject *copy, PyObject *object)
-{
-    handle *mine = (handle *)copy;
-    _Px_GiveBackTls(copy, object);
-    if (shape_of(copy) != HANDLE || !owns_descriptor(mine)) {
-        return;
-    }
-    if (mine->fd == ((handle *)object)->fd) {
-        _Px_FindResource(object)->taken = false;
-    }
-    else {
-        close(mine->fd);
-    }
-    mine->fd = -1;
 }
 
 bool
@@ -317,17 +409,24 @@ _Px_FillText(_Px_crossing *to, PyObject *copy, PyObject *object)
 
 /* ---- what has not left ------------------------------------------------------ */
 
+/* What holds something, of a stack too; or NULL. */
+static PyObject *
+holder_of(PyObject *object)
+{
+    return holding_of(object) ? object : (PyObject *)handle_of(object);
+}
+
 static bool
 is_left(PyObject *object)
 {
-    const handle *it = handle_of(object);
-    const _Px_resource *resource = it ? _Px_FindResource(it) : NULL;
-    return resource && !resource->taken && owns_descriptor(it);
+    PyObject *holder = holder_of(object);
+    const _Px_resource *resource = holder ? _Px_FindResource(holder) : NULL;
+    return resource && !resource->taken && holding_of(holder)->holds(holder);
 }
 
 /* Without its buffers, if there is no other way. */
 static void
-take_or_close(PyObject *list, PyObject *object)
+take_or_release(PyObject *list, PyObject *object)
 {
     PyObject *late;
     PyObject *copy = list ? _Px_Promote(object, &late) : NULL;
@@ -337,8 +436,9 @@ take_or_close(PyObject *list, PyObject *object)
         Py_DECREF(copy);
     }
     PyErr_Clear();
-    if (is_left(object) && shape_of(object) == HANDLE) {
-        close(((handle *)object)->fd);
+    const _Px_holding *what = holding_of(object);
+    if (is_left(object) && what && what->release) {
+        what->release(object);
         _Px_FindResource(object)->taken = true;
     }
 }
@@ -352,7 +452,7 @@ _Px_TakeLeft(void)
     for (_Px_resource *at = _Px_luggage->resources; at && at->object; at++) {
         if (is_left(at->object)) {
             list = list ? list : PyList_New(0);
-            take_or_close(list, at->object);
+            take_or_release(list, at->object);
         }
     }
     for (_Px_resource *at = _Px_luggage->resources; at && at->object; at++) {

@@ -28,7 +28,7 @@
  * settings for both sides, for what one sets the other would see, in the midst of a
  * handshake maybe.
  *
- * Thread rule: as pxcross.c; _Px_HasTls() and _Px_VisitParts() also for a worker.
+ * Thread rule: as pxcross.c; _Px_HasTls() and _Px_VisitTls() also for a worker.
  */
 #include "pycore_pxcross.h"
 
@@ -210,8 +210,8 @@ _Px_HasTls(PyTypeObject *base)
            find_functions(base, &found);
 }
 
-static int
-visit_references(PyObject *object, visitproc visit, void *arg)
+int
+_Px_VisitTls(PyObject *object, visitproc visit, void *arg)
 {
     which kind = kind_of_object(object);
     int status = 0;
@@ -220,15 +220,6 @@ visit_references(PyObject *object, visitproc visit, void *arg)
         status = visit(*(PyObject **)((char *)object + *at), arg);
     }
     return status;
-}
-
-int
-_Px_VisitParts(PyObject *object, visitproc visit, void *arg)
-{
-    traverseproc traverse = Py_TYPE(object)->tp_traverse;
-    int status =
-        PyObject_IS_GC(object) && traverse ? traverse(object, visit, arg) : 0;
-    return status ? status : visit_references(object, visit, arg);
 }
 
 /* ---- who leaves ------------------------------------------------------------- */

@@ -91,6 +91,7 @@ end_owners(px_task *task)
     PyObject *leaves = task->failed || task->notify ? task->outcome : Py_None;
     PyObject *instead = _Px_EndOwners(&worker->cx, leaves, worker->calls,
                                       task->failed, &task->luggage);
+    task->luggage.outside = worker->cx.outside;
     if (instead) {
         task->failed = true;
         task->outcome = instead;
@@ -111,6 +112,8 @@ perform_guarded(px_worker *worker, px_task *task)
     if (!_Px_GuardCall(worker, perform_task, task)) {
         worker->calls = NULL;
         worker->cx.instead = NULL;
+        _Px_EndOutside(worker->cx.outside);
+        worker->cx.outside = NULL;
         task->luggage = (px_luggage){0};
         task->failed = true;
         task->outcome = PyErr_GetRaisedException();

@@ -11,7 +11,11 @@
  *      pxctypes.c   copies of the data of ctypes
  *      pxweak.c     copies of weak references
  *      pxresource.c copies of files and sockets
+ *      pxmapping.c  copies of mappings of memory
+ *      pxlisting.c  copies of listings of directories
+ *      pxcodec.c    copies of compressors that no library copies
  *      pxtls.c      copies of what is OpenSSL's
+ *      pxoutside.c  what these have outside of a context
  *      pxstate.c    copies of what holds a state of C code's
  *      pxexcept.c   copies of exceptions
  *      pxcross.c    objects that leave a context
@@ -82,6 +86,7 @@ typedef struct px_luggage {
     struct _Px_instead
         *instead; /* its copies of main's instances: these leave */
     struct _Px_resource *resources; /* its files that leave, or NULL */
+    struct _Px_outside *outside;    /* its blocks of main's, or NULL */
     PyObject *finalizers; /* {its finalizer: info} of what leaves, or NULL */
     char *states;         /* raw memory, of each of these; NULL: none copied */
 } px_luggage;
@@ -138,6 +143,10 @@ extern int _Px_AddMembers(_Px_crossing *to, PyObject *set, PyObject *members);
 extern PyObject *_Px_CallInC(PyObject *object, const char *name,
                              PyObject *argument);
 
+/* As the traversal of the object's class, which leaves out zones of dates,
+ * what scanners of re look into, and what is known of TLS. */
+extern int _Px_TraverseAll(PyObject *object, visitproc visit, void *arg);
+
 extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray;
 extern _Px_maker _Px_MakeDeque, _Px_MakePacker, _Px_MakeRandom;
 extern _Px_maker _Px_MakeBytesIO, _Px_MakeStringIO;
@@ -182,11 +191,32 @@ extern _Px_resource *_Px_ListResources(PyObject *const *objects, size_t count);
  * list, or closed; NULL: none. */
 extern PyObject *_Px_TakeLeft(void);
 
-/* Main gets to see no @copy: @object has its descriptor again. */
+/* Main gets to see no @copy: @object has its descriptor, or the like, again. */
 extern void _Px_GiveBack(PyObject *copy, PyObject *object);
 
 /* Whether a copy of another crossing's has the descriptor of this socket. */
 extern bool _Px_HasLeft(const _Px_crossing *to, PyObject *socket);
+/* What an object of some kind has that is not memory of its context's. */
+typedef struct _Px_holding {
+    bool (*holds)(PyObject *object); /* there is some */
+    bool (*is_same)(PyObject *copy, PyObject *object);
+    void (*give_back)(PyObject *object); /* NULL: it has been on the list */
+    void (*empty)(PyObject *copy);       /* releases nothing */
+    void (*release)(PyObject *object);   /* NULL: others do */
+} _Px_holding;
+
+/* A worker, at the end: release what @object holds; whether it is of such a kind. */
+extern bool _Px_ReleaseHeld(PyObject *object);
+
+/* Whether the copy of @object is the first when the callback is over: it takes what
+ * @object holds. */
+extern bool _Px_TakeOver(PyObject *object);
+
+/* -1: there is no second copy of what @object holds. */
+extern int _Px_RefuseTwice(PyObject *object, const char *instead);
+
+/* Another descriptor of the same open file; -1: an OSError. */
+extern int _Px_DuplicateDescriptor(int fd);
 
 extern _Px_maker _Px_MakeHandle, _Px_MakeBuffered;
 extern _Px_filler _Px_FillHandle, _Px_FillBuffered, _Px_FillText;
@@ -197,8 +227,8 @@ extern _Px_filler _Px_FillHandle, _Px_FillBuffered, _Px_FillText;
  * OpenSSL's. */
 extern bool _Px_HasTls(PyTypeObject *base);
 
-/* What @object refers to, with what its class does not say, if it is such. */
-extern int _Px_VisitParts(PyObject *object, visitproc visit, void *arg);
+/* What @object refers to, if it is such, though its class may not say so. */
+extern int _Px_VisitTls(PyObject *object, visitproc visit, void *arg);
 
 extern _Px_maker _Px_MakeTls;
 extern _Px_filler _Px_FillTls;
@@ -206,6 +236,58 @@ extern _Px_filler _Px_FillTls;
 /* What _Px_GiveBack() does; main, when all is copied. */
 extern void _Px_GiveBackTls(PyObject *copy, PyObject *object);
 extern void _Px_ReleaseTls(const _Px_resource *resource);
+/* ---- pxmapping.c, pxlisting.c -------------------------------------------- */
+
+extern const _Px_holding _Px_mapping, _Px_listing;
+
+extern _Px_maker _Px_MakeMapping, _Px_MakeListing;
+extern _Px_filler _Px_FillMapping, _Px_FillListing;
+
+/* ---- pxoutside.c ---------------------------------------------------------- */
+
+/* A block that is none of a context's. */
+typedef struct _Px_block {
+    void *at;
+    size_t bytes;
+    bool is_plain; /* malloc's */
+} _Px_block;
+
+typedef void (*_Px_function)(void);
+
+/* The blocks that an object of a context's has. */
+typedef struct _Px_outside {
+    struct _Px_outside *next;
+    _Px_block *blocks;
+    size_t count, room;
+    bool taken;         /* they are main's: a copy has them */
+    bool is_mixed;      /* there are others, in the context's heap */
+    _Px_function alloc; /* what the object's library would call */
+    void (*free)(void *, void *);
+} _Px_outside;
+
+/* A context: for an object that is about to be made; NULL: no memory. */
+extern _Px_outside *_Px_NewOutside(void);
+
+/* It has not been made. */
+extern void _Px_DropOutside(_Px_outside *record);
+
+/* Free what is not taken of all of these. */
+extern void _Px_EndOutside(_Px_outside *list);
+
+/* A context: @block is the record's, if not the context's; false: no memory. It
+ * is not, if it is malloc's. */
+extern bool _Px_NoteBlock(_Px_outside *record, void *block);
+extern void _Px_ForgetBlock(_Px_outside *record, void *block);
+
+/* How many words in its blocks are this address. */
+extern size_t _Px_CountWords(const _Px_outside *record, const void *address);
+
+/* ---- pxcodec.c ------------------------------------------------------------ */
+
+extern const _Px_holding _Px_codec;
+
+extern const _Px_kind _Px_codecs;
+extern bool _Px_IsCodec(const PyTypeObject *base);
 
 /* ---- pxclass.c ----------------------------------------------------------- */
 
@@ -261,6 +343,9 @@ extern _Px_maker _Px_MakeSetIterator, _Px_MakeView;
 extern _Px_filler _Px_FillSetIterator, _Px_FillDictIterator, _Px_FillGroup;
 extern _Px_filler _Px_FillTee, _Px_FillOrderedIterator;
 extern _Px_maker _Px_MakeDequeIterator, _Px_MakeUnpacker, _Px_MakeScanner;
+/* What a scanner of re's looks into, not counted; NULL: it is none. */
+extern PyObject *_Px_ScannedString(PyObject *object);
+
 extern _Px_filler _Px_FillProduct, _Px_FillCombinations, _Px_FillPermutations;
 
 /* ---- pxweak.c ------------------------------------------------------------ */
