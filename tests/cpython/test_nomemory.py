@@ -10,10 +10,10 @@ import unittest
 import warnings
 
 import parallel
+from kinds_of_states import ITERATORS, STATES
 from parallel import _parallel
 from support import crossing_without_memory, fill_memory, in_context, run
 from test_returns import LAZY, LEAVES
-from test_states import ITERATORS, STATES
 
 # Each allocation of main's in turn is the one from which on there is no memory, for
 # as long as it takes to harvest a callback.
