@@ -70,6 +70,8 @@ yes '' | head -n 601 >"$tree/src/base/bad.c"
 finds size 'bad.c:601: more than 600 lines'
 { echo '{' && yes ';' | head -n 61 && echo '}'; } >"$tree/src/base/bad.c"
 finds size 'function of 61 lines'
+yes '' | head -n 601 >"$tree/tests/bad.py"
+finds size 'bad.py:601: more than 600 lines'
 
 echo 'PX_API int px_bad(void);' >>"$tree/include/pxrt/status.h"
 finds exports '< px_bad'

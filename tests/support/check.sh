@@ -27,3 +27,8 @@ need() {
 c_files() {
     find "$@" -name '*.[ch]' 2>/dev/null | sort
 }
+
+# Our Python files below the given folders.
+python_files() {
+    find "$@" -name '*.py' 2>/dev/null | sort
+}
