@@ -64,7 +64,8 @@ SUBJECTS = {
 POOLS_OF_PROGRAMS = "contexts", "processes", "threads"
 REALTIME = "chrt", "--rr", "1"
 TRIES = 10  # for a sample on whole cores
-SLICES = 4  # of a sample of small runs
+SLICES = 2  # of a sample of small runs
+BEFORE = 2  # runs before each slice that are not measured: one a CPU
 
 
 class Failed(Exception):
@@ -158,14 +159,15 @@ class Run:
         with self.start("patched") as subject:
             subject.ask("main", name=program, size="small", times=3)
             three = subject.ask("main", name=program, size="small", times=3)
-        return max(SLICES, min(50, self.options.enough * 3 // three["cpu"]))
+        return max(SLICES, min(200, self.options.enough * 3 // three["cpu"]))
 
     def small(self, program, times):
         """What a round asks of whom: (key, subject, request)."""
         for who in "main", "context", "cold", "own":
             yield (("small", who, program), who,
                    {"way": who, "name": program, "size": self.options.small,
-                    "times": times // SLICES})
+                    "times": times // SLICES,
+                    **({} if who == "cold" else {"before": BEFORE})})
 
     def large(self, program):
         """The same; what is compared with stock is asked for next to it."""
@@ -358,7 +360,7 @@ def set_sizes(options):
         options.rounds = options.starts = 1
     else:
         options.small, options.large = "small", "large"
-        options.enough, options.part = 40_000_000, 1
+        options.enough, options.part = 80_000_000, 1
 
 
 def broken(row):

@@ -4,6 +4,10 @@ A request is a line of JSON, {"way": ..., and the way's arguments}; so is the
 answer. Whatever a program returns is compared with what it should: a wrong
 result is an answer {"error": ...}, not a time.
 
+Before a request's runs garbage is collected, which takes what programs use from
+the caches. Small runs are measured when others `before` them, which are not, have
+brought it back: to both CPUs, for contexts.
+
 Two clocks: `cpu`, the CPU time of the thread that runs the program, and
 `wall`. Both in nanoseconds, for all `times` runs together.
 """
@@ -90,28 +94,29 @@ pools = Pools()
 
 # ---- ways to run a program --------------------------------------------------
 
-def way_main(name, size, times):
+def way_main(name, size, times, before=0):
     """On the main thread."""
     module = program(name)
     samples = [run_checked(module.run, *module.SIZES[size])
-               for _ in range(times)]
-    cpu, wall = map(sum, zip(*samples))
+               for _ in range(before + times)]
+    cpu, wall = map(sum, zip(*samples[before:]))
     return {"cpu": cpu, "wall": wall}
 
 
-def in_contexts(runs, n, expected):
+def in_contexts(runs, n, expected, before=0):
     """One after the other, each in a context of its own."""
     pool = pools["contexts"]
     samples = [pool.submit(run_measured, run, n, expected).result()
                for run in runs]
-    cpu, wall, heap = zip(*samples)
+    cpu, wall, heap = zip(*samples[before:])
     return {"cpu": sum(cpu), "wall": sum(wall), "heap": max(heap)}
 
 
-def way_context(name, size, times):
+def way_context(name, size, times, before=0):
     """In contexts, with code that main has run before (see warm)."""
     module = program(name)
-    return in_contexts([module.run] * times, *module.SIZES[size])
+    return in_contexts([module.run] * (before + times), *module.SIZES[size],
+                       before)
 
 
 def way_cold(name, size, times):
@@ -123,13 +128,14 @@ def way_cold(name, size, times):
 learnt = {}  # {(name, size): code that only contexts have run, and often}
 
 
-def way_own(name, size, times):
+def way_own(name, size, times, before=0):
     """In contexts, with code that main has never run."""
     n, expected = program(name).SIZES[size]
     if (name, size) not in learnt:
         learnt[name, size] = fresh(name)
         in_contexts([learnt[name, size]] * OFTEN, n, expected)
-    return in_contexts([learnt[name, size]] * times, n, expected)
+    return in_contexts([learnt[name, size]] * (before + times), n, expected,
+                       before)
 
 
 def way_together(pool, count, name, size):
