@@ -435,7 +435,7 @@ class Twice(Case):
                     sides[0].write(b"text")
                     self.assertEqual(sides[1].read(), b"text")
         for part in (lambda it: it, lambda it: it.context, lambda it: [it, it.context]):
-            with self.assertRaisesRegex(parallel.PersistenceError, "SSL.*goes on"):
+            with self.assertRaisesRegex(parallel.PersistenceError, "SSL.*once"):
                 in_context(body, part)
 
     def test_a_call_alone(self):
@@ -453,7 +453,7 @@ class Twice(Case):
             LATER(seen.append)(part(sides[0]))
         for part in (lambda it: it), (lambda it: it.context), (lambda it: it._sslobj):
             seen = []
-            with self.assertRaisesRegex(parallel.PersistenceError, "another result"):
+            with self.assertRaisesRegex(parallel.PersistenceError, "another result|once"):
                 in_context(body, part)
             (one, other), = seen
             with one, other:

@@ -224,28 +224,11 @@ _Px_VisitTls(PyObject *object, visitproc visit, void *arg)
 
 /* ---- who leaves ------------------------------------------------------------- */
 
-static int
-refuse(PyObject *object, const char *why)
-{
-    PyErr_Format(_Px_PersistenceError,
-                 "a '%.100s' object cannot leave its context %s",
-                 Py_TYPE(object)->tp_name, why);
-    return -1;
-}
-
 /* T2 */
 static int
 claim(PyObject *object)
 {
-    _Px_resource *resource = _Px_FindResource(object);
-    if (!resource) {
-        return refuse(object, "while its callback goes on: return it");
-    }
-    if (resource->taken) {
-        return refuse(object, "twice: it is part of another result, or call");
-    }
-    resource->taken = true;
-    return 0;
+    return _Px_TakeOver(object) ? 0 : _Px_RefuseTwice(object, "return it");
 }
 
 static bool
@@ -340,11 +323,13 @@ check_socket(const _Px_crossing *to, const connection *from)
 {
     PyObject *socket =
         from->socket ? ((PyWeakReference *)from->socket)->wr_object : Py_None;
-    return _Px_IsMains(socket) || !_Px_HasLeft(to, socket)
-               ? 0
-               : refuse((PyObject *)from,
-                        "without its socket, which is part of another result, "
-                        "or call");
+    if (_Px_IsMains(socket) || !_Px_HasLeft(to, socket)) {
+        return 0;
+    }
+    PyErr_SetString(_Px_PersistenceError,
+                    "a TLS connection cannot leave its context without its "
+                    "socket, which is part of another result, or call");
+    return -1;
 }
 
 static int
