@@ -214,11 +214,11 @@ typedef struct px_worker {
     PyObject *ask;    /* the same, and it waits for the answer */
     PyObject *answer; /* main's: result, or exception if it failed */
     bool failed;
-    PyObject *kept;   /* main's: a list of all answers to this callback */
+    PyObject *kept; /* main's: a list of all answers to this callback */
     const struct px_task *task; /* that this callback is the work of */
-    px_place place;   /* pxgate.c's, as is the rest */
-    uint64_t began;   /* the slice that this callback began in */
-    bool interrupted; /* it was told to end */
+    px_place place;             /* pxgate.c's, as is the rest */
+    uint64_t began;             /* the slice that this callback began in */
+    bool interrupted;           /* it was told to end */
 } px_worker;
 
 /* Main: make the state of a worker that is yet to run. -1 with MemoryError. */
