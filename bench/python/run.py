@@ -15,7 +15,8 @@ Each subject is a process (subject.py) that waits for requests, so that rounds
 of all of them follow each other closely, each time in another order: what else
 the machine does hits all alike. Small runs are asked for in slices of some
 milliseconds, in turn, since a CPU's speed may change by half from one tenth of a
-second to the next. --starts processes of each kind are measured
+second to the next. What runs on one thread is compared on one CPU, each round on
+another, for one may have a busier neighbour than the other. --starts processes of each kind are measured
 one after the other, since where a process has its memory makes a difference of
 some percent to it. --realtime puts them before everything else that runs on
 the machine, which needs root. Samples of two runs at once are taken again, some
@@ -63,9 +64,10 @@ SUBJECTS = {
 }
 POOLS_OF_PROGRAMS = "contexts", "processes", "threads"
 REALTIME = "chrt", "--rr", "1"
+CPUS = sorted(os.sched_getaffinity(0))
 TRIES = 10  # for a sample on whole cores
 SLICES = 2  # of a sample of small runs
-BEFORE = 2  # runs before each slice that are not measured: one a CPU
+BEFORE = 2  # runs before each slice that are not measured
 
 
 class Failed(Exception):
@@ -161,20 +163,21 @@ class Run:
             three = subject.ask("main", name=program, size="small", times=3)
         return max(SLICES, min(200, self.options.enough * 3 // three["cpu"]))
 
-    def small(self, program, times):
+    def small(self, program, times, cpu):
         """What a round asks of whom: (key, subject, request)."""
         for who in "main", "context", "cold", "own":
             yield (("small", who, program), who,
                    {"way": who, "name": program, "size": self.options.small,
-                    "times": times // SLICES,
+                    "times": times // SLICES, "on": cpu,
                     **({} if who == "cold" else {"before": BEFORE})})
 
-    def large(self, program):
+    def large(self, program, cpu):
         """The same; what is compared with stock is asked for next to it."""
         run = {"name": program, "size": self.options.large}
         for who in "own", "cold", "context", "main", "stock":
             way = "main" if who == "stock" else who
-            yield ("large", who, program), who, {"way": way, "times": 1, **run}
+            yield (("large", who, program), who,
+                   {"way": way, "times": 1, "on": cpu, **run})
         for who, pool in (("contexts", "contexts"), ("processes", "processes"),
                           ("free-threaded", "threads")):
             for count in 1, 2:
@@ -183,11 +186,12 @@ class Run:
                         **run})
 
     def round(self, subjects, programs, turn):
+        cpu = CPUS[turn % len(CPUS)]
         for program, times in programs.items():
             small, large = ([sample for sample in samples
                              if sample[1] in subjects]
-                            for samples in (self.small(program, times),
-                                            self.large(program)))
+                            for samples in (self.small(program, times, cpu),
+                                            self.large(program, cpu)))
             self.note_slices(subjects, small, turn)
             for key, who, request in turned(large, turn):
                 note = (self.note_on_whole_cores

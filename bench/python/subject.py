@@ -6,7 +6,9 @@ result is an answer {"error": ...}, not a time.
 
 Before a request's runs garbage is collected, which takes what programs use from
 the caches. Small runs are measured when others `before` them, which are not, have
-brought it back: to both CPUs, for contexts.
+brought it back.
+
+A request that names an `on` is done on that CPU alone.
 
 Two clocks: `cpu`, the CPU time of the thread that runs the program, and
 `wall`. Both in nanoseconds, for all `times` runs together.
@@ -272,9 +274,17 @@ def way_bounded(name, where, count):
 
 # ---- at work ----------------------------------------------------------------
 
+def stay_on(cpu):
+    """With all threads, and those that they start."""
+    for thread in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(thread), {cpu})
+
+
 def answer(request):
     gc.collect()
     try:
+        if "on" in request:
+            stay_on(request.pop("on"))
         return globals()["way_" + request.pop("way")](**request)
     except Exception:
         return {"error": traceback.format_exc()}
