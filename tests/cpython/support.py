@@ -1,4 +1,5 @@
 """What the tests of contexts share."""
+import gc
 import os
 import signal
 import subprocess
@@ -117,6 +118,27 @@ class Case(unittest.TestCase):
         """Each gives in a context what it gives on the main side."""
         for ask in questions:
             self.assertEqual(in_context(ask), ask())
+
+
+def descriptors():
+    return sorted(os.listdir("/proc/self/fd"))
+
+
+class DescriptorCase(Case):
+    """What a test opens it closes, whichever side that is."""
+
+    @classmethod
+    def setUpClass(cls):
+        in_context(int)  # what makes descriptors of its own
+
+    def setUp(self):
+        gc.collect()
+        self.before = descriptors()
+
+    def tearDown(self):
+        gc.collect()
+        self.assertEqual(descriptors(), self.before)
+        super().tearDown()
 
 
 CALLS = []  # what main has noted

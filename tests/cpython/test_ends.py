@@ -20,7 +20,7 @@ import weakref
 import _md5
 import _parallel
 import parallel
-from support import in_context, run
+from support import descriptors, in_context, run
 
 SOURCE = __file__
 
@@ -28,10 +28,6 @@ SOURCE = __file__
 # What their modules remember of the first one is main's.
 socket.socket().close()
 hashlib.sha256()
-
-
-def descriptors():
-    return sorted(os.listdir("/proc/self/fd"), key=int)
 
 
 class Tell:

@@ -21,15 +21,10 @@ import warnings
 import zipfile
 
 import parallel
-from parallel import _parallel
-from support import fill_memory, in_context
+from support import DescriptorCase, descriptors, fill_memory, in_context
 
 ENTRY = parallel.call_from_main_thread_and_wait
 LATER = parallel.call_from_main_thread
-
-
-def descriptors():
-    return sorted(os.listdir("/proc/self/fd"))
 
 
 class Shout(io.TextIOWrapper):
@@ -67,24 +62,17 @@ class Loop(io.BufferedReader):
         return 0
 
 
-class Case(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        in_context(int)  # what makes descriptors of its own
+class Case(DescriptorCase):
+    CONTENT = b"first\nsecond\nthird\n"
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
+        folder = tempfile.TemporaryDirectory(prefix="px-files")
         self.addCleanup(folder.cleanup)
+        self.folder = folder.name
         self.path = os.path.join(folder.name, "file")
-        with open(self.path, "w") as file:
-            file.write("first\nsecond\nthird\n")
-        gc.collect()
-        self.before = descriptors()
-
-    def tearDown(self):
-        gc.collect()
-        self.assertEqual(descriptors(), self.before)
-        self.assertEqual(_parallel.find_strays(), [])
+        with open(self.path, "wb") as file:
+            file.write(self.CONTENT)
+        super().setUp()
 
     def content(self):
         with open(self.path, "rb") as file:

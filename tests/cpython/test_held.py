@@ -10,14 +10,13 @@ import os
 import re
 import struct
 import sys
-import tempfile
 import unittest
 import warnings
 import zlib
 
 import parallel
-from support import crossing_without_memory, in_context
-from test_files import Case as FilesCase, descriptors
+from support import crossing_without_memory, descriptors, in_context
+from test_files import Case as FilesCase
 
 ENTRY = parallel.call_from_main_thread_and_wait
 LATER = parallel.call_from_main_thread
@@ -45,19 +44,15 @@ def anonymous(text=b"text", size=3 * PAGE, cls=mmap.mmap, **options):
 def mappings():
     """How many parts of memory are mapped in such a way as only mmaps here are."""
     with open("/proc/self/maps") as file:
-        return sum("/dev/zero" in line or "px-held" in line for line in file)
+        return sum("/dev/zero" in line or "px-files" in line for line in file)
 
 
 class Case(FilesCase):
+    CONTENT = b"first\nsecond\n" + bytes(3 * PAGE)
+
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="px-held")
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-        self.path = os.path.join(folder.name, "file")
-        with open(self.path, "wb") as file:
-            file.write(b"first\nsecond\n" + bytes(3 * PAGE))
-        gc.collect()
-        self.before, self.mapped = descriptors(), mappings()
+        super().setUp()
+        self.mapped = mappings()
 
     def tearDown(self):
         super().tearDown()

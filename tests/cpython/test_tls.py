@@ -19,8 +19,8 @@ import urllib.request
 import warnings
 
 import parallel
-from parallel import _parallel
-from support import crossing_without_memory, in_context
+from support import (
+    DescriptorCase, crossing_without_memory, descriptors, in_context)
 
 ENTRY = parallel.call_from_main_thread_and_wait
 LATER = parallel.call_from_main_thread
@@ -28,10 +28,6 @@ LATER = parallel.call_from_main_thread
 DATA = os.path.join(test.__path__[0], "certdata")  # CPython's own certificates
 CERTIFICATE = os.path.join(DATA, "keycert3.pem")
 AUTHORITY = os.path.join(DATA, "pycacert.pem")
-
-
-def descriptors():
-    return sorted(os.listdir("/proc/self/fd"))
 
 
 def for_server(kind=ssl.SSLContext):
@@ -102,20 +98,11 @@ class Settings(ssl.SSLContext):
     sslsocket_class = Shout
 
 
-class Case(unittest.TestCase):
+class Case(DescriptorCase):
     @classmethod
     def setUpClass(cls):
         for run in in_context, lambda body: body():  # makes descriptors of its own
             run(lambda: [side.close() for side in connect()] and None)
-
-    def setUp(self):
-        gc.collect()
-        self.before = descriptors()
-
-    def tearDown(self):
-        gc.collect()
-        self.assertEqual(descriptors(), self.before)
-        self.assertEqual(_parallel.find_strays(), [])
 
 
 class OfSettings(Case):
