@@ -11,7 +11,6 @@ import enum
 import fractions
 import functools
 import gc
-import io
 import os
 import pathlib
 import resource

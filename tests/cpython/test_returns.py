@@ -6,7 +6,6 @@ The kinds are in kinds_of_objects.py, kinds_of_classes.py, kinds_of_iterators.py
 import ast
 import ctypes
 import operator
-import os
 import sys
 import threading
 import types

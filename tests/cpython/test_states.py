@@ -19,8 +19,8 @@ import zoneinfo
 
 import parallel
 from kinds_of_states import (Handle, ITERATORS, Own, Point, STATES, Zone, begun,
-                             context, digests, more_of, ordered, over, run,
-                             shown, told, whole)
+                             digests, more_of, ordered, over, shown, told,
+                             whole)
 from parallel import _parallel
 from support import in_context
 

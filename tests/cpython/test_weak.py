@@ -13,7 +13,6 @@ import warnings
 import weakref
 
 import parallel
-from parallel import _parallel
 from support import Case, crossing_without_memory, in_context
 from test_returns import LAZY, LEAVES
 
