@@ -444,6 +444,24 @@ class BusyTest(Case):
         """)
         self.assertEqual((out, errors), ("imported\n", ""))
 
+    def test_main_imports_other_modules(self):
+        """Callbacks get theirs whole, though main is in the midst of its own."""
+        code = """
+            import importlib, parallel
+            def body(name):
+                importlib.import_module(name)
+            pool = parallel.Executor()
+            theirs = [pool.submit(body, name) for name in (
+                "asyncio", "ctypes", "unittest.mock", "_strptime", "decimal",
+                "email.mime.text", "xml.etree.ElementTree")]
+            for name in ("mailbox", "pydoc", "xmlrpc.client", "smtplib", "tarfile",
+                         "logging.config", "optparse", "http.server"):
+                importlib.import_module(name)
+            for one in theirs:
+                one.result()
+        """
+        self.assertEqual(run(code), ("", ""))
+
     def test_exit(self):
         code = """
             import parallel

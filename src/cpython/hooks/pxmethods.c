@@ -155,6 +155,7 @@ static const struct row {
  * where no guard looks. All others have guards, or need none. */
 static const struct row functions[] = {
     {"_ctypes", "resize"},
+    {"_curses", ALL},
     {"_imp", "_override_frozen_modules_for_tests "
              "_override_multi_interp_extensions_check"},
     {"_interpchannels", ALL},
@@ -169,14 +170,22 @@ static const struct row functions[] = {
     {"atexit", "_clear _run_exitfuncs register unregister"},
     {"faulthandler", "cancel_dump_traceback_later disable dump_traceback "
                      "dump_traceback_later enable register unregister"},
-    {"posix", "chroot initgroups login_tty nice register_at_fork "
-              "sched_setaffinity sched_setparam sched_setscheduler setegid "
-              "seteuid setgid setgroups setns setpgid setpriority setregid "
-              "setresgid setresuid setreuid setsid setuid tcsetpgrp unshare"},
-    {"readline", "set_completer set_completion_display_matches_hook "
-                 "set_pre_input_hook set_startup_hook"},
+    {"posix",
+     "chroot initgroups login_tty nice register_at_fork "
+     "sched_setaffinity sched_setparam sched_setscheduler setegid "
+     "seteuid setgid setgroups setns setpgid setpgrp setpriority setregid "
+     "setresgid setresuid setreuid setsid setuid tcsetpgrp unshare"},
+    {"pwd", "getpwall"},
+    {"readline", "add_history append_history_file clear_history insert_text "
+                 "parse_and_bind read_history_file read_init_file redisplay "
+                 "remove_history_item replace_history_item set_auto_history "
+                 "set_completer set_completer_delims "
+                 "set_completion_display_matches_hook set_history_length "
+                 "set_pre_input_hook set_startup_hook write_history_file"},
+    {"resource", "prlimit"},
     {"sys", "_clear_type_cache activate_stack_trampoline "
-            "deactivate_stack_trampoline setdlopenflags setswitchinterval"},
+            "addaudithook deactivate_stack_trampoline setdlopenflags "
+            "setswitchinterval"},
     {"time", "tzset"},
 };
 
@@ -357,7 +366,8 @@ int
 _Px_GuardSlot(PyObject *slot, const char *name, const void *self)
 {
     PyTypeObject *type = PyDescr_TYPE(slot);
-    bool begins = type != &PyBaseObject_Type && is_one_of(name, unguarded);
+    bool begins = type != &PyBaseObject_Type && type != &_PyWeakref_RefType &&
+                  is_one_of(name, unguarded);
     bool closed = is_one_of(name, changers) && !is_open(type, name);
     return (begins || closed) && !is_allowed(slot) ? raise_closed(name, self)
                                                    : 0;

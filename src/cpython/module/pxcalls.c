@@ -15,8 +15,11 @@
 
 #include "pycore_descrobject.h"
 
-static __thread const px_worker
-    *served_here; /* for whom this thread makes a call */
+/* For whom this thread makes a call, and whether that waits for it. */
+static __thread struct served {
+    const px_task *task;
+    bool waits;
+} served_here;
 
 /* ---- in a context -------------------------------------------------------- */
 
@@ -142,8 +145,8 @@ make_call(PyObject *call, PyObject *late)
     }
 }
 
-void
-_Px_MakeCalls(PyObject *calls)
+static void
+make_calls(PyObject *calls)
 {
     if (calls && !PyList_CheckExact(calls)) { /* nor could any other */
         _Px_KeepError(Py_NewRef(calls), false);
@@ -153,6 +156,15 @@ _Px_MakeCalls(PyObject *calls)
     for (Py_ssize_t i = 0; i < count; i += 2) {
         make_call(PyList_GET_ITEM(calls, i), PyList_GET_ITEM(calls, i + 1));
     }
+}
+
+void
+_Px_MakeCalls(const px_task *task)
+{
+    struct served outer = served_here;
+    served_here = (struct served){task, false};
+    make_calls(task->calls);
+    served_here = outer;
 }
 
 /* ---- calls that callbacks wait for --------------------------------------- */
@@ -168,8 +180,8 @@ call_for(const px_worker *worker)
         return NULL;
     }
     PyObject *kwds = PyTuple_GET_ITEM(mine, 2);
-    const px_worker *outer = served_here;
-    served_here = worker;
+    struct served outer = served_here;
+    served_here = (struct served){worker->task, true};
     PyObject *result = PyObject_Call(PyTuple_GET_ITEM(mine, 0),
                                      PyTuple_GET_ITEM(mine, 1), kwds);
     served_here = outer;
@@ -220,13 +232,13 @@ _Px_ServeCalls(void)
 bool
 _Px_IsServing(void)
 {
-    return served_here != NULL;
+    return served_here.waits;
 }
 
 PyObject *
 _Px_Served(void)
 {
-    PyObject *args = served_here ? served_here->task->args : NULL;
+    PyObject *args = served_here.task ? served_here.task->args : NULL;
     return args && PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0)
                                               : NULL;
 }
@@ -236,6 +248,6 @@ bool
 _Px_IsStuck(void)
 {
     px_census now = _Px_WorldCensus();
-    return served_here && now.served == now.workers &&
+    return served_here.waits && now.served == now.workers &&
            now.waiting + 1 >= now.workers;
 }

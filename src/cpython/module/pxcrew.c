@@ -382,18 +382,37 @@ _Px_CrewSubmit(px_run_fn run, px_failed_fn failed, void *arg)
 
 /* ---- the end ------------------------------------------------------------- */
 
-/* Until no callback is in flight, nor any other begins before the GIL goes. */
+/* Ctrl-C ends callbacks, but for those that wait in the system; so whoever sends it
+ * again means the process. */
+static void
+take_signals(int *interrupts)
+{
+    if (PyErr_CheckSignals() == 0) {
+        return;
+    }
+    *interrupts += PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+    PyErr_WriteUnraisable(NULL);
+    if (*interrupts > 1) {
+        (void)PyOS_setsig(SIGINT, SIG_DFL);
+        (void)kill(getpid(), SIGINT);
+    }
+}
+
+/* Until no callback is in flight, nor any other begins before the GIL goes. A Ctrl-C
+ * that has ended them is not left for the code that runs next. */
 static void
 end_callbacks(void)
 {
+    int interrupts = 0;
     for (;;) {
         _Px_WorldRun(PX_DRAIN, PyTime_MAX);
-        if (_Px_WorldInFlight() == 0) {
-            return;
+        bool over = _Px_WorldInFlight() == 0;
+        if (!over) {
+            crew.settle();
         }
-        crew.settle();
-        if (PyErr_CheckSignals() < 0) {
-            PyErr_WriteUnraisable(NULL);
+        take_signals(&interrupts);
+        if (over) {
+            return;
         }
         Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS
     }

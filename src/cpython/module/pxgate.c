@@ -48,7 +48,7 @@ is_let_in(px_worker *worker)
 static bool
 await_gate(px_worker *worker)
 {
-    while (!is_let_in(worker)) {
+    while (!is_let_in(worker) && !_Px_WorldForked()) {
         if (_Px_world.ended && worker->place == PX_OUTSIDE) {
             return false;
         }

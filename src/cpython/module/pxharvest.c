@@ -20,6 +20,12 @@
 #include "pycore_pxmodule.h"
 
 #include "pycore_pyerrors.h"
+#include "pycore_pystate.h"
+
+enum {
+    OFTEN = 1000, /* so often a call is tried that something strikes */
+    ROOM = 100    /* frames for it */
+};
 
 static bool unseen; /* something was over since run_once() said so */
 
@@ -107,12 +113,18 @@ take(px_task *task)
 
 /* ---- delivering them ------------------------------------------------------ */
 
-/* Ctrl-C may strike in the midst of a call that is none of its business: whoever
- * has callbacks run raises it, before other errors. */
+/* Ctrl-C, or what a handler of another signal raises, may strike in the midst of a
+ * call that is none of its business: whoever has callbacks run raises it, before
+ * other errors. A shortage may be over. */
 static bool
 put_interrupt_off(void)
 {
-    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+    if (PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear();
+        return true;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) &&
+        !_Py_ThreadCanHandleSignals(PyInterpreterState_Get())) {
         return false;
     }
     PyObject *error = PyErr_GetRaisedException();
@@ -125,17 +137,30 @@ put_interrupt_off(void)
     return true;
 }
 
+/* How deep the thread is that happens to deliver is no concern of the future's. */
+static void
+give_room(PyThreadState *tstate, int frames)
+{
+    tstate->py_recursion_remaining += frames;
+    tstate->c_recursion_remaining += frames;
+}
+
 /* What is interrupted is called once more, so it must bear that. */
 static int
 notify(px_task *task, PyObject *error, PyObject *result)
 {
-    PyObject *answer;
-    do {
+    PyThreadState *tstate = _PyThreadState_GET();
+    PyObject *answer = NULL;
+    bool again = true;
+    give_room(tstate, ROOM);
+    for (int i = 0; again && i < OFTEN; i++) {
         answer =
             PyObject_CallFunctionObjArgs(task->notify, error, result, NULL);
-    } while (!answer && put_interrupt_off());
+        again = !answer && put_interrupt_off();
+    }
+    give_room(tstate, -ROOM);
     Py_XDECREF(answer);
-    return answer ? 0 : -1;
+    return answer || again ? 0 : -1;
 }
 
 /* Whoever interrupts has an exception of his own. */
@@ -182,7 +207,7 @@ static void
 deliver(px_task *task)
 {
     complete_outcome(task);
-    _Px_MakeCalls(task->calls);
+    _Px_MakeCalls(task);
     if (deliver_outcome(task) < 0) {
         PyErr_WriteUnraisable(task->notify);
     }

@@ -225,7 +225,10 @@ _Px_BeginOwn(PyObject *module, PyObject *args)
     if (!_Px_IN()) {
         Py_RETURN_FALSE;
     }
-    PyObject *name = PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : NULL;
+    PyObject *name = NULL;
+    if (!PyArg_ParseTuple(args, "|U:begin_own", &name)) {
+        return NULL;
+    }
     if (_Px_OwnImports() < 0 || (name && look_at_main(name) < 0)) {
         return NULL;
     }

@@ -34,7 +34,8 @@
  *
  * A callback that goes on keeps nobody waiting for long. Ctrl-C ends it: with
  * SIGINT pending when the world closes, callbacks that do not end by themselves
- * very soon raise KeyboardInterrupt at their next look at the eval breaker.
+ * very soon raise KeyboardInterrupt at their next look at the eval breaker. If main
+ * has a handler of its own for it, they are stopped while that runs, and go on.
  *
  * Thread rule: as said for each function in pycore_pxmodule.h.
  */
@@ -149,6 +150,17 @@ is_tripped(int signal)
         &_PyRuntime.signals.handlers[signal].tripped);
 }
 
+/* Ctrl-C, and nobody has a handler for it that may do something else than raise. */
+static bool
+is_interrupted(void)
+{
+    PyObject *handler =
+        _Py_atomic_load_ptr_relaxed(&_PyRuntime.signals.handlers[SIGINT].func);
+    return is_tripped(SIGINT) && handler && PyCFunction_Check(handler) &&
+           strcmp(((PyCFunctionObject *)handler)->m_ml->ml_name,
+                  "default_int_handler") == 0;
+}
+
 /* The thread may have ended, if a host has begun Python in it. */
 static void
 send_to_main(int signal)
@@ -257,7 +269,7 @@ await_calm(PyThreadState *tstate, PyTime_t deadline)
     const PyTime_t often = Py_MIN(PX_SLICE_MS_MAX / 2 * 1000000, _Px_StopAfter);
     const PyTime_t look = Py_MAX(often, LOOK_NS_MIN);
     while (_Px_world.inside > 0) {
-        if (is_tripped(SIGINT) && _Px_NowNs() - began >= CTRL_C_NS) {
+        if (is_interrupted() && _Px_NowNs() - began >= CTRL_C_NS) {
             interrupt_callbacks();
         }
         else if (must_stop(tstate, began, deadline)) {
@@ -265,7 +277,7 @@ await_calm(PyThreadState *tstate, PyTime_t deadline)
         }
         (void)await_bell(_Px_NowNs() + look);
     }
-    if (is_tripped(SIGINT)) {
+    if (is_interrupted()) {
         interrupt_callbacks();
     }
 }

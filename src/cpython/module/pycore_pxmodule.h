@@ -322,7 +322,7 @@ extern PyObject *_Px_CallNow(PyObject *func, PyObject *args, PyObject *kwds);
 /* With the GIL, before the context goes: main's copy of the calls for later;
  * NULL when there is none. Make them, with the GIL: what fails is kept. */
 extern PyObject *_Px_TakeCalls(PyObject *calls);
-extern void _Px_MakeCalls(PyObject *calls);
+extern void _Px_MakeCalls(const px_task *task);
 
 /* With the GIL, the world closed: answer callbacks that wait. */
 extern void _Px_ServeCalls(void);

@@ -144,6 +144,11 @@ def run():
         pass
 
 
+def _need_callable(func):
+    if not callable(func):
+        raise TypeError(f"a {type(func).__name__!r} object is not callable")
+
+
 def call_from_main_thread(func):
     """A function that has the main thread call func, as a decorator or inline.
 
@@ -154,6 +159,8 @@ def call_from_main_thread(func):
     is func. Others are called meanwhile if it waits for a lock, or a future of
     an Executor - but not for the one of this callback.
     """
+    _need_callable(func)
+
     @_functools.wraps(func)
     def call(*args, **kwargs):
         if not is_parallel_thread():
@@ -171,6 +178,8 @@ def call_from_main_thread_and_wait(func):
     wait for futures of an Executor: ParallelError if no worker is left to do
     them, as all have called functions that wait so.
     """
+    _need_callable(func)
+
     @_functools.wraps(func)
     def call(*args, **kwargs):
         if not is_parallel_thread():

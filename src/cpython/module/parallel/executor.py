@@ -14,6 +14,7 @@ from concurrent.futures import _base
 import _parallel
 
 _executors = _weakref.WeakSet()
+_pendings = _weakref.WeakValueDictionary()  # of all, also of those that are gone
 _LOOK = 1.0  # seconds between two looks
 _UNDONE = _base.PENDING, _base.RUNNING
 _awaited = {}  # {a future: what a call for its callback waits for}
@@ -54,6 +55,10 @@ class _Waiters(list):
         super().append(waiter)
 
 
+class _Pending(set):
+    """The futures of an executor that are not done. Each keeps it."""
+
+
 class _Future(_futures.Future):
     """Who waits for it runs callbacks meanwhile, if nobody else does: that saves the
     way to another thread and back. But no done callbacks, which may want a lock that
@@ -84,15 +89,16 @@ class _Future(_futures.Future):
         mine = _parallel.served()
         if timeout is not None or not isinstance(mine, _Future) or self.done():
             return ask(self._attend(timeout))
-        if self._leads_to(mine):
-            raise _parallel.ParallelError(
-                "this call for a callback waits for a future that waits for that "
-                "callback")
+        _refuse_circle([self])
+        outer = _awaited.get(mine)
         _awaited[mine] = self
         try:
             return ask(self._attend(timeout))
         finally:
-            del _awaited[mine]
+            if outer is None:
+                del _awaited[mine]
+            else:
+                _awaited[mine] = outer
 
     def _invoke_callbacks(self):
         if not (self._done_callbacks
@@ -129,6 +135,15 @@ class _Future(_futures.Future):
     exception.__doc__ = _futures.Future.exception.__doc__
 
 
+def _refuse_circle(futures):
+    """A call for a callback must not wait for these if one waits for that callback."""
+    mine = _parallel.served()
+    if isinstance(mine, _Future) and any(one._leads_to(mine) for one in futures):
+        raise _parallel.ParallelError(
+            "this call for a callback waits for a future that waits for that "
+            "callback")
+
+
 class Executor(_futures.Executor):
     """Runs callables in contexts, on every core: one for all the workers.
 
@@ -148,9 +163,10 @@ class Executor(_futures.Executor):
                 "an executor is not possible in a context: submit_work() there, "
                 "or let the main thread submit")
         self._memory = _parallel.memory_named(memory)
-        self._pending = set()
+        self._pending = _Pending()
         self._closed = False
         _executors.add(self)
+        _pendings[id(self._pending)] = self._pending
 
     def submit(self, fn, /, *args, **kwargs):
         if self._closed:
@@ -193,6 +209,7 @@ class Executor(_futures.Executor):
             for future in pending:
                 future.cancel()
         if wait:
+            _refuse_circle(pending)
             _futures.wait(pending)
 
     shutdown.__doc__ = _futures.Executor.shutdown.__doc__
@@ -201,13 +218,15 @@ class Executor(_futures.Executor):
 def _at_exit():
     """Like the executors of the standard library: what was submitted is done."""
     for executor in list(_executors):
-        executor.shutdown()
+        executor.shutdown(wait=False)
+    for pending in list(_pendings.values()):
+        _futures.wait(list(pending))
 
 
 def _after_fork():
     """Nobody is there to do what was submitted before."""
-    for executor in list(_executors):
-        executor._pending.clear()
+    for pending in list(_pendings.values()):
+        pending.clear()
 
 
 _threading._register_atexit(_at_exit)

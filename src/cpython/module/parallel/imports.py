@@ -25,15 +25,20 @@ def _busy_elsewhere():
     return None
 
 
+def _await_others():
+    """None, or what another thread is still importing when patience is at its end."""
+    until = time.monotonic() + PATIENCE_S
+    while (busy := _busy_elsewhere()) is not None and time.monotonic() < until:
+        time.sleep(0.001)
+    return busy
+
+
 def import_for_c(name):
     """The module, imported on the main side."""
-    until = time.monotonic() + PATIENCE_S
-    while (busy := _busy_elsewhere()) is not None:
-        if time.monotonic() >= until:
-            raise ParallelError(
-                f"a context cannot import {name!r} while the main side is "
-                f"importing {busy!r}: let the main thread import it before")
-        time.sleep(0.001)
+    if (busy := _await_others()) is not None:
+        raise ParallelError(
+            f"a context cannot import {name!r} while the main side is "
+            f"importing {busy!r}: let the main thread import it before")
     return importlib.import_module(name)
 
 
@@ -42,7 +47,7 @@ def import_library(name):
 
     None, or without it, has the context try for itself and see what is wrong.
     """
-    if _busy_elsewhere() is not None:
+    if _await_others() is not None:
         return None
     with contextlib.suppress(Exception):
         importlib.import_module(name)
