@@ -7,6 +7,7 @@ For ctypes see test_ctypes.py.
 import collections
 import collections.abc
 import heapq
+import io
 import operator
 import os
 import re
@@ -131,6 +132,21 @@ class FileTest(Case):
 
 
 # ---- generators ------------------------------------------------------------------
+
+class MemoryFileTest(Case):
+
+    def test_what_is_in_it(self):
+        """Main goes on to write where the answer came from."""
+        for kind, some, more in (io.BytesIO, b"a", b"bc"), (io.StringIO, "a", "\u20acc"):
+            for begin in kind(), kind(some), kind(some * 3000):
+                with self.subTest(kind.__name__):
+                    for change in (lambda it: it.write(more), lambda it: it.seek(1),
+                                   lambda it: it.read(2), lambda it: it.truncate(2),
+                                   lambda it: it.write(more * 5000)):
+                        self.assertEqual(in_context(begin.getvalue), begin.getvalue())
+                        change(begin)
+                    self.assertEqual(in_context(begin.getvalue), begin.getvalue())
+
 
 class GeneratorTest(Case):
 

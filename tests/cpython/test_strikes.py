@@ -123,8 +123,8 @@ class InterruptTest(unittest.TestCase):
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
             pool = parallel.Executor()
             pool.submit(int).result()
-            subprocess.Popen(["kill", "-TERM", str(os.getpid())])
             try:
+                subprocess.Popen(["kill", "-TERM", str(os.getpid())])
                 while True:
                     pool.submit(int).result()
             except SystemExit as error:
