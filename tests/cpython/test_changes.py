@@ -204,7 +204,7 @@ class Changes(Case):
         self.addCleanup(file.close)
         for each in text, data:
             self.refuse(each.read, each.readline, lambda: each.seek(1),
-                        lambda: next(each), each.getvalue, each.close,
+                        lambda: next(each), each.close,
                         lambda: each.truncate(0),
                         state=lambda: (each.tell(), each.getvalue()))
         self.refuse(file.read, file.readline, lambda: next(file),
