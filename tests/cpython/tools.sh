@@ -261,11 +261,11 @@ case_stats_refuse_a_larger_hunk() {
 
 # So many changed lines are allowed in hunks of two; 121 files are not.
 case_stats_refuse_too_many_files() {
-    for number in $(seq 119); do
+    for number in $(seq 127); do
         printf -- '--- a/%d\n+++ b/%d\n@@ -1 +1 @@\n-a\n+b\n' "$number" "$number"
     done >"$patches/many.patch"
     echo many.patch >>"$patches/series"
-    refuses '121 existing files, of 120' stats
+    refuses '129 existing files, of 128' stats
 }
 
 case_build_refuses_what_makes_no_sense() {
