@@ -259,7 +259,7 @@ case_stats_refuse_a_larger_hunk() {
     refuses 'over 25: add-lines.patch: b/Objects/one.c' stats
 }
 
-# So many changed lines are allowed in hunks of two; 121 files are not.
+# So many changed lines are allowed in hunks of two; 129 files are not.
 case_stats_refuse_too_many_files() {
     for number in $(seq 127); do
         printf -- '--- a/%d\n+++ b/%d\n@@ -1 +1 @@\n-a\n+b\n' "$number" "$number"
