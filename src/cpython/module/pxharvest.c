@@ -160,7 +160,10 @@ notify(px_task *task, PyObject *error, PyObject *result)
     }
     give_room(tstate, -ROOM);
     Py_XDECREF(answer);
-    return answer || again ? 0 : -1;
+    if (again) {
+        PyErr_NoMemory();
+    }
+    return answer ? 0 : -1;
 }
 
 /* Whoever interrupts has an exception of his own. */
