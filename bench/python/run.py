@@ -18,9 +18,9 @@ milliseconds, in turn, since a CPU's speed may change by half from one tenth of 
 second to the next. What runs on one thread is compared on one CPU, each round on
 another, for one may have a busier neighbour than the other. --starts processes
 of each kind are measured one after the other, since where a process has its
-memory makes a difference of some percent to it. --realtime puts them before everything else that runs on
-the machine, which needs root. Samples of two runs at once are taken again, some
-times, if CPUs have shared a core (cores.py).
+memory makes a difference of some percent to it. --realtime puts them before
+everything else that runs on the machine, which needs root. Samples of two runs at
+once are taken again, some times, if CPUs have shared a core (cores.py).
 
 The status is 1 if a subject failed, gave a wrong result, or kept memory that it
 must not keep. Other goals that are missed are results.

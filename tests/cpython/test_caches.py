@@ -10,8 +10,10 @@ import collections.abc
 import csv
 import ctypes
 import datetime
+import doctest
 import enum
 import functools
+import http.cookiejar
 import ipaddress
 import os
 import pathlib
@@ -23,8 +25,12 @@ import struct
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
+import unittest.mock
+import urllib.request
 import weakref
+import xml.dom
 import zoneinfo
 
 import parallel
@@ -196,6 +202,48 @@ class CacheTest(Case):
             return before, issubclass(Virtual, collections.abc.Mapping)
         self.assertEqual(in_context(body), (False, True))
 
+    def test_virtual_subclasses_of_mains(self):
+        """They are the context's alone: main and other contexts know nothing of them."""
+        class Known(list):
+            pass
+        def body():
+            class Virtual:
+                pass
+            class Under(Virtual):
+                pass
+            class Mine(collections.abc.Sequence):
+                pass
+            before = isinstance(Under(), collections.abc.Sequence)
+            registered = [collections.abc.Sequence.register(each) is each
+                          for each in (Virtual, struct.Struct)]
+            match Under():
+                case [*_]:
+                    matched = True
+                case _:
+                    matched = False
+            return (before, registered, matched,
+                    isinstance(Under(), collections.abc.Sequence),
+                    issubclass(Under, collections.abc.Reversible),
+                    issubclass(Virtual, Mine), issubclass(Mine, collections.abc.Sequence),
+                    issubclass(Known, collections.abc.Sequence),
+                    issubclass(struct.Struct, collections.abc.Sequence))
+        for _ in range(3):
+            self.assertEqual(in_context(body), (False, [True, True], True, True, True,
+                                                False, True, True, True))
+            self.assertFalse(in_context(issubclass, struct.Struct, collections.abc.Sequence))
+            self.assertFalse(issubclass(struct.Struct, collections.abc.Sequence))
+
+    def test_no_virtual_subclass_of_mains(self):
+        def body():
+            class Mine(collections.abc.Sequence):
+                pass
+            with self.assertRaisesRegex(RuntimeError, "cycle"):
+                Mine.register(collections.abc.Sequence)
+            with self.assertRaisesRegex(TypeError, "only register classes"):
+                collections.abc.Sequence.register([])
+            return issubclass(Mine, collections.abc.Mapping)
+        self.assertFalse(in_context(body))
+
     def test_what_main_has_found_out_of_classes(self):
         """That int is no Mapping is in a cache of main's."""
         def body():
@@ -291,6 +339,58 @@ class CacheTest(Case):
             return sum(array), ctypes.sizeof(ctypes.c_long.__ctype_be__)
         for _ in range(3):
             self.assertEqual(in_context(body), (6, struct.calcsize("l")))
+
+    def test_functions_of_libraries(self):
+        """What is set of one is kept, in the context and as long."""
+        libc, loader = ctypes.CDLL(None), ctypes.LibraryLoader(ctypes.CDLL)
+        libc.abs  # main's
+
+        def body():
+            libc.getenv.restype = ctypes.c_char_p
+            with self.assertRaises(parallel.UnprotectedError):
+                libc.abs.restype = None
+            math = getattr(loader, "libm.so.6")
+            math.fabs.argtypes, math.fabs.restype = [ctypes.c_double], ctypes.c_double
+            ctypes.pythonapi.Py_GetVersion.restype = ctypes.c_char_p
+            return (libc.abs(-3), libc.getenv(b"PATH"), loader["libm.so.6"].fabs(-2.5),
+                    ctypes.pythonapi.Py_GetVersion(), hasattr(libc, "px_none"))
+        for _ in range(3):
+            self.assertEqual(in_context(body), (3, os.environb[b"PATH"], 2.5,
+                                                sys.version.encode(), False))
+        self.assertEqual(libc.getenv.restype, ctypes.c_int)
+        self.assertEqual(list(vars(loader)), ["_dlltype"])
+
+    def test_registries(self):
+        """A context sees what main has registered, and cleans up its own alone."""
+        done = []
+        path = urllib.request.urlretrieve("data:,px")[0]
+        self.addCleanup(urllib.request.urlcleanup)
+        unittest.addModuleCleanup(done.append, "main")
+        xml.dom.registerDOMImplementation("px", list)
+        tests = types.ModuleType("px", ">>> 1\n1\n")
+        doctest.testmod(tests)
+        tries = doctest.master.summarize().attempted
+
+        def body():
+            urllib.request.urlcleanup()
+            unittest.case.doModuleCleanups()
+            xml.dom.registerDOMImplementation("px here", dict)
+            doctest.testmod(tests)
+            return (os.path.exists(path), xml.dom.getDOMImplementation("px"),
+                    doctest.master.summarize().attempted - tries,
+                    unittest.mock.sentinel.here.name)
+        for _ in range(2):
+            self.assertEqual(in_context(body), (True, [], 1, "here"))
+            self.assertEqual((done, doctest.master.summarize().attempted), ([], tries))
+            self.assertNotIn("px here", xml.dom.domreg.registered)
+        unittest.case.doModuleCleanups()
+        self.assertEqual(done, ["main"])
+
+    def test_log_of_cookies(self):
+        with unittest.mock.patch.multiple(http.cookiejar, debug=True, logger=None):
+            request = types.SimpleNamespace(host="px:no number")
+            self.assertIsNone(in_context(http.cookiejar.request_port, request))
+            self.assertIsNone(http.cookiejar.logger)
 
     def test_interpreters(self):
         import _interpreters

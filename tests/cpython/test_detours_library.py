@@ -80,6 +80,21 @@ class HeldTest(Case):
         self.assertEqual(mains[VALUE], 1)
         self.assertEqual(mains.run(VALUE.get), 1)
 
+    def test_tasks_in_mains_context(self):
+        """They are refused when they are made: none would ever make its first step."""
+        async def work():
+            return VALUE.get(None)
+
+        async def make():
+            coroutine = work()
+            with self.assertRaisesRegex(parallel.UnprotectedError, "Context"):
+                asyncio.create_task(coroutine, context=mains)
+            coroutine.close()
+            return await asyncio.create_task(work(), context=mains.copy())
+        mains = contextvars.copy_context()
+        mains.run(VALUE.set, 1)
+        self.assertEqual(in_context(lambda: asyncio.run(make())), 1)
+
     def test_steps_of_tasks(self):
         async def work():
             return 1

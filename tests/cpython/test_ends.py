@@ -2,6 +2,7 @@
 
 Run by the patched interpreter: python tests/cpython/test_ends.py
 """
+import contextlib
 import gc
 import hashlib
 import mmap
@@ -13,6 +14,7 @@ import socket
 import sqlite3
 import sys
 import tempfile
+import types
 import unittest
 import warnings
 import weakref
@@ -20,7 +22,7 @@ import weakref
 import _md5
 import _parallel
 import parallel
-from support import descriptors, in_context, run
+from support import descriptors, fill_memory, in_context, run
 
 SOURCE = __file__
 
@@ -390,6 +392,204 @@ class Finalizers(EndsTest):
             del kept[::2]
             return len(Ends.ended)
         self.assertEqual(in_context(body), 10_000)
+
+
+class Generators(EndsTest):
+    """`finally` of those that wait when their callback ends."""
+
+    def waiting(self, to, text, *holds):
+        def generator():
+            try:
+                yield holds
+                yield
+            finally:
+                os.write(to, f"{text}\n".encode())
+        made = generator()
+        next(made)
+        return made
+
+    def test_when_it_raises(self):
+        def body(to):
+            kept = self.waiting(to, "finally")
+            raise ValueError(1)
+        for memory in "auto", "counted", "arena":
+            with self.assertRaises(ValueError) as raised:
+                in_context(body, self.ends[1], memory=memory)
+            self.assertEqual(raised.exception.args, (1,))
+            self.assertIsNone(raised.exception.__context__)
+            self.assertEqual(self.told(), ["finally"])
+
+    def test_a_lock_is_taken_away(self):
+        path = self.enterContext(tempfile.TemporaryDirectory()) + "/lock"
+
+        @contextlib.contextmanager
+        def lock():
+            open(path, "x").close()
+            try:
+                yield
+            finally:
+                os.unlink(path)
+
+        def body():
+            held = lock()
+            held.__enter__()
+            raise ValueError
+        for _ in range(2):
+            self.assertRaises(ValueError, in_context, body)
+            self.assertFalse(os.path.exists(path))
+
+    def test_where_they_are(self):
+        def cycle(to):
+            loop = [self.waiting(to, "cycle")]
+            loop.append(loop)
+
+        def itself(to):
+            def generator():
+                me = yield
+                try:
+                    yield
+                finally:
+                    os.write(to, b"itself\n")
+            me = generator()
+            next(me)
+            me.send(me)
+
+        def module(to):
+            sys.modules["px_ends"] = made = type(sys)("px_ends")
+            made.generator = self.waiting(to, "module")
+        for body in cycle, itself, module:
+            self.assertIsNone(in_context(body, self.ends[1]))
+            self.assertEqual(self.told(), [body.__name__])
+
+    def test_coroutines(self):
+        @types.coroutine
+        def wait():
+            yield
+
+        def body(to):
+            async def coroutine():
+                try:
+                    await wait()
+                finally:
+                    os.write(to, b"coroutine\n")
+
+            async def generator():
+                try:
+                    yield
+                finally:
+                    os.write(to, b"generator\n")
+            first, second = coroutine(), generator()
+            first.send(None)
+            with contextlib.suppress(StopIteration):
+                second.asend(None).send(None)
+            raise ValueError
+        self.assertRaises(ValueError, in_context, body, self.ends[1])
+        self.assertEqual(sorted(self.told()), ["coroutine", "generator"])
+
+    def test_before_what_it_refers_to(self):
+        def body(to):
+            inner = self.waiting(to, "inner", Tell(to, "its part"))
+            outer = self.waiting(to, "outer", inner)
+            loop = [inner, outer]
+            loop.append(loop)
+            return 1
+        self.assertEqual(in_context(body, self.ends[1]), 1)
+        self.assertEqual(self.told(), ["outer", "inner", "its part context"])
+
+    def test_what_leaves_is_not_finalized(self):
+        def body(to):
+            stays = self.waiting(to, "stays")
+            leaves = self.waiting(to, "leaves")
+            loop = [stays, leaves]
+            loop.append(loop)
+            return {"k": leaves}
+        got = in_context(body, self.ends[1])
+        self.assertEqual(self.told(), ["stays"])
+        del got
+        self.assertEqual(self.told(), ["leaves"])
+
+    def test_arguments_of_calls(self):
+        seen = []
+        put = parallel.call_from_main_thread(seen.append)
+
+        def body(to):
+            loop = [self.waiting(to, "stays")]
+            loop.append(loop)
+            put(self.waiting(to, "call"))
+        in_context(body, self.ends[1])
+        self.assertEqual(self.told(), ["stays"])
+        seen.clear()
+        self.assertEqual(self.told(), ["call"])
+
+    def test_those_that_fail(self):
+        def body(to):
+            def raises():
+                try:
+                    yield
+                finally:
+                    raise OSError("in a finally")
+
+            def goes_on():
+                while True:
+                    try:
+                        yield
+                    except GeneratorExit:
+                        os.write(to, b"told\n")
+            names = []
+            sys.unraisablehook = lambda it: os.write(
+                to, f"{it.exc_type.__name__}\n".encode())
+            kept = [raises(), goes_on()]
+            for it in kept:
+                next(it)
+            kept.append(kept)
+            raise ValueError(7)
+        with self.assertRaisesRegex(ValueError, "7"):
+            in_context(body, self.ends[1])
+        self.assertEqual(sorted(self.told()), ["OSError", "RuntimeError", "told"])
+
+    def test_one_that_a_finalizer_makes(self):
+        def body(to):
+            class Makes:
+                def __del__(self):
+                    loop = [generators.waiting(to, "made late")]
+                    loop.append(loop)
+            generators = self
+            list(self.waiting(to, "over"))
+            kept = Makes()
+            kept.loop = kept
+        in_context(body, self.ends[1])
+        self.assertEqual(self.told(), ["over", "made late"])
+
+    def test_without_memory(self):
+        def body(to):
+            kept = self.waiting(to, "finally")
+            fill_memory()
+            raise ValueError
+        self.addCleanup(parallel.set_memory_limit, None)
+        parallel.set_memory_limit(8 << 20)
+        self.assertRaises(ValueError, in_context, body, self.ends[1])
+        self.assertEqual(self.told(), ["finally"])
+
+    def test_many(self):
+        """Each once: those that go at once, those that are over, those left."""
+        def body(to):
+            def generator(end):
+                try:
+                    yield
+                finally:
+                    ends.append(end)
+                    if len(ends) == 3 * count:
+                        os.write(to, f"{len(set(ends))}\n".encode())
+            ends, kept, count = [], [], 2000
+            for number in range(count):
+                next(generator(number))
+                list(generator(count + number))
+                kept.append(generator(2 * count + number))
+                next(kept[-1])
+            kept.append(kept)
+            return len(ends)
+        self.assertEqual(in_context(body, self.ends[1]), 4000)
+        self.assertEqual(self.told(), ["6000"])
 
 
 if __name__ == "__main__":

@@ -110,6 +110,27 @@ class Coordinator(Case):
         for fd in first + second:
             os.close(fd)
 
+    @unittest.skipIf(os.process_cpu_count() < 2, "one CPU, one worker")
+    def test_what_is_done_beside_what_is_not(self):
+        """It is told of, and what waits for a worker begins."""
+        out, _ = python("""
+            import parallel, threading
+            go, told = [], threading.Event()
+            def endless():
+                while not go:
+                    pass
+                return "long"
+            with parallel.Executor() as pool:
+                long = pool.submit(endless)
+                shorts = [pool.submit(int, i) for i in range(100)]
+                print([each.result() for each in shorts] == list(range(100)))
+                pool.submit(int).add_done_callback(lambda future: told.set())
+                told.wait()
+                go.append(1)
+                print(long.result())
+        """)
+        self.assertEqual(out, "True\nlong\n")
+
     def test_run_in_other_threads(self):
         seen = []
 
@@ -173,6 +194,11 @@ class Futures(Case):
     def test_what_cannot_leave(self):
         with self.assertRaises(parallel.PersistenceError):
             self.executor.submit(sys._getframe).result(10)
+
+    def test_submit_in_a_context(self):
+        executor = self.executor
+        with self.assertRaisesRegex(parallel.ParallelError, "submit_work"):
+            executor.submit(lambda: executor.submit(int)).result()
 
     def test_none_in_a_context(self):
         with self.assertRaisesRegex(parallel.ParallelError, r"submit_work\(\)"):

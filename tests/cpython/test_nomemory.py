@@ -3,9 +3,11 @@
 Run by the patched interpreter: python tests/cpython/test_nomemory.py
 """
 import csv
+import dataclasses
 import gc
 import itertools
 import sys
+import tempfile
 import unittest
 import warnings
 
@@ -139,6 +141,43 @@ class Context(unittest.TestCase):
             seen = {outcome(change, more) for more in range(0, 90, 3)}
             self.assertIn("MemoryError", seen)
             self.assertEqual(seen - {"MemoryError", 2}, set())
+
+    def sweep(self, body, limits, memory="auto"):
+        """It has too little memory, then enough."""
+        self.addCleanup(parallel.set_memory_limit, None)
+        seen = set()
+        for limit in limits:
+            parallel.set_memory_limit(limit)
+            try:
+                in_context(body, memory=memory)
+                seen.add("enough")
+            except MemoryError:
+                seen.add("too little")
+        self.assertEqual(seen, {"enough", "too little"})
+
+    def test_locks_of_mains_that_stand_in(self):
+        """Who has taken one gives it back."""
+        self.addCleanup(setattr, tempfile, "tempdir", tempfile.tempdir)
+        tempfile.tempdir = None
+        self.sweep(tempfile.gettempdir, range(0, 3000))
+        self.assertFalse(tempfile._once_lock.locked())
+
+    def test_setdefault(self):
+        """A dict has what it says that it has: else the next to make it larger
+        crashes."""
+        def body():
+            names = {}
+            for number in range(60):
+                names.setdefault(str(number), number)
+            return len(list(names)) == len(names)
+
+        def define():
+            @dataclasses.dataclass
+            class Made:
+                a: int
+            Made(1)
+        self.sweep(body, range(4000, 10_000, 4), "counted")
+        self.sweep(define, range(1700, 60_000, 16), "counted")
 
 
 if __name__ == "__main__":

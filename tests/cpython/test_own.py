@@ -341,6 +341,15 @@ def warn(category=UserWarning):
 
 class WarningsTest(Case):
 
+    def test_that_main_records(self):
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            self.assertEqual(in_context(lambda: warn() or 1), 1)
+            in_context(lambda: open(os.devnull) and None)  # nobody closes it
+            parallel.run()
+        self.assertEqual([each.category for each in seen], [UserWarning, ResourceWarning])
+        self.assertEqual(str(seen[0].message), "px")
+
     def test_catching(self):
         def body():
             with warnings.catch_warnings(record=True) as seen:

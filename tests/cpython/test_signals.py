@@ -53,6 +53,28 @@ class CtrlC(unittest.TestCase):
     def test_in_sleep(self):
         self.check("begin(); time.sleep(100)")
 
+    def test_while_callbacks_are_stopped(self):
+        """By a thread of main's, for which they have been stopped."""
+        out, _ = python("""
+            import os, parallel, signal, threading
+            def endless():
+                began()
+                while True:
+                    pass
+            def strike():
+                may.wait()
+                os.kill(os.getpid(), signal.SIGINT)
+            may = threading.Event()
+            began = parallel.call_from_main_thread_and_wait(may.set)
+            threading.Thread(target=strike).start()
+            try:
+                with parallel.Executor() as pool:
+                    pool.submit(endless).result()
+            except KeyboardInterrupt:
+                print("interrupted")
+        """)
+        self.assertEqual(out, "interrupted\n")
+
     def test_in_submit(self):
         """Nobody waits for what was not submitted."""
         class Struck(set):
@@ -93,6 +115,11 @@ class Others(unittest.TestCase):
     def kill():
         pid = os.getpid()
         return lambda: os.kill(pid, signal.SIGUSR1)
+
+    def test_to_its_own_thread(self):
+        """That takes none, so it is refused."""
+        with self.assertRaisesRegex(parallel.ParallelError, "raise_signal"):
+            in_context(signal.raise_signal, signal.SIGUSR1)
 
     def test_of_a_context(self):
         self.handle(self.kill(), self.wait)

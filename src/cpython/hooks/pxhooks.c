@@ -249,6 +249,15 @@ _Px_NoteExport(PyObject *object)
     return under && note_export(cx, under) < 0 ? -1 : note_export(cx, object);
 }
 
+PyObject *
+_Px_BufferRoot(PyObject *object)
+{
+    while (object && PyMemoryView_Check(object)) {
+        object = PyMemoryView_GET_BUFFER(object)->obj;
+    }
+    return object;
+}
+
 /* ---- common memory ------------------------------------------------------- */
 
 static struct _Py_object_freelists no_freelists; /* stays empty */

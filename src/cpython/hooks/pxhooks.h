@@ -179,9 +179,15 @@ extern __thread struct _Px_here _Px_here
 #define _Px_DICT_OF_OBJECT(op, dict)                                           \
     (_Px_OWN(op) ? Py_XNewRef(dict) : _Px_DictOf(op, dict))
 
+/* The same for an attribute that C code sets. */
+#define _Px_GUARD_SETTER(p, name) (_Px_OWN(p) ? 0 : _Px_GuardSetter(p, name))
+
 /* The same for an iterator that is about to go on. One whose __next__ is Python
  * code is guarded where that code changes something. */
 #define _Px_GUARD_NEXT(p) (_Px_OWN(p) ? 0 : _Px_GuardNext(p))
+
+/* Whose memory is seen through @object, a memoryview of a memoryview perhaps. */
+#define _Px_BUFFER_ROOT(object) (_Px_IN() ? _Px_BufferRoot(object) : (object))
 
 /* 0 on the main side; in a context -1 with an exception that names what. */
 #define _Px_MAIN_ONLY(what) (_Px_IN() ? _Px_RaiseForbidden(what) : 0)
@@ -216,7 +222,8 @@ extern __thread struct _Px_here _Px_here
 /* What a context has of its own in the place of what main has: see pxown.c and
  * pxnames.c. The dict that has the value of a name in the module whose dict is
  * given. The state of a module in C: containers from the field @first to @last
- * are the context's, and what comes after @kept bytes begins as 0. */
+ * are the context's, and what comes after @kept bytes begins as 0. The state that a
+ * context sees is its own if it has one by now, else main's. */
 #define _Px_WARNINGS(main_state) (_Px_IN() ? _Px_OwnWarnings() : (main_state))
 #define _Px_CODECS(main_state, change)                                         \
     (_Px_IN() ? _Px_OwnCodecs(change) : (main_state))
@@ -239,6 +246,7 @@ extern __thread struct _Px_here _Px_here
          ? (state)                                                             \
          : (type *)_Px_OwnState(state, sizeof(type), offsetof(type, first),    \
                                 offsetof(type, last), kept))
+#define _Px_SEEN_STATE(state) (_Px_OWN(state) ? (state) : _Px_SeenState(state))
 #define _Px_INTERNED(string) (_Px_IN() ? _Px_OwnInterned(string) : (string))
 #define _Px_MAY_SET_UMASK() (_Px_IN() ? _Px_HaveOwnPlace("os.umask") : 0)
 #define _Px_NEW_MEMORY_ERROR() (_Px_IN() ? _Px_NewMemoryError() : NULL)
@@ -291,6 +299,7 @@ PyAPI_FUNC(Py_ssize_t) _Px_Count(PyObject *object);
 
 /* The rest is called while in a context. */
 extern int _Px_NoteExport(PyObject *object);
+PyAPI_FUNC(PyObject *) _Px_BufferRoot(PyObject *object);
 extern void _Px_Detach(void); /* a call begins that may block, ... */
 extern void _Px_Attach(void); /* ... and has ended */
 extern int _Px_MayGiveVersion(const void *object);
@@ -332,15 +341,20 @@ PyAPI_FUNC(int)
     _Px_SetForeignGlobal(PyObject *dict, PyObject *name, PyObject *value);
 PyAPI_FUNC(void *) _Px_OwnState(void *state, size_t bytes, size_t first,
                                 size_t last, size_t kept);
+PyAPI_FUNC(void *) _Px_SeenState(void *state);
+PyAPI_FUNC(PyObject *)
+    _Px_Instead(PyObject *object, PyObject *make(PyObject *object));
 extern int _Px_AddOwnSubclass(PyTypeObject *base, PyTypeObject *type);
 extern PyObject *_Px_WithOwnSubclasses(PyTypeObject *base, PyObject *list);
 extern PyObject *_Px_OwnInterned(PyObject *string); /* steals it */
 extern int _Px_HaveOwnPlace(const char *event);
+extern void _Px_SetCtype(const char *name); /* in fileutils.c */
 PyAPI_FUNC(PyObject *) _Px_PrintTo(PyObject *file, PyObject *text);
 PyAPI_FUNC(PyObject *) _Px_EmptyDict(void);      /* main's: it stays empty */
 extern void _Px_GilTaken(PyThreadState *tstate); /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 extern void _Px_GilDropped(void);
+extern void _Px_Interrupted(void); /* main is, and its callbacks are to be */
 /* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */
 extern int _Px_GuardBegin(const char *mode);
 /* A thread begins (1) or ends (-1) a wait in which neither it nor the system writes
@@ -357,6 +371,7 @@ extern PyObject *_Px_AskCopy(PyObject *copy,
 PyAPI_FUNC(Py_hash_t)
     _Px_HashCopy(PyTypeObject *type, PyObject *object, size_t bytes);
 extern int _Px_GuardNext(PyObject *iterator);
+extern int _Px_GuardSetter(PyObject *object, const char *name);
 extern int _Px_GuardMethod(const PyMethodDef *def, const void *self);
 extern int _Px_GuardSlot(PyObject *slot, const char *name, const void *self);
 extern int _Px_GuardItem(PyObject *object, PyObject *name);
@@ -451,6 +466,10 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_AddOwnSubclass(base, type) 0
 #define _Px_WithOwnSubclasses(base, list) (list)
 #define _Px_MODULE_STATE(type, state, first, last, kept) (state)
+#define _Px_SEEN_STATE(state) (state)
+#define _Px_Instead(object, make) NULL
+#define _Px_BUFFER_ROOT(object) (object)
+#define _Px_GUARD_SETTER(p, name) 0
 #define _Px_INTERNED(string) (string)
 #define _Px_OwnLocal(local, args, kwds) NULL
 #define _Px_MAY_SET_UMASK() 0
@@ -468,6 +487,8 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_GilTaken(tstate) ((void)0)
 #define _Px_GilWanted() ((void)0)
 #define _Px_GilDropped() ((void)0)
+#define _Px_Interrupted() ((void)0)
+#define _Px_SetCtype(name) ((void)0)
 #define _Px_GuardBegin(mode) 0
 #define _Px_Still(more) ((void)0)
 

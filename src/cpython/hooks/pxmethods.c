@@ -154,16 +154,17 @@ static const struct row {
  * they change belongs to the process, or they keep or move what they are given
  * where no guard looks. All others have guards, or need none. */
 static const struct row functions[] = {
-    {"_ctypes", "resize"},
+    {"_ctypes", "dlclose resize"},
     {"_curses", ALL},
+    {"_curses_panel", ALL},
     {"_imp", "_override_frozen_modules_for_tests "
              "_override_multi_interp_extensions_check"},
     {"_interpchannels", ALL},
     {"_interpqueues", ALL},
     {"_interpreters", ALL},
     {"_locale", "bind_textdomain_codeset bindtextdomain textdomain"},
-    {"_signal", "alarm pthread_sigmask set_wakeup_fd setitimer siginterrupt "
-                "signal"},
+    {"_signal", "alarm pthread_sigmask raise_signal set_wakeup_fd setitimer "
+                "siginterrupt signal"},
     {"_socket", "setdefaulttimeout sethostname"},
     {"_struct", "_clearcache"},
     {"_tracemalloc", "clear_traces reset_peak start stop"},
@@ -186,7 +187,7 @@ static const struct row functions[] = {
     {"sys", "_clear_type_cache activate_stack_trampoline "
             "addaudithook deactivate_stack_trampoline setdlopenflags "
             "setswitchinterval"},
-    {"time", "tzset"},
+    {"time", "clock_settime clock_settime_ns tzset"},
 };
 
 /* Slots that change an object, and may be called by these names. */
@@ -366,8 +367,8 @@ int
 _Px_GuardSlot(PyObject *slot, const char *name, const void *self)
 {
     PyTypeObject *type = PyDescr_TYPE(slot);
-    bool begins = type != &PyBaseObject_Type && type != &_PyWeakref_RefType &&
-                  is_one_of(name, unguarded);
+    bool begins = type != &PyBaseObject_Type && type != &PyType_Type &&
+                  type != &_PyWeakref_RefType && is_one_of(name, unguarded);
     bool closed = is_one_of(name, changers) && !is_open(type, name);
     return (begins || closed) && !is_allowed(slot) ? raise_closed(name, self)
                                                    : 0;

@@ -81,16 +81,32 @@ static const struct px_name {
     {"concurrent.futures", "ProcessPoolExecutor", SET},
     {"concurrent.futures", "ThreadPoolExecutor", SET},
     {"concurrent.futures.thread", "_global_shutdown_lock", NEW},
+    {"copy", "dispatch_table", COPY},
+    {"copyreg", "_extension_cache", COPY},
+    {"copyreg", "_extension_registry", COPY},
+    {"copyreg", "_inverted_registry", COPY},
+    {"copyreg", "dispatch_table", COPY},
     {"ctypes", "_c_functype_cache", COPY},
     {"dbm", "_defaultmod", SET},
     {"dbm", "_modules", COPY},
+    {"doctest", "OPTIONFLAGS_BY_NAME", COPY},
+    {"doctest", "_unittest_reportflags", SET},
+    {"doctest", "master", MINE},
     {"email._encoded_words", "_q_byte_map", COPY},
     {"email.charset", "ALIASES", COPY},
     {"email.charset", "CHARSETS", COPY},
     {"email.charset", "CODEC_MAP", COPY},
+    {"filecmp", "_cache", COPY},
     {"fileinput", "_state", SET},
     {"ftplib", "_150_re", SET},
     {"ftplib", "_227_re", SET},
+    {"gettext", "_current_domain", SET},
+    {"gettext", "_localedirs", COPY},
+    {"gettext", "_translations", COPY},
+    {"http.cookiejar", "logger", SET},
+    {"http.server", "nobody", SET},
+    {"imaplib", "Commands", COPY},
+    {"importlib", "_RELOADING", NEW},
     {"inspect", "_filesbymodname", COPY},
     {"inspect", "modulesbyfile", COPY},
     {"ipaddress", "_address_fmt_re", SET},
@@ -115,6 +131,10 @@ static const struct px_name {
     {"mimetypes", "suffix_map", SET},
     {"mimetypes", "types_map", SET},
     {"pdb", "set_trace", SET},
+    {"pickle", "_extension_cache", COPY},
+    {"pickle", "_extension_registry", COPY},
+    {"pickle", "_inverted_registry", COPY},
+    {"pickle", "dispatch_table", COPY},
     {"pkgutil", "_NAME_PATTERN", SET},
     {"platform", "_os_release_cache", SET},
     {"platform", "_platform_cache", COPY},
@@ -122,7 +142,11 @@ static const struct px_name {
     {"platform", "_uname_cache", SET},
     {"posixpath", "_varprog", SET},
     {"posixpath", "_varprogb", SET},
+    {"pyclbr", "_modules", COPY},
+    {"pydoc", "pager", SET},
     {"random", "_sha512", SET},
+    {"shutil", "_ARCHIVE_FORMATS", COPY},
+    {"shutil", "_UNPACK_FORMATS", COPY},
     {"shutil", "_USE_CP_SENDFILE", SET},
     {"subprocess", "_active", NEW},
     {"symtable", "_newSymbolTable", NEW},
@@ -150,6 +174,11 @@ static const struct px_name {
     {"threading", "_dangling", NEW},
     {"threading", "_limbo", COPY},
     {"typing", "_overload_registry", COPY},
+    {"unittest", "IsolatedAsyncioTestCase", SET},
+    {"unittest.case", "_module_cleanups", NEW},
+    {"unittest.mock", "file_spec", SET},
+    {"unittest.mock", "open_spec", SET},
+    {"unittest.mock", "sentinel", MINE},
     {"unittest.signals", "_results", NEW},
     {"urllib.parse", "_hextobyte", SET},
     {"urllib.parse", "_hostprog", SET},
@@ -160,6 +189,7 @@ static const struct px_name {
     {"urllib.request", "_noheaders", SET},
     {"urllib.request", "_opener", SET},
     {"urllib.request", "_thishost", SET},
+    {"urllib.request", "_url_tempfiles", NEW},
     {"uuid", "_last_timestamp", SET},
     {"uuid", "_node", SET},
     {"warnings", "_showwarnmsg_impl", SET},
@@ -168,6 +198,11 @@ static const struct px_name {
     {"warnings", "formatwarning", SET},
     {"warnings", "onceregistry", SET},
     {"warnings", "showwarning", SET},
+    {"webbrowser", "_browsers", COPY},
+    {"webbrowser", "_lock", NEW},
+    {"webbrowser", "_os_preferred_browser", SET},
+    {"webbrowser", "_tryorder", COPY},
+    {"xml.dom.domreg", "registered", COPY},
     {"xml.etree.ElementPath", "_cache", COPY},
     {"xml.etree.ElementTree", "_namespace_map", COPY},
     {"zipfile", "_crctable", SET},
@@ -284,14 +319,23 @@ _Px_SetOwnName(PyObject *dict, const char *name, PyObject *value)
     return status;
 }
 
-/* Without it a context has main's, which is guarded. */
+/* Without it a context has main's, which is guarded. If that was to be a new one, so
+ * it is with all such names from then on: a lock of main's that it has taken it must
+ * find again. */
 static void
 have_own(PyObject *dict, PyObject *name, long kind)
 {
+    struct _Px_cx *cx = _Px_here.cx;
+    if (kind == NEW && cx->keeps_mains) {
+        cx->poor = true;
+        return;
+    }
     PyObject *raised = PyErr_GetRaisedException();
     PyObject *value = PyDict_GetItemWithError(dict, name);
     PyObject *own = value ? _Px_MakeInPlaceOf(value, kind) : NULL;
-    _Px_NoteOwn(own && set_name(dict, name, own) == 0);
+    bool has = own && set_name(dict, name, own) == 0;
+    _Px_NoteOwn(has);
+    cx->keeps_mains |= kind == NEW && value && !has;
     Py_XDECREF(own);
     PyErr_SetRaisedException(raised);
 }

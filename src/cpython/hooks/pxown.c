@@ -233,6 +233,7 @@ _Px_OwnNothing(struct _Px_cx *cx, PyInterpreterState *interp)
     cx->interned = NULL;
     _Px_OwnNoClasses(cx);
     cx->poor = false;
+    cx->keeps_mains = false;
     cx->imports_for_c = 0;
     cx->imported = NULL;
     cx->str_digits = interp->long_state.max_str_digits;

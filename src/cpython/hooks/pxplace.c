@@ -256,6 +256,18 @@ _Px_InPlaceOf(PyObject *object, PyObject *make)
                : put_in_place_of(object, PyObject_CallNoArgs(make));
 }
 
+/* A borrowed reference: for C code that would store it in main's object. */
+PyObject *
+_Px_Instead(PyObject *object, PyObject *make(PyObject *object))
+{
+    PyObject *own = in_place_of(object);
+    if (!own && !PyErr_Occurred()) {
+        own = put_in_place_of(object, make(object));
+        Py_XDECREF(own);
+    }
+    return own;
+}
+
 PyObject *
 _Px_Seen(PyObject *object)
 {
@@ -311,14 +323,35 @@ add_state(const void *state, struct shape shape)
     return _Px_here.cx->states = beside;
 }
 
+/* The one that is asked for comes first: it will be asked for again. */
+static struct _Px_state *
+find_state(const void *state)
+{
+    struct _Px_state **link = &_Px_here.cx->states, *beside;
+    while (*link && (*link)->of != state) {
+        link = &(*link)->next;
+    }
+    beside = *link;
+    if (beside && beside != _Px_here.cx->states) {
+        *link = beside->next;
+        beside->next = _Px_here.cx->states;
+        _Px_here.cx->states = beside;
+    }
+    return beside;
+}
+
+void *
+_Px_SeenState(void *state)
+{
+    struct _Px_state *beside = find_state(state);
+    return beside ? beside->own : state;
+}
+
 /* For lack of memory main's, whose containers are guarded. */
 void *
 _Px_OwnState(void *state, size_t bytes, size_t first, size_t last, size_t kept)
 {
-    struct _Px_state *beside = _Px_here.cx->states;
-    while (beside && beside->of != state) {
-        beside = beside->next;
-    }
+    struct _Px_state *beside = find_state(state);
     if (!beside) {
         PyObject *raised = PyErr_GetRaisedException();
         beside = add_state(state, (struct shape){bytes, first, last, kept});

@@ -191,6 +191,22 @@ _Px_GuardNext(PyObject *iterator)
     return next && PyFunction_Check(next) ? 0 : _Px_RaiseForeign(iterator);
 }
 
+/* Those of exceptions look whether anything changes: contextlib and others set what
+ * is there already. */
+int
+_Px_GuardSetter(PyObject *object, const char *name)
+{
+    static const char *const look[] = {"__cause__", "__context__",
+                                       "__traceback__"};
+    bool looks = false;
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(look) && !looks; i++) {
+        looks = strcmp(name, look[i]) == 0;
+    }
+    return looks && PyExceptionInstance_Check(object)
+               ? 0
+               : _Px_RaiseForeign(object);
+}
+
 /* ---- what is main's business --------------------------------------------- */
 
 /* CPython announces these events before it does what they name. Each changes

@@ -64,7 +64,7 @@ struct _Px_cx {
     PyObject *utf8;   /* {string of main's: bytes}; NULL: none */
     uintptr_t shared; /* memory of main's that it was the last to write to */
 
-    /* pxend.c: what owns something outside of its memory, to the newest of these */
+    /* pxowners.c: what owns something outside of its memory, to the newest of these */
     struct _Py_hashtable_t *owners; /* by their blocks; NULL: none as yet */
     PyTypeObject *harmless;         /* a class whose objects do not */
 
@@ -87,6 +87,7 @@ struct _Px_cx {
     PyObject *finders;           /* sys.path_importer_cache; NULL: main's */
     PyObject *environ;           /* the data of os.environ; NULL: main's */
     bool poor;                   /* see _Px_NoteOwn() */
+    bool keeps_mains;            /* see pxnames.c: have_own() */
     int imports_for_c;           /* under way */
     PyObject *imported;          /* a module that main has, and is new to it */
     PyObject *interned;          /* {string: itself}; NULL: none */

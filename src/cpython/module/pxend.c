@@ -3,16 +3,9 @@
  *
  * Memory goes in one sweep and asks nobody. But a file has a descriptor, a
  * digest memory of OpenSSL's, and an instance of a class with __del__ something
- * to say. Whoever makes such an object in a context has it noted:
- *
- *      cx->owners    block ----> [object] the newest
- *                                   |
- *                    block ----> [object] ... the oldest
- *
- * From then on the context counts references, so that what is dropped goes at
- * once, as elsewhere, and leaves the list. What is left when the callback is
- * over is dealt with before what it refers to, an event loop before its sockets;
- * of others the newer first, a text file before its buffer:
+ * to say. Those on the list of such objects (pxowners.c), when the callback is over,
+ * are dealt with each before what it refers to, an event loop before its sockets; of
+ * others the newer first, a text file before its buffer:
  *
  *      finalize    __del__, and what closes files and sockets, with the
  *                  ResourceWarning of those that nobody has closed
@@ -21,16 +14,8 @@
  * but for what leaves with the outcome: its copy on the main side will be. What
  * weakref.finalize() was told is called first (pxfinalize.c).
  *
- *   E1  Each object on the list is alive: freeing its block takes it off.
- *   E2  Python code runs before the first object is deallocated, not after.
- *   E3  What the outcome reaches is not deallocated: main is going to look at it.
- *
- * A class in C counts as an owner if it has a finalizer, or if it is not part of
- * the interpreter and not known to own nothing but memory; a class derived from
- * it, too.
- *
- * Rejected: noting them in the modules that open files and sockets. There are
- * dozens of them, and those of others would be forgotten.
+ *   E1  Python code runs before the first object is deallocated, not after.
+ *   E2  What the outcome reaches is not deallocated: main is going to look at it.
  *
  * Thread rule: a worker in a context, about that context.
  */
@@ -40,13 +25,6 @@
 #include "pycore_object.h"
 #include "pycore_pystate.h"
 
-#include <link.h>
-
-struct _Px_owner {
-    struct _Px_owner *newer, *older;
-    PyObject *object;
-};
-
 enum {
     ROUNDS = 10, /* finalizers may make new owners, whose may make new ones */
     BYTES_EACH = 1024 /* to sort an owner and to finalize it: tables, lists */
@@ -54,175 +32,6 @@ enum {
 
 /* What leaves: the outcome, calls for main, finalizers of what leaves; or NULL. */
 enum { OUTCOME, CALLS, FINALIZERS, ROOTS };
-
-/* ---- which classes ------------------------------------------------------- */
-
-/* Extension modules, and parts of them, whose objects own nothing but memory of
- * the context's. */
-static const char *const harmless[] = {
-    "array.",        "datetime.",      "decimal.",      "_asyncio.",
-    "_bz2.",         "_csv.",          "_json.",        "_ctypes.Array",
-    "_ctypes.CArg",  "_ctypes.CField", "_ctypes.CFunc", "_ctypes.Structure",
-    "_ctypes.Union", "_ctypes._",      "_lzma.",        "_pickle.",
-    "_queue.",       "_random.",       "_elementtree.", "_multibytecodec.",
-    "_struct.",      "pyexpat.",       "zlib.",         "zoneinfo.",
-    "unicodedata.",  "xml.etree.",     "_io.Bytes",     "_io.StringIO",
-    "sqlite3.Row",
-};
-
-static uintptr_t image, image_bytes; /* the interpreter's code and data */
-
-/* Of classes that have none of their own: it calls that of the base. */
-static destructor inherited;
-
-/* Main, before there are contexts. */
-static int
-find_image(struct dl_phdr_info *info, size_t Py_UNUSED(bytes),
-           void *Py_UNUSED(unused))
-{
-    uintptr_t here = (uintptr_t)&find_image;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
-        uintptr_t first = info->dlpi_addr + part->p_vaddr;
-        if (part->p_type == PT_LOAD && here - first < part->p_memsz) {
-            image = first;
-            image_bytes = part->p_memsz;
-        }
-    }
-    return image_bytes != 0;
-}
-
-void
-_Px_FindImage(void)
-{
-    (void)dl_iterate_phdr(find_image, NULL);
-    inherited = ((PyTypeObject *)_Px_ParallelError)->tp_dealloc;
-}
-
-static bool
-is_harmless(const PyTypeObject *type)
-{
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(harmless); i++) {
-        if (strncmp(type->tp_name, harmless[i], strlen(harmless[i])) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* @type or the base whose code frees what its instances have. */
-static const PyTypeObject *
-freed_by(const PyTypeObject *type)
-{
-    while (type->tp_dealloc == inherited && type->tp_base) {
-        type = type->tp_base;
-    }
-    return type;
-}
-
-static bool
-is_in_image(const PyTypeObject *type)
-{
-    return (uintptr_t)freed_by(type)->tp_dealloc - image < image_bytes;
-}
-
-static bool
-has_more_than_memory(const PyTypeObject *type)
-{
-    const PyTypeObject *base = freed_by(type);
-    bool finalizes = type->tp_finalize && (type != base || !is_harmless(type));
-    return finalizes || (!is_in_image(base) && !is_harmless(base));
-}
-
-/* One that does not is remembered: who makes dates makes many. */
-static bool
-owns_something(PyTypeObject *type)
-{
-    if (type == _Px_here.cx->harmless) {
-        return false;
-    }
-    bool owns = has_more_than_memory(type);
-    if (!owns) {
-        _Px_here.cx->harmless = type;
-    }
-    return owns;
-}
-
-/* ---- the list ------------------------------------------------------------ */
-
-static void *
-block_of(PyObject *object)
-{
-    return (char *)object - _PyType_PreHeaderSize(Py_TYPE(object));
-}
-
-static _Py_hashtable_t *
-new_table(void)
-{
-    return _Py_hashtable_new(_Py_hashtable_hash_ptr,
-                             _Py_hashtable_compare_direct);
-}
-
-static bool
-have_table(struct _Px_cx *cx)
-{
-    if (!cx->owners) {
-        cx->owners = new_table();
-    }
-    return cx->owners;
-}
-
-static void
-unlink_owner(struct _Px_cx *cx, struct _Px_owner *owner)
-{
-    if (owner->newer) {
-        owner->newer->older = owner->older;
-    }
-    else {
-        cx->newest = owner->older;
-        _Px_ChooseWays(cx);
-    }
-    if (owner->older) {
-        owner->older->newer = owner->newer;
-    }
-}
-
-/* Without memory for that it is not noted. */
-static void
-note_owner(struct _Px_cx *cx, PyObject *object)
-{
-    struct _Px_owner *owner = have_table(cx) ? _Px_Malloc(sizeof *owner) : NULL;
-    if (!owner || _Py_hashtable_set(cx->owners, block_of(object), owner) < 0) {
-        return;
-    }
-    *owner = (struct _Px_owner){.older = cx->newest, .object = object};
-    if (cx->newest) {
-        cx->newest->newer = owner;
-    }
-    cx->newest = owner;
-    _Px_ChooseWays(cx);
-    _Px_CountLifetimes();
-}
-
-void
-_Px_Made(PyObject *object)
-{
-    if (_Px_OWN(object) && owns_something(Py_TYPE(object))) {
-        note_owner(_Px_here.cx, object);
-    }
-}
-
-/* E1 */
-void
-_Px_ForgetOwner(struct _Px_cx *cx, void *block)
-{
-    struct _Px_owner *owner = _Py_hashtable_get(cx->owners, block);
-    if (owner) {
-        (void)_Py_hashtable_steal(cx->owners, block);
-        unlink_owner(cx, owner);
-        _Px_Free(owner);
-    }
-}
 
 /* ---- what leaves --------------------------------------------------------- */
 
@@ -268,7 +77,7 @@ static int
 walk_all(walk *to, PyObject *const roots[ROOTS])
 {
     if (!to->seen) {
-        to->seen = new_table();
+        to->seen = _Px_NewTable();
     }
     int status = to->seen ? 0 : -1;
     for (int i = 0; status == 0 && i < ROOTS; i++) {
@@ -361,7 +170,7 @@ push(PyObject *object, void *arg)
     sorting *all = arg;
     if (!object || !_Px_OWN(object) ||
         (!PyObject_IS_GC(object) &&
-         !_Py_hashtable_get(all->due, block_of(object)))) {
+         !_Py_hashtable_get(all->due, _Px_BlockOf(object)))) {
         return 0;
     }
     return put(&all->walk, (uintptr_t)object);
@@ -391,8 +200,8 @@ sort_from(sorting *all, PyObject *root)
         if (!(next & DONE)) {
             status = look_deeper(all, object);
         }
-        else if (_Py_hashtable_get(all->due, block_of(object))) {
-            all->sorted[--all->left] = block_of(object);
+        else if (_Py_hashtable_get(all->due, _Px_BlockOf(object))) {
+            all->sorted[--all->left] = _Px_BlockOf(object);
         }
     }
     return status;
@@ -415,8 +224,8 @@ sort_all(sorting *all, const struct _Px_cx *cx, void **list, size_t count)
 static void
 sort_owners(const struct _Px_cx *cx, void **list, size_t count)
 {
-    sorting all = {{.seen = new_table()},
-                   new_table(),
+    sorting all = {{.seen = _Px_NewTable()},
+                   _Px_NewTable(),
                    PyMem_Calloc(count, sizeof *list),
                    count};
     if (sort_all(&all, cx, list, count) == 0) {
@@ -436,7 +245,7 @@ list_owners(const struct _Px_cx *cx, const walk *to, bool stay, size_t *count)
     void **list = PyMem_Calloc(room + 1, sizeof *list);
     for (struct _Px_owner *at = cx->newest; list && at; at = at->older) {
         if (!leaves(to, at->object) || (!stay && !can_leave(at->object))) {
-            list[used++] = block_of(at->object);
+            list[used++] = _Px_BlockOf(at->object);
         }
     }
     *count = used;
@@ -464,6 +273,7 @@ finalize_all(struct _Px_cx *cx, const walk *to)
         }
     }
     PyMem_Free(list);
+    _Px_FindGenerators(cx);
     return cx->newest && cx->newest != newest;
 }
 
@@ -496,13 +306,13 @@ do_all(const struct _Px_cx *cx, void **list, size_t count,
 {
     for (size_t i = 0; list && i < count; i++) {
         PyObject *object = owner_in(cx, list[i]);
-        if (object && !is_in_image(Py_TYPE(object))) {
+        if (object && !_Px_IsInImage(Py_TYPE(object))) {
             what(object);
         }
     }
 }
 
-/* E2, E3. As the collector does it: first all are to drop what they refer to,
+/* E1, E2. As the collector does it: first all are to drop what they refer to,
  * others of the list maybe; then those go that are still there. */
 static void
 deallocate_all(struct _Px_cx *cx, const walk *to)
@@ -584,6 +394,7 @@ _Px_EndOwners(struct _Px_cx *cx, PyObject *outcome, PyObject *calls,
     walk to = {0};
     PyObject *roots[ROOTS] = {outcome, calls, NULL};
     luggage->finalizers = roots[FINALIZERS] = end_finalizers(cx, roots);
+    _Px_FindGenerators(cx);
     if (!cx->newest) {
         return NULL;
     }

@@ -34,8 +34,9 @@
  *
  * A callback that goes on keeps nobody waiting for long. Ctrl-C ends it: with
  * SIGINT pending when the world closes, callbacks that do not end by themselves
- * very soon raise KeyboardInterrupt at their next look at the eval breaker. If main
- * has a handler of its own for it, they are stopped while that runs, and go on.
+ * very soon raise KeyboardInterrupt at their next look at the eval breaker; so do
+ * those that are stopped when main raises it. If main has a handler of its own for
+ * it, they are stopped while that runs, and go on.
  *
  * Thread rule: as said for each function in pycore_pxmodule.h.
  */
@@ -239,9 +240,13 @@ stop_callbacks(void)
     }
 }
 
+/* They know of the Ctrl-C that main has not handled yet. */
+static bool told;
+
 static void
 interrupt_callbacks(void)
 {
+    told = true;
     for (unsigned i = 0; i < _Px_world.worker_count; i++) {
         px_worker *worker = &_Px_world.workers[i];
         if (worker->place != PX_OUTSIDE) {
@@ -251,15 +256,31 @@ interrupt_callbacks(void)
     }
 }
 
-/* Somebody waits - a thread for the GIL, a signal for this one - and has waited for
- * long. */
+/* Main handles one, which may have come while callbacks were stopped. */
+void
+_Px_Interrupted(void)
+{
+    if (_Px_WorldForked()) {
+        return;
+    }
+    _Px_WorldLock();
+    if (!told) {
+        interrupt_callbacks();
+    }
+    told = false;
+    _Px_WorldUnlock();
+}
+
+/* Somebody waits - a thread for the GIL, a signal for this one, whoever is told of
+ * what is over - and has waited for long. */
 static bool
 must_stop(PyThreadState *tstate, PyTime_t began, PyTime_t deadline)
 {
     PyTime_t now = _Px_NowNs();
     PyTime_t patience = _Px_LimboFull() ? FULL_LIMBO_NS : _Px_StopAfter;
+    bool awaited = asked(tstate) || _Px_world.over_count > 0;
     return _Px_world.asking > 0 || now >= deadline ||
-           (asked(tstate) && now - began >= patience);
+           (awaited && now - began >= patience);
 }
 
 static void

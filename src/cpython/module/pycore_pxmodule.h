@@ -1,6 +1,7 @@
 /*
  * What the sources of the module share with each other.
  *
+ *      pxowners.c   what owns something outside of a context's memory
  *      pxend.c      files and finalizers that a callback leaves behind
  *      pxguard.c    main's memory is read-only while contexts run
  *      pxfault.c    what becomes of a write to it
@@ -22,10 +23,26 @@
 
 #include "pycore_pxcross.h"
 
-/* ---- pxend.c ------------------------------------------------------------- */
+/* ---- pxowners.c ---------------------------------------------------------- */
+
+struct _Px_owner {
+    struct _Px_owner *newer, *older;
+    PyObject *object;
+};
 
 /* Main, before there are contexts. */
 extern void _Px_FindImage(void);
+
+/* Whether it is the interpreter's code that frees what its instances have. */
+extern bool _Px_IsInImage(const PyTypeObject *type);
+/* Where the memory of an object begins. */
+extern void *_Px_BlockOf(PyObject *object);
+/* By addresses; NULL without memory. */
+extern struct _Py_hashtable_t *_Px_NewTable(void);
+/* A context: note the generators that are owners. */
+extern void _Px_FindGenerators(struct _Px_cx *cx);
+
+/* ---- pxend.c ------------------------------------------------------------- */
 
 /* A context, its callback over: finalize what is left but for what leaves with
  * the outcome and the calls. An exception if the outcome cannot; else NULL. */

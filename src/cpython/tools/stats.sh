@@ -11,7 +11,7 @@
 {
     echo /dev/null
     series | sed "s|^|$patches/|"
-} | tr '\n' '\0' | xargs -0 awk -v max_files=128 -v max_lines=1600 \
+} | tr '\n' '\0' | xargs -0 awk -v max_files=144 -v max_lines=1800 \
     -v max_hunk=25 '
 function row(name, files, hunks, added, removed, largest) {
     printf "%-44s %5d %6d %6d %8d %8d\n", name, files, hunks, added, removed,

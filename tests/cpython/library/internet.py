@@ -97,7 +97,23 @@ def use_http_server():
             answer += part
     request = urllib.request.Request("http://example.org/")
     http.cookiejar.CookieJar().add_cookie_header(request)
-    return answer.startswith(b"HTTP/1.0 200"), answer.endswith(b"px"), request.host
+    return (answer.startswith(b"HTTP/1.0 200"), answer.endswith(b"px"), request.host,
+            http.server.nobody_uid() == http.server.nobody)
+
+
+def use_imaplib():
+    import imaplib
+
+    class Box(imaplib.IMAP4):
+        capabilities = "XPX",
+        state = "AUTH"
+
+        def __init__(self):
+            pass
+
+        def _simple_command(self, name, *args):
+            return name, imaplib.Commands[name]
+    return Box().xatom("xpx"), "XPX" in imaplib.Commands
 
 
 def use_mailbox():
@@ -168,6 +184,29 @@ def use_urllib():
             urllib.request.urlopen("data:text/plain,px").read())
 
 
+def use_urlretrieve():
+    import os
+    import urllib.request
+    path, headers = urllib.request.urlretrieve("data:text/plain,px")
+    with open(path) as file:
+        text = file.read()
+    urllib.request.urlcleanup()
+    return text, headers["Content-Type"], os.path.exists(path)
+
+
+def use_webbrowser():
+    import webbrowser
+    opened = []
+
+    class Browser(webbrowser.BaseBrowser):
+        def open(self, url, new=0, autoraise=True):
+            opened.append(url)
+            return True
+    webbrowser.register("px", Browser, preferred=True)
+    return (webbrowser.open("http://example.org/"), opened,
+            type(webbrowser.get("px")).__name__)
+
+
 def use_xml_dom():
     import xml.dom.minidom
     document = xml.dom.minidom.parseString("<a x='1'><b>t</b><!-- c --></a>")
@@ -175,6 +214,13 @@ def use_xml_dom():
     document.documentElement.appendChild(element)
     return (document.toxml(), document.getElementsByTagName("b")[0].firstChild.data,
             document.toprettyxml(" "))
+
+
+def use_xml_dom_registry():
+    import xml.dom
+    xml.dom.registerDOMImplementation("px", lambda: "made")
+    return (xml.dom.getDOMImplementation("px"),
+            xml.dom.getDOMImplementation("minidom").hasFeature("core", None))
 
 
 def use_xml_etree():

@@ -93,6 +93,26 @@ def use_copy():
     return again["self"] is again, loaded["a"], copy.copy([1]), loaded["b"]
 
 
+def use_copyreg():
+    import copy
+    import copyreg
+    import json
+    import pickle
+
+    class Own:
+        pass
+    copyreg.pickle(Own, lambda own: (str, ("own",)))
+    results = [pickle.loads(pickle.dumps(Own())), pickle.loads(pickle._dumps(Own())),
+               copy.copy(Own()), copy.deepcopy(Own())]
+    copyreg.add_extension("json", "loads", 250)
+    texts = pickle.dumps(json.loads, 2), pickle._dumps(json.loads, 2)
+    loaded = [load(text) is json.loads for text in texts
+              for load in (pickle.loads, pickle._loads)]
+    copyreg.remove_extension("json", "loads", 250)
+    copyreg.clear_extension_cache()
+    return results, texts, loaded, pickle.dumps(json.loads, 2)
+
+
 def use_ctypes():
     import ctypes
 
@@ -126,6 +146,18 @@ def use_doctest():
     parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(verbose=False)
     test = parser.get_doctest(double.__doc__, {"double": double}, "px", "px", 0)
     return runner.run(test, out=out.write)[:], out.getvalue()
+
+
+def use_doctest_globals():
+    import doctest
+    import types
+    module = types.ModuleType("px", ">>> 1 + 1\n2\n>>> 3  # doctest: +PX\n3\n")
+    flag = doctest.register_optionflag("PX")
+    again = doctest.register_optionflag("PX")
+    old = doctest.set_unittest_reportflags(doctest.REPORT_NDIFF)
+    return ([tuple(doctest.testmod(module)) for _ in range(2)], flag == again,
+            old, doctest.set_unittest_reportflags(old) == doctest.REPORT_NDIFF,
+            doctest.master.summarize().attempted > 1)
 
 
 def use_functools():
@@ -230,6 +262,38 @@ def use_pydoc():
     import json
     return (pydoc.render_doc(json.dumps, renderer=pydoc.plaintext)[:40],
             pydoc.locate("json.dumps").__name__)
+
+
+def use_pyclbr():
+    import pyclbr
+    found = pyclbr.readmodule_ex("json.encoder")
+    return sorted(found), found is pyclbr.readmodule_ex("json.encoder")
+
+
+def use_pydoc_pager():
+    import contextlib
+    import io
+    import json
+    import pydoc
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        help(json.dumps)
+        pydoc.pager("px")
+    return out.getvalue()
+
+
+def use_reload():
+    import importlib
+    import os
+    import sys
+    import tempfile
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "px_reloaded.py"), "w") as file:
+            file.write("count = globals().get('count', 0) + 1\n")
+        sys.path = [folder, *sys.path]
+        module = importlib.import_module("px_reloaded")
+        again = importlib.reload(module)
+        del sys.modules["px_reloaded"]
+        return again is module, module.count
 
 
 def use_symtable():
@@ -357,6 +421,25 @@ def use_unittest():
         patched = thing.x
     return (result.testsRun, len(result.failures), len(result.errors), len(magic),
             patched, thing.x, [str(e[1]) for e in result.errors])
+
+
+def use_unittest_globals():
+    import asyncio
+    import unittest
+    import unittest.mock as mock
+    done = []
+
+    class Test(unittest.IsolatedAsyncioTestCase):
+        async def test(self):
+            done.append(await asyncio.sleep(0, "slept"))
+    result = unittest.TestResult()
+    Test("test").run(result)
+    unittest.addModuleCleanup(done.append, "cleaned")
+    unittest.case.doModuleCleanups()
+    text = mock.mock_open(read_data="px")("name").read()
+    return (result.testsRun, result.errors, done, text, repr(mock.sentinel.px),
+            mock.sentinel.px is mock.sentinel.px,
+            mock.sentinel.DEFAULT is mock.DEFAULT)
 
 
 def use_warnings():

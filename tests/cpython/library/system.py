@@ -79,6 +79,19 @@ def use_asyncio_streams():
     return asyncio.run(main())
 
 
+def use_filecmp():
+    import filecmp
+    import os
+    import tempfile
+    with tempfile.TemporaryDirectory() as folder:
+        for name in "a", "b", "c":
+            with open(os.path.join(folder, name), "w") as file:
+                file.write("px" if name != "c" else "xp")
+        a, b, c = (os.path.join(folder, name) for name in "abc")
+        return (filecmp.cmp(a, b, shallow=False), filecmp.cmp(a, c, shallow=False),
+                filecmp.cmpfiles(folder, folder, ["a", "none"]), filecmp.clear_cache())
+
+
 def use_fileinput():
     import fileinput
     import os
@@ -136,7 +149,27 @@ def use_gettext():
             gettext.translation("px", fallback=True).gettext("x"),
             gettext.find("px"), locale.localeconv()["decimal_point"],
             locale.getlocale() is not None, locale.format_string("%.2f", 1234.5),
-            locale.normalize("de_DE"), locale.getpreferredencoding(False) != "")
+            locale.normalize("de_DE"), locale.getpreferredencoding(False) != "",
+            locale.getpreferredencoding())
+
+
+def use_gettext_domains():
+    import gettext
+    import io
+    import os
+    import struct
+    import tempfile
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "px", "LC_MESSAGES")
+        os.makedirs(path)
+        with open(os.path.join(path, "px.mo"), "wb") as file:
+            file.write(struct.pack("<7I", 0x950412de, 0, 1, 28, 36, 0, 0) +
+                       struct.pack("<4I", 2, 44, 2, 47) + b"px\0xp\0")
+        bound = gettext.bindtextdomain("px", folder) == folder
+        domains = gettext.textdomain("px"), gettext.textdomain()
+        texts = [gettext.translation("px", folder, ["px"]).gettext("px")
+                 for _ in range(2)]
+        return bound, domains, texts, gettext.gettext("none")
 
 
 def use_io():
@@ -325,6 +358,18 @@ def use_shutil():
         return (sorted(os.listdir(folder)), shutil.which("sh") is not None,
                 shutil.disk_usage(folder).total > 0, shutil.get_terminal_size()[0] > 0,
                 os.listdir(os.path.join(folder, "c")))
+
+
+def use_shutil_formats():
+    import shutil
+    shutil.register_archive_format("px", lambda *args, **kwds: "packed", [], "of px")
+    shutil.register_unpack_format("px", [".px"], lambda *args: None)
+    formats = shutil.get_archive_formats(), shutil.get_unpack_formats()
+    made = shutil.make_archive("name", "px")
+    shutil.unpack_archive("name.px")
+    shutil.unregister_archive_format("px")
+    shutil.unregister_unpack_format("px")
+    return formats, made, "px" in dict(shutil.get_archive_formats())
 
 
 def use_subprocess():

@@ -144,6 +144,13 @@ def _refuse_circle(futures):
             "callback")
 
 
+def _refuse_in_context():
+    if _parallel.is_parallel_thread():
+        raise _parallel.ParallelError(
+            "an executor is not possible in a context: submit_work() there, or let "
+            "the main thread submit")
+
+
 class Executor(_futures.Executor):
     """Runs callables in contexts, on every core: one for all the workers.
 
@@ -158,10 +165,7 @@ class Executor(_futures.Executor):
     """
 
     def __init__(self, *, memory="auto"):
-        if _parallel.is_parallel_thread():
-            raise _parallel.ParallelError(
-                "an executor is not possible in a context: submit_work() there, "
-                "or let the main thread submit")
+        _refuse_in_context()
         self._memory = _parallel.memory_named(memory)
         self._pending = _Pending()
         self._closed = False
@@ -169,6 +173,7 @@ class Executor(_futures.Executor):
         _pendings[id(self._pending)] = self._pending
 
     def submit(self, fn, /, *args, **kwargs):
+        _refuse_in_context()
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown")
         future = _Future()
