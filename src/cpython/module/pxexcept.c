@@ -1,11 +1,15 @@
 /*
  * Exceptions that leave a context, whatever their class, as well as can be.
  *
- * Their base class of C code makes the copy from the copied arguments, so that
- * the fields of its layout (errno, start, value) are set as well; the traceback
- * is made anew from the code objects and the line numbers of the old one. What
- * cannot be copied is described; a class of the context's becomes its nearest
- * base that is main's.
+ * The arguments come first, and once no arguments are being copied any more all
+ * else: the fields of the layout (errno, start, value), which may not be what the
+ * arguments say, attributes, cause, context; the traceback is made anew from the
+ * code objects and the line numbers of the old one. What cannot be copied is
+ * described; a class of the context's becomes its nearest base that is main's.
+ *
+ *      group --> arguments: [part]     part.__context__ = group: its copy is
+ *        |                             there when the part's context is copied
+ *        +--> exceptions: (part,)
  *
  * Thread rule: as pxcross.c.
  */
@@ -95,13 +99,24 @@ can_go_on(void)
     return true;
 }
 
+/* CPython's own are made without a look at their arguments, which may not fit any
+ * more, or lack parts as yet: all their fields are copied anyway. */
+static PyTypeObject *
+maker_of(PyTypeObject *type)
+{
+    PyTypeObject *base = base_in_c(type);
+    return base->tp_flags & _Py_TPFLAGS_STATIC_BUILTIN
+               ? (PyTypeObject *)PyExc_BaseException
+               : base;
+}
+
 static PyObject *
 make_exception(PyTypeObject *type, PyObject *arguments)
 {
-    PyTypeObject *base = base_in_c(type);
+    PyTypeObject *base = maker_of(type);
     PyTypeObject *instead = (PyTypeObject *)PyExc_RuntimeError;
     PyObject *copy = base->tp_new(type, arguments, NULL);
-    if (!copy) { /* such as a group whose parts are none any more */
+    if (!copy) { /* a library's that takes no descriptions, say */
         return can_go_on() ? instead->tp_new(instead, arguments, NULL) : NULL;
     }
     /* Else the fields stay unset, and the arguments are there. */
@@ -111,7 +126,23 @@ make_exception(PyTypeObject *type, PyObject *arguments)
     return copy;
 }
 
-/* A frame to show in a traceback: main's code as it is, a context's by name. */
+/* Code of a context's, by name, as far as that can be encoded. */
+static PyCodeObject *
+show_code(PyCodeObject *code)
+{
+    const char *file = PyUnicode_AsUTF8(code->co_filename);
+    if (!file && !can_go_on()) {
+        return NULL;
+    }
+    const char *name = PyUnicode_AsUTF8(code->co_name);
+    if (!name && !can_go_on()) {
+        return NULL;
+    }
+    return PyCode_NewEmpty(file ? file : "?", name ? name : "?",
+                           code->co_firstlineno);
+}
+
+/* A frame to show in a traceback. */
 static PyObject *
 copy_frame(PyFrameObject *frame)
 {
@@ -124,10 +155,7 @@ copy_frame(PyFrameObject *frame)
         shown = (PyCodeObject *)Py_NewRef(code);
     }
     else if (globals && code) {
-        const char *file = PyUnicode_AsUTF8(code->co_filename);
-        const char *name = PyUnicode_AsUTF8(code->co_name);
-        shown = PyCode_NewEmpty(file ? file : "?", name ? name : "?",
-                                code->co_firstlineno);
+        shown = show_code(code);
     }
     if (shown) {
         copy = PyFrame_New(PyThreadState_Get(), shown, globals, NULL);
@@ -221,7 +249,7 @@ static int
 copy_attribute(_Px_crossing *to, PyObject *dict, PyObject *name,
                PyObject *value)
 {
-    PyObject *new_name = _Px_CopyPart(to, name);
+    PyObject *new_name = copy_or_describe(to, name);
     PyObject *new_value = new_name ? copy_or_describe(to, value) : NULL;
     int status = new_value ? PyDict_SetItem(dict, new_name, new_value) : -1;
     Py_XDECREF(new_name);
@@ -247,7 +275,59 @@ copy_attributes(_Px_crossing *to, PyObject *copy, PyObject *attributes)
 static bool
 is_to_copy(const PyMemberDef *member)
 {
-    return member->type == _Py_T_OBJECT && strcmp(member->name, "obj") != 0;
+    return member->type == Py_T_OBJECT_EX ||
+           (member->type == _Py_T_OBJECT && strcmp(member->name, "obj") != 0);
+}
+
+/* A group is none without its exceptions; but these can all be copied. */
+static PyObject *
+copy_value(_Px_crossing *to, const PyMemberDef *member, PyObject *part)
+{
+    bool is_vital =
+        member->flags & Py_READONLY && strcmp(member->name, "exceptions") == 0;
+    return is_vital ? _Px_CopyPart(to, part) : copy_or_describe(to, part);
+}
+
+/* C code may rely on the class of what nobody can set. */
+static bool
+may_be_put(const PyMemberDef *member, PyObject *value, PyObject *part)
+{
+    return !(member->flags & Py_READONLY) || !value ||
+           PyUnicode_Check(value) == PyUnicode_Check(part);
+}
+
+/* It may have been deleted. */
+static int
+copy_field(_Px_crossing *to, const PyMemberDef *member, PyObject **mine,
+           PyObject *part)
+{
+    PyObject *value = part ? copy_value(to, member, part) : NULL;
+    if (part && !value) {
+        return -1;
+    }
+    if (may_be_put(member, value, part)) {
+        PyObject *old = *mine;
+        *mine = value;
+        value = old;
+    }
+    Py_XDECREF(value);
+    return 0;
+}
+
+/* Numbers that are not to be set tell where a class in C has its dict. */
+static int
+copy_member(_Px_crossing *to, const PyMemberDef *member, PyObject *copy,
+            PyObject *from)
+{
+    char *mine = (char *)copy + member->offset;
+    char *part = (char *)from + member->offset;
+    if (is_to_copy(member)) {
+        return copy_field(to, member, (PyObject **)mine, *(PyObject **)part);
+    }
+    if (member->type == Py_T_PYSSIZET && !(member->flags & Py_READONLY)) {
+        *(Py_ssize_t *)mine = *(Py_ssize_t *)part;
+    }
+    return 0;
 }
 
 static int
@@ -256,25 +336,22 @@ copy_members_of(_Px_crossing *to, PyTypeObject *base, PyObject *copy,
 {
     int status = 0;
     for (PyMemberDef *m = base->tp_members; !status && m && m->name; m++) {
-        PyObject **mine = (PyObject **)((char *)copy + m->offset);
-        PyObject **part = (PyObject **)((char *)from + m->offset);
-        if (is_to_copy(m) && *part && !*mine) {
-            *mine = copy_or_describe(to, *part);
-            status = *mine ? 0 : -1;
-        }
+        status = copy_member(to, m, copy, from);
     }
     return status;
 }
 
-/* Fields of the layout that the arguments have not filled, such as the name of an
- * ImportError or the file of an OSError. */
+/* Fields of the layout and slots, whatever the arguments have filled them with. */
 static int
 copy_members(_Px_crossing *to, PyObject *copy, PyObject *from)
 {
-    PyTypeObject *base = base_in_c(class_outside(Py_TYPE(from)));
+    PyTypeObject *base = class_outside(Py_TYPE(from));
     int status = 0;
     if (!PyObject_TypeCheck(copy, base)) {
         return 0; /* it has become another one */
+    }
+    if (PyObject_TypeCheck(copy, (PyTypeObject *)PyExc_OSError)) {
+        ((PyOSErrorObject *)copy)->written = ((PyOSErrorObject *)from)->written;
     }
     for (; !status && base; base = base->tp_base) {
         status = copy_members_of(to, base, copy, from);
@@ -316,11 +393,10 @@ make_copy(_Px_crossing *to, PyBaseExceptionObject *from)
     return _Px_Remember(to, (PyObject *)from, copy);
 }
 
-/* But for its cause and context. */
+/* But for all that complete() is for. */
 static PyObject *
 copy_alone(_Px_crossing *to, PyObject *exception)
 {
-    PyBaseExceptionObject *from = (PyBaseExceptionObject *)exception;
     if (_Px_IsMains(exception) && !_Px_IN()) {
         return Py_NewRef(exception);
     }
@@ -331,21 +407,18 @@ copy_alone(_Px_crossing *to, PyObject *exception)
                         "leave its context");
         return NULL;
     }
-    if (known) {
-        return Py_NewRef(known);
-    }
-    PyObject *copy = make_copy(to, from);
-    if (copy && furnish(to, copy, from) < 0) {
-        Py_CLEAR(copy);
-    }
-    return copy;
+    return known ? Py_NewRef(known)
+                 : make_copy(to, (PyBaseExceptionObject *)exception);
 }
 
 static int
-copy_chain(_Px_crossing *to, PyBaseExceptionObject *copy,
-           PyBaseExceptionObject *from)
+complete(_Px_crossing *to, PyBaseExceptionObject *copy,
+         PyBaseExceptionObject *from)
 {
     PyObject *cause = NULL, *context = NULL;
+    if (furnish(to, (PyObject *)copy, from) < 0) {
+        return -1;
+    }
     if (from->cause && !(cause = copy_alone(to, from->cause))) {
         return -1;
     }
@@ -359,29 +432,33 @@ copy_chain(_Px_crossing *to, PyBaseExceptionObject *copy,
 }
 
 /* Chains may be longer than recursion can be deep: what has been copied since
- * @first gets its cause and context in turn, which adds to what has been. */
+ * @first is completed in turn, which adds to what has been. */
 static int
-copy_chains(_Px_crossing *to, size_t first)
+complete_since(_Px_crossing *to, size_t first)
 {
     int status = 0;
     for (size_t i = first; !status && i < to->count; i++) {
         PyObject *from = to->order[i];
         if (PyExceptionInstance_Check(from)) {
             PyObject *copy = _Py_hashtable_get(to->memo, from);
-            status = copy_chain(to, (PyBaseExceptionObject *)copy,
-                                (PyBaseExceptionObject *)from);
+            status = complete(to, (PyBaseExceptionObject *)copy,
+                              (PyBaseExceptionObject *)from);
         }
     }
     return status;
 }
 
+/* Arguments of another one wait for it: it may be their context. */
 PyObject *
 _Px_CopyException(_Px_crossing *to, PyObject *exception)
 {
     size_t first = to->count;
+    bool is_outermost = !to->in_exception;
+    to->in_exception = true;
     PyObject *copy = copy_alone(to, exception);
-    if (copy && copy_chains(to, first) < 0) {
+    if (copy && is_outermost && complete_since(to, first) < 0) {
         Py_CLEAR(copy);
     }
+    to->in_exception = !is_outermost;
     return copy;
 }

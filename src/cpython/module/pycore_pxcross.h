@@ -47,7 +47,8 @@ typedef struct _Px_crossing {
     PyObject *late;   /* containers and what they contain, or NULL */
     PyObject **order; /* what the memo has, the oldest first */
     size_t count, room;
-    size_t instances; /* the first so many are main's instances, no copies */
+    size_t instances;  /* the first so many are main's instances, no copies */
+    bool in_exception; /* it is completed when all its arguments are made */
     bool has_classes;
     bool has_references; /* weak ones */
 } _Px_crossing;
