@@ -228,13 +228,16 @@ drain(PyThreadState *tstate, PyTime_t deadline)
     _Px_world.draining = false;
 }
 
-/* What the bits mean to a context: see _Px_HandlePending(). */
+/* All, or, for what is over, those that were in flight when the world last closed:
+ * they may be long. What the bits mean to a context: see _Px_HandlePending(). */
 static void
-stop_callbacks(void)
+stop_callbacks(bool all)
 {
+    bool some = _Px_world.over_count > 0;
     for (unsigned i = 0; i < _Px_world.worker_count; i++) {
         px_worker *worker = &_Px_world.workers[i];
-        if (worker->place == PX_INSIDE) {
+        if (worker->place == PX_INSIDE &&
+            (all || (some && worker->began < _Px_world.slice))) {
             _Py_set_eval_breaker_bit(worker->tstate, _PY_GIL_DROP_REQUEST_BIT);
         }
     }
@@ -293,8 +296,8 @@ await_calm(PyThreadState *tstate, PyTime_t deadline)
         if (is_interrupted() && _Px_NowNs() - began >= CTRL_C_NS) {
             interrupt_callbacks();
         }
-        else if (must_stop(tstate, began, deadline)) {
-            stop_callbacks();
+        else {
+            stop_callbacks(must_stop(tstate, began, deadline));
         }
         (void)await_bell(_Px_NowNs() + look);
     }
