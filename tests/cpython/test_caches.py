@@ -15,6 +15,7 @@ import enum
 import functools
 import http.cookiejar
 import ipaddress
+import numbers
 import os
 import pathlib
 import pickle
@@ -232,6 +233,18 @@ class CacheTest(Case):
                                                 False, True, True, True))
             self.assertFalse(in_context(issubclass, struct.Struct, collections.abc.Sequence))
             self.assertFalse(issubclass(struct.Struct, collections.abc.Sequence))
+
+    def test_virtual_subclasses_that_main_registers_meanwhile(self):
+        class Late:
+            pass
+        register = parallel.call_from_main_thread_and_wait(
+            lambda: numbers.Number.register(Late) and None)
+
+        def body():
+            before = [issubclass(each, numbers.Number) for each in (str, Late)]
+            register()
+            return before, [issubclass(each, numbers.Number) for each in (str, Late)]
+        self.assertEqual(in_context(body), ([False, False], [False, True]))
 
     def test_no_virtual_subclass_of_mains(self):
         def body():

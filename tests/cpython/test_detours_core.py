@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import ctypes
 import importlib
+import io
 import mmap
 import operator
 import pickle
+import pyexpat
 import struct
 import sys
 import types
@@ -279,7 +281,19 @@ class BufferTest(Case):
             with self.subTest(type(mains)):
                 self.assertEqual(in_context(body, mains), ("refused", {97}))
         self.refuse(lambda: bytearray.__buffer__(mains_bytes, 1),
+                    lambda: io.BytesIO(b"xy").readinto(mains_bytes),
                     state=lambda: bytes(mains_bytes))
+
+    def test_looking_often(self):
+        """Main is told once of each, not each time."""
+        def look():
+            for _ in range(200_000):
+                for each in seen:
+                    bytes(each)
+        seen = bytearray(b"a"), bytearray(b"b"), memoryview(bytearray(b"c"))
+        self.addCleanup(parallel.set_memory_limit, None)
+        parallel.set_memory_limit(4 << 20)
+        in_context(look, memory="counted")
 
 
 class ModuleTest(Case):
@@ -316,6 +330,14 @@ class ModuleTest(Case):
                     lambda: setattr(pointer.contents, "value", 5),
                     state=lambda: (bytes(both), bytes(names), bytes(texts), bytes(pointers),
                                    pointer.contents.value))
+
+    def test_where_a_parser_is(self):
+        """Expat counts the lines up to there."""
+        parser = pyexpat.ParserCreate()
+        parser.Parse("<a>" + "\n" * 1000, False)
+        self.refuse(lambda: parser.CurrentLineNumber, lambda: parser.CurrentColumnNumber,
+                    lambda: parser.ErrorLineNumber, lambda: parser.ErrorColumnNumber)
+        self.assertEqual(parser.CurrentLineNumber, 1001)
 
     def test_types_of_arrays(self):
         """They are the same each time."""
@@ -373,7 +395,8 @@ class ModuleTest(Case):
         future, failed = asyncio.Future(loop=loop), asyncio.Future(loop=loop)
         future._asyncio_future_blocking = True
         failed.set_exception(ValueError(1))
-        self.refuse(begin, state=lambda: future._asyncio_future_blocking)
+        in_context(begin)  # main's future belongs to another loop
+        self.assertTrue(future._asyncio_future_blocking)
         self.refuse(wake, state=lambda: failed._log_traceback)
         failed.exception()
 

@@ -171,7 +171,8 @@ class Context(unittest.TestCase):
                 a: int
             Made(1)
         self.sweep(body, range(4000, 10_000, 4), "counted")
-        self.sweep(define, range(1700, 60_000, 16), "counted")
+        if not hasattr(sys, "gettotalrefcount"):  # there exec() of little memory asserts
+            self.sweep(define, range(1700, 60_000, 16), "counted")
 
 
 if __name__ == "__main__":

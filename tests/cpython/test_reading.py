@@ -6,10 +6,14 @@ For ctypes see test_ctypes.py.
 """
 import collections
 import collections.abc
+import copy
+import gc
 import heapq
 import io
+import logging
 import operator
 import os
+import pickle
 import re
 import sys
 import tempfile
@@ -382,6 +386,52 @@ class CallTest(Case):
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         with self.assertRaises(parallel.ParallelError):
             in_context(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+
+
+class LibraryTest(Case):
+    """What the library writes when it is only asked."""
+
+    def test_finalizers_of_mains(self):
+        class Thing:
+            pass
+        thing = Thing()
+        finalizer = weakref.finalize(thing, print)
+        read = lambda: (finalizer.alive, finalizer.atexit, finalizer.peek()[0] is thing,
+                        "dead" in repr(finalizer))
+        self.agree(read)
+        before = read()
+        for change in (finalizer, finalizer.detach,
+                       lambda: setattr(finalizer, "atexit", False)):
+            self.refuse(change)
+            self.assertEqual(read(), before)
+        self.assertTrue(finalizer.detach())
+
+    def test_loggers_in_copies(self):
+        logger = logging.getLogger("px.reading")
+        self.assertTrue(in_context(lambda: pickle.loads(pickle.dumps(logger)).name
+                                   == copy.deepcopy([logger])[0].name == "px.reading"))
+        self.assertIs(pickle.loads(pickle.dumps(logger)), logger)
+
+    def test_copies_of_dicts(self):
+        class Dict(collections.UserDict):
+            pass
+        mains = Dict(a=1)
+        mains.extra = [2]
+        self.agree(lambda: (mains.copy(), mains.copy().extra, type(mains.copy()).__name__))
+        self.assertEqual(mains, {"a": 1})
+
+    def test_weak_values_that_main_looks_through(self):
+        class Value:
+            pass
+        values = [Value(), Value()]
+        mains = weakref.WeakValueDictionary(enumerate(values))
+        for _ in mains.values():
+            del _, values[1:]
+            gc.collect()
+            self.assertEqual(in_context(lambda: (len(mains), sorted(mains), 1 in mains,
+                                                 mains.get(1), len(mains.copy()))),
+                             (1, [0], False, None, 1))
+        self.assertEqual((len(mains), len(mains.data)), (1, 1))
 
 
 if __name__ == "__main__":

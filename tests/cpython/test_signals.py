@@ -53,6 +53,58 @@ class CtrlC(unittest.TestCase):
     def test_in_sleep(self):
         self.check("begin(); time.sleep(100)")
 
+    def test_once_for_each(self):
+        """Who catches it puts things in order before it ends."""
+        out, _ = python("""
+            import parallel, threading, time
+            def careful():
+                held.acquire()
+                try:
+                    began()
+                    while True:
+                        pass
+                finally:
+                    end = time.thread_time() + .3
+                    while time.thread_time() < end:
+                        pass
+                    held.release()
+            held = threading.Lock()
+            began = parallel.call_from_main_thread_and_wait(
+                lambda: print("go", flush=True))
+            pool = parallel.Executor()
+            future = pool.submit(careful)
+            try:
+                future.result()
+            except KeyboardInterrupt:
+                print("interrupted", isinstance(future.exception(), KeyboardInterrupt))
+            print(held.acquire(timeout=10))
+        """, send=signal.SIGINT)
+        self.assertEqual(out, "go\ninterrupted True\nTrue\n")
+
+    def test_what_comes_of_it(self):
+        """Main knows of the KeyboardInterrupt, but not of what a callback makes of it."""
+        out, errors = python("""
+            import parallel
+            def body():
+                began()
+                try:
+                    while True:
+                        pass
+                finally:
+                    1 / 0
+            began = parallel.call_from_main_thread_and_wait(
+                lambda: print("go", flush=True))
+            parallel.submit_work(body)
+            seen = []
+            for _ in range(3):
+                try:
+                    parallel.run()
+                except (KeyboardInterrupt, ZeroDivisionError) as error:
+                    seen.append(type(error).__name__)
+            print(*seen)
+        """, send=signal.SIGINT)
+        self.assertEqual(out, "go\nKeyboardInterrupt ZeroDivisionError\n")
+
     def test_while_callbacks_are_stopped(self):
         """By a thread of main's, for which they have been stopped."""
         out, _ = python("""

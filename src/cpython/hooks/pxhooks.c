@@ -218,10 +218,23 @@ _Px_Strays(void)
 
 /* ---- buffers of main's --------------------------------------------------- */
 
+/* Who looks into some of them in turn does not note each time. */
+static bool
+was_lately(const _Px_export *export, const void *object)
+{
+    for (int i = 0; export && i < 8; i++) {
+        if (export->object == object) {
+            return true;
+        }
+        export = export->next;
+    }
+    return false;
+}
+
 static int
 note_export(struct _Px_cx *cx, const void *object)
 {
-    if (cx->exports && cx->exports->object == object) {
+    if (was_lately(cx->exports, object)) {
         return 0;
     }
     _Px_export *export = _Px_Malloc(sizeof *export);

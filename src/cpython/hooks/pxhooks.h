@@ -354,7 +354,7 @@ PyAPI_FUNC(PyObject *) _Px_EmptyDict(void);      /* main's: it stays empty */
 extern void _Px_GilTaken(PyThreadState *tstate); /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 extern void _Px_GilDropped(void);
-extern void _Px_Interrupted(void); /* main is, and its callbacks are to be */
+extern void _Px_SignalTaken(int signal, PyObject *handler); /* it is called now */
 /* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */
 extern int _Px_GuardBegin(const char *mode);
 /* A thread begins (1) or ends (-1) a wait in which neither it nor the system writes
@@ -487,7 +487,7 @@ const char _Px_built_with_hooks_2[] = "";
 #define _Px_GilTaken(tstate) ((void)0)
 #define _Px_GilWanted() ((void)0)
 #define _Px_GilDropped() ((void)0)
-#define _Px_Interrupted() ((void)0)
+#define _Px_SignalTaken(signal, handler) ((void)0)
 #define _Px_SetCtype(name) ((void)0)
 #define _Px_GuardBegin(mode) 0
 #define _Px_Still(more) ((void)0)

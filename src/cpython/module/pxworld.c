@@ -151,15 +151,22 @@ is_tripped(int signal)
         &_PyRuntime.signals.handlers[signal].tripped);
 }
 
-/* Ctrl-C, and nobody has a handler for it that may do something else than raise. */
+/* All it does is to raise KeyboardInterrupt. */
+static bool
+only_raises(PyObject *handler)
+{
+    return handler && PyCFunction_Check(handler) &&
+           strcmp(((PyCFunctionObject *)handler)->m_ml->ml_name,
+                  "default_int_handler") == 0;
+}
+
+/* Ctrl-C, and nobody has a handler for it that may do something else. */
 static bool
 is_interrupted(void)
 {
-    PyObject *handler =
-        _Py_atomic_load_ptr_relaxed(&_PyRuntime.signals.handlers[SIGINT].func);
-    return is_tripped(SIGINT) && handler && PyCFunction_Check(handler) &&
-           strcmp(((PyCFunctionObject *)handler)->m_ml->ml_name,
-                  "default_int_handler") == 0;
+    return is_tripped(SIGINT) &&
+           only_raises(_Py_atomic_load_ptr_relaxed(
+               &_PyRuntime.signals.handlers[SIGINT].func));
 }
 
 /* The thread may have ended, if a host has begun Python in it. */
@@ -259,19 +266,26 @@ interrupt_callbacks(void)
     }
 }
 
-/* Main handles one, which may have come while callbacks were stopped. */
+/* It may have come while callbacks were stopped. */
 void
-_Px_Interrupted(void)
+_Px_SignalTaken(int signal, PyObject *handler)
 {
-    if (_Px_WorldForked()) {
+    if (signal != SIGINT || _Px_WorldForked()) {
         return;
     }
     _Px_WorldLock();
-    if (!told) {
+    if (!told && only_raises(handler)) {
         interrupt_callbacks();
     }
     told = false;
     _Px_WorldUnlock();
+}
+
+/* Once for each Ctrl-C: who catches it may have something to put in order. */
+static bool
+must_tell(void)
+{
+    return is_interrupted() && !told;
 }
 
 /* Somebody waits - a thread for the GIL, a signal for this one, whoever is told of
@@ -293,7 +307,7 @@ await_calm(PyThreadState *tstate, PyTime_t deadline)
     const PyTime_t often = Py_MIN(PX_SLICE_MS_MAX / 2 * 1000000, _Px_StopAfter);
     const PyTime_t look = Py_MAX(often, LOOK_NS_MIN);
     while (_Px_world.inside > 0) {
-        if (is_interrupted() && _Px_NowNs() - began >= CTRL_C_NS) {
+        if (must_tell() && _Px_NowNs() - began >= CTRL_C_NS) {
             interrupt_callbacks();
         }
         else {
@@ -301,7 +315,7 @@ await_calm(PyThreadState *tstate, PyTime_t deadline)
         }
         (void)await_bell(_Px_NowNs() + look);
     }
-    if (is_interrupted()) {
+    if (must_tell()) {
         interrupt_callbacks();
     }
 }

@@ -154,6 +154,8 @@ def _refuse_in_context():
 class Executor(_futures.Executor):
     """Runs callables in contexts, on every core: one for all the workers.
 
+    As many run at a time as there are CPUs; none gives way to the next.
+
     What a callable returns or raises is copied when it leaves the context, see
     PersistenceError. Contexts run whenever the main side waits: in
     future.result(), time.sleep(), select(), and in parallel.run().
