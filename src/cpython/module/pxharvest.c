@@ -82,9 +82,9 @@ take_outcome(px_task *task)
     }
     else if (task->failed) {
         mine = _Px_PromoteException(task->outcome, &task->late);
-        task->interrupted = task->interrupted && mine &&
-                            PyErr_GivenExceptionMatches(
-                                mine, PyExc_KeyboardInterrupt);
+        task->interrupted =
+            task->interrupted && mine &&
+            PyErr_GivenExceptionMatches(mine, PyExc_KeyboardInterrupt);
     }
     else if (task->notify) {
         mine = _Px_Promote(task->outcome, &task->late);
