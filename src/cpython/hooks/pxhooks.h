@@ -354,8 +354,8 @@ PyAPI_FUNC(PyObject *) _Px_EmptyDict(void);      /* main's: it stays empty */
 extern void _Px_GilTaken(PyThreadState *tstate); /* in a context or not */
 extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 extern void _Px_GilDropped(void);
-extern void _Px_SignalTaken(int signal,
-                            PyObject *handler); /* it is called now */
+/* Main is about to call the handler of a signal. */
+extern void _Px_SignalTaken(int signal, PyObject *handler);
 /* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */
 extern int _Px_GuardBegin(const char *mode);
 /* A thread begins (1) or ends (-1) a wait in which neither it nor the system writes
