@@ -60,7 +60,7 @@ class CtrlC(unittest.TestCase):
             def careful():
                 held.acquire()
                 try:
-                    began()
+                    print("go", flush=True)
                     while True:
                         pass
                 finally:
@@ -69,8 +69,6 @@ class CtrlC(unittest.TestCase):
                         pass
                     held.release()
             held = threading.Lock()
-            began = parallel.call_from_main_thread_and_wait(
-                lambda: print("go", flush=True))
             pool = parallel.Executor()
             future = pool.submit(careful)
             try:
@@ -86,14 +84,12 @@ class CtrlC(unittest.TestCase):
         out, errors = python("""
             import parallel
             def body():
-                began()
                 try:
+                    print("go", flush=True)
                     while True:
                         pass
                 finally:
                     1 / 0
-            began = parallel.call_from_main_thread_and_wait(
-                lambda: print("go", flush=True))
             parallel.submit_work(body)
             seen = []
             for _ in range(3):
