@@ -201,8 +201,8 @@ px_call_now(PyObject *Py_UNUSED(module), PyObject *args)
 PyDoc_STRVAR(
     set_stop_after_doc,
     "set_stop_after(seconds)\n--\n\n"
-    "Stop callbacks in mid-flight when somebody has waited for the GIL "
-    "for so long.");
+    "Stop callbacks in mid-flight when somebody has waited so long for the "
+    "GIL, or for what another callback has returned.");
 
 static PyObject *
 px_set_stop_after(PyObject *Py_UNUSED(module), PyObject *seconds)
