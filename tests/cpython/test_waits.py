@@ -2,8 +2,11 @@
 
 Run by the patched interpreter: python tests/cpython/test_waits.py
 """
+import asyncio
 import concurrent.futures as futures
 import os
+import select
+import subprocess
 import threading
 import time
 import unittest
@@ -236,6 +239,106 @@ class Events(Case):
         seen.wait(SECONDS)
         flag.set()
         self.assertGreater(self.all_of([work])[0], 0)
+
+
+# ---- in the system ----------------------------------------------------------
+
+class Blocked(Case):
+    """Main's code waits in a call that does not say for what."""
+
+    def setUp(self):
+        super().setUp()
+        (self.ready, self.say_ready), (self.answer, self.say) = os.pipe(), os.pipe()
+        for fd in (self.ready, self.say_ready, self.answer, self.say):
+            self.addCleanup(os.close, fd)
+
+    def answers(self):
+        """A callback that goes on when main waits for it already."""
+        ready, say = self.ready, self.say
+
+        def work():
+            os.read(ready, 1)
+            return os.write(say, b"answer")
+        return self.submit(work)
+
+    def wait_by(self, read):
+        os.write(self.say_ready, b"!")
+        return read(self.answer)
+
+    def by_select(self, fd):
+        return os.read(select.select([fd], [], [])[0][0], 100)
+
+    def by_asyncio(self, fd):
+        async def wait():
+            loop = asyncio.get_running_loop()
+            seen = loop.create_future()
+            loop.add_reader(fd, lambda: seen.set_result(os.read(fd, 100)))
+            return await seen
+        return asyncio.run(wait())
+
+    def by_a_process(self, fd):
+        return subprocess.run(["head", "-c6"], stdin=fd, capture_output=True).stdout
+
+    def ways(self):
+        return (lambda fd: os.read(fd, 100), self.by_select, self.by_asyncio,
+                self.by_a_process)
+
+    @unittest.skipIf(WORKERS < 2, "one CPU, one worker")
+    def test_in_calls(self):
+        for read in self.ways():
+            with self.subTest(read=read):
+                call = parallel.call_from_main_thread_and_wait(
+                    lambda: self.wait_by(read))
+                work = [self.submit(call), self.answers()]
+                self.assertEqual(self.all_of(work), [b"answer", 6])
+
+    def test_in_done_callbacks(self):
+        for read in self.ways():
+            with self.subTest(read=read):
+                seen = futures.Future()
+                self.submit(int).add_done_callback(
+                    lambda _: seen.set_result(self.wait_by(read)))
+                work = [seen, self.answers()]
+                self.assertEqual(self.all_of(work), [b"answer", 6])
+
+    @unittest.skipIf(WORKERS < 2, "one CPU, one worker")
+    def test_for_one_that_makes_calls(self):
+        """Served by somebody else, meanwhile."""
+        answer = parallel.call_from_main_thread_and_wait(
+            lambda: os.write(self.say, b"answer"))
+        ready = self.ready
+
+        def work():
+            os.read(ready, 1)
+            return answer()
+        wait = parallel.call_from_main_thread_and_wait(
+            lambda: self.wait_by(lambda fd: os.read(fd, 100)))
+        self.assertEqual(self.all_of([self.submit(wait), self.submit(work)]),
+                         [b"answer", 6])
+
+    def test_in_run(self):
+        said = []
+        parallel.submit_work(parallel.call_from_main_thread(
+            lambda: said.append(self.wait_by(lambda fd: os.read(fd, 100)))))
+        later = self.answers()
+        parallel.run()
+        self.assertEqual((said, self.all_of([later])), ([b"answer"], [6]))
+
+    def test_short_ones_are_let_be(self):
+        """Done callbacks that are not long without the GIL do not overlap."""
+        under_way, most = [], []
+
+        def done(_):
+            under_way.append(1)
+            os.stat(__file__)
+            most.append(len(under_way))
+            under_way.pop()
+        work = [self.submit(abs, i) for i in range(300)]
+        for future in work:
+            future.add_done_callback(done)
+        self.all_of(work)
+        self.wait_for(lambda: len(most) == len(work))
+        self.assertEqual(max(most), 1)
 
 
 # ---- done callbacks --------------------------------------------------------

@@ -68,7 +68,8 @@ enum {
 struct _Px_world _Px_world _Px_STATE = {.mutex = PTHREAD_MUTEX_INITIALIZER,
                                         .gate = PTHREAD_COND_INITIALIZER,
                                         .bell = PTHREAD_COND_INITIALIZER,
-                                        .start = PTHREAD_COND_INITIALIZER};
+                                        .start = PTHREAD_COND_INITIALIZER,
+                                        .alarm = PyTime_MAX};
 
 PyTime_t _Px_StopAfter = 20 * 1000000;
 
@@ -115,6 +116,7 @@ _Px_GilTaken(PyThreadState *tstate)
     }
     else if (tstate->interp == PyInterpreterState_Main()) {
         trust_counts();
+        _Px_WorldBack();
     }
     else {
         _Px_here.exact_end = UINTPTR_MAX;
@@ -483,6 +485,7 @@ _Px_WorldEnd(void)
     _Px_WorldLock();
     _Px_world.open = false;
     _Px_world.ended = true;
+    _Px_WorldForgetLeaving();
     pthread_cond_broadcast(&_Px_world.gate);
     _Px_WorldRing();
     pthread_cond_broadcast(&_Px_world.start);

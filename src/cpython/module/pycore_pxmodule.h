@@ -150,8 +150,8 @@ struct _Px_world {
     unsigned waiting; /* R2: runners that wait, and count as none meanwhile */
     unsigned idle;    /* coordinators that are no runners */
     bool urgent;      /* one of them must begin */
-    bool alarmed;     /* one of them looks now and then whether that is so */
-    bool lonely;      /* atomic, see R4; and before an alarm goes off: */
+    PyTime_t alarm;   /* when one of them looks whether that is so */
+    bool lonely;      /* atomic, see R4; urgent after this: */
     PyTime_t lonely_until;
     size_t due; /* outcomes taken, and not yet about to be delivered */
     size_t active;
@@ -200,6 +200,10 @@ extern PyTime_t _Px_SliceNs(void);
 
 /* With the mutex: false when it was not signalled until then. */
 extern bool _Px_WorldAwait(pthread_cond_t *what, PyTime_t until);
+
+/* This thread has the GIL again. With the mutex: the end has come. */
+extern void _Px_WorldBack(void);
+extern void _Px_WorldForgetLeaving(void);
 
 /* With the GIL: this thread is about to run callbacks, or has done so. */
 extern void _Px_WorldCountRunner(int more);
