@@ -247,6 +247,9 @@ class Changes(Case):
         for change in (
                 os.fork, os.forkpty, lambda: os.chroot("/"),
                 sys._current_frames, sys._clear_type_cache,
+                sys._clear_internal_caches, lambda: threading.stack_size(0),
+                lambda: sys._setprofileallthreads(print),
+                lambda: sys._settraceallthreads(print),
                 lambda: os.putenv("PX_TEST", "1"),
                 lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
                 lambda: signal.alarm(100), lambda: sys.settrace(print),

@@ -401,6 +401,38 @@ class ModuleTest(Case):
         failed.exception()
 
 
+class FrameTest(Case):
+    def test_locals_of_a_cleared_one(self):
+        """Of a module or a class they are a dict, that is made anew."""
+        try:
+            exec("1 / 0", {})
+        except ZeroDivisionError as error:
+            frame = error.__traceback__.tb_next.tb_frame
+        frame.clear()
+        self.assertEqual(in_context(lambda: dict(frame.f_locals)), {})
+        self.assertEqual(parallel._parallel.find_strays(), [])
+        self.assertEqual(frame.f_locals, {})
+
+    def test_call_tracing(self):
+        """It has nothing to trace: main's code stays as it is, without tools."""
+        out, err = run("""
+            import parallel, sys
+            tools, seen = sys.monitoring, []
+            def twice(n):
+                return n + n
+            tools.use_tool_id(2, "t")
+            tools.register_callback(2, tools.events.LINE, lambda *a: seen.append(a))
+            tools.set_events(2, tools.events.LINE)
+            def body():
+                return sys.call_tracing(twice, (4,))
+            with parallel.Executor() as executor:
+                print([executor.submit(body).result() for _ in range(3)])
+            print(any(code is twice.__code__ for code, _ in seen), twice(2))
+            print(any(code is twice.__code__ for code, _ in seen))
+        """, PYTHONPARALLELGUARD="auto")
+        self.assertEqual((out, err), ("[8, 8, 8]\nFalse 4\nTrue\n", ""))
+
+
 mains = raised(ValueError("main's"))
 mains_bytes = bytearray(b"abcd")
 

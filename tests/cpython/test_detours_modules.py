@@ -8,7 +8,6 @@ import _pickle
 import array
 import cProfile
 import collections
-import contextlib
 import copyreg
 import datetime
 import dbm
@@ -20,7 +19,6 @@ import os
 import pickle
 import shutil
 import socket
-import sqlite3
 import struct
 import tempfile
 import termios

@@ -5,6 +5,7 @@ Run by the patched interpreter: python tests/cpython/test_executor.py
 import ast
 import asyncio
 import concurrent.futures as futures
+import gc
 import inspect
 import os
 import sys
@@ -190,6 +191,17 @@ class Futures(Case):
         self.assertIs(type(error), ZeroDivisionError)
         names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
         self.assertEqual(names[-1], "divide")
+
+    def test_errors_are_in_no_cycle(self):
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for ask in (lambda: self.executor.submit(divide, 1, 0).result(),
+                    lambda: list(self.executor.map(divide, [1], [0])),
+                    lambda: self.executor.submit(divide, 1, 0).result(10)):
+            with self.assertRaises(ZeroDivisionError):
+                ask()
+        self.assertEqual(gc.collect(), 0)
 
     def test_what_cannot_leave(self):
         with self.assertRaises(parallel.PersistenceError):

@@ -58,6 +58,18 @@ FILES = {
 
 
 class ImportTest(Case):
+    def test_times_are_mains(self):
+        out, err = run("""
+            import parallel
+            def body():
+                import colorsys
+                return colorsys.__name__
+            with parallel.Executor() as executor:
+                print(executor.submit(body).result())
+        """, "-X", "importtime", PYTHONPARALLELGUARD="full")
+        self.assertEqual((out, "Error" in err), ("colorsys\n", False))
+        self.assertRegex(err, "parallel")
+
 
     @classmethod
     def setUpClass(cls):

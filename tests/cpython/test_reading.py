@@ -17,6 +17,7 @@ import pickle
 import re
 import sys
 import tempfile
+import traceback
 import unittest
 import weakref
 
@@ -75,6 +76,14 @@ class ContainerTest(Case):
         mine = body(range(10))
         self.refuse(lambda: list(mine))
         self.assertEqual(mine, expected)
+
+    def test_a_stack_to_its_top(self):
+        """Nobody has called the last frame."""
+        top = sys._getframe()
+        while top.f_back:
+            top = top.f_back
+        self.assertEqual(
+            in_context(lambda: (top.f_back, len(traceback.format_stack(top)))), (None, 1))
 
     def test_views_of_views(self):
         mine = bytearray(b"abc")

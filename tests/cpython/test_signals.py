@@ -224,6 +224,108 @@ def blocked(task="thread-self"):
         return re.search(r"SigBlk:\s*(\w+)", file.read())[1]
 
 
+class Deliveries(unittest.TestCase):
+    """They strike while run() tells futures what came of them."""
+
+    def setUp(self):
+        self.executor = parallel.Executor()
+        self.addCleanup(self.executor.shutdown)
+        self.addCleanup(signal.signal, signal.SIGALRM,
+                        signal.signal(signal.SIGALRM, self.strike))
+        self.armed, self.struck = False, 0
+
+    def strike(self, *_):
+        if self.armed:
+            self.armed = False
+            self.struck += 1
+            raise self.error
+
+    def run_until_it_ends(self):
+        raised = 0
+        while parallel.is_active():
+            try:
+                self.armed = True
+                parallel.run()
+                self.armed = False
+            except self.error:
+                raised += 1
+        return raised
+
+    def test_in_the_midst_of_a_step(self):
+        """No handler runs before it is whole."""
+        for self.error in KeyboardInterrupt, TimeoutError:
+            told = []
+
+            class Waiter:
+                event, finished_futures = threading.Event(), []
+
+                def add_result(self, future):
+                    told.append(future)
+                    signal.raise_signal(signal.SIGALRM)
+                    told.append(future._condition._is_owned())
+            future = self.executor.submit(int)
+            future._waiters.append(Waiter())
+            self.assertEqual(self.run_until_it_ends(), 1)
+            self.assertEqual(told, [future, True])
+            self.assertFalse(future._condition._is_owned())
+
+    def test_done_callbacks(self):
+        """Each is called once, and what a handler raises is not theirs."""
+        self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0.0011, 0.0011)
+        for self.error in KeyboardInterrupt, TimeoutError:
+            called, added, raised, self.struck = [], 0, 0, 0
+            while self.struck < 300:
+                for future in [self.executor.submit(int) for _ in range(50)]:
+                    for _ in range(20):
+                        future.add_done_callback(called.append)
+                        added += 1
+                raised += self.run_until_it_ends()
+            self.assertEqual((len(called), raised), (added, self.struck))
+
+
+class Forks(unittest.TestCase):
+    """Main's code forks in the midst of run(): the child has no workers."""
+
+    def check(self, begin):
+        out, _ = python(f"""
+            import os, parallel, signal, sys, warnings
+            warnings.simplefilter("ignore")
+            children = []
+            def fork(*_):
+                children.append(os.fork())
+            executor = parallel.Executor()
+            {begin}
+            for _ in range(4):
+                executor.submit(sum, range(100000))
+            try:
+                parallel.run()
+                result = "done"
+            except parallel.ParallelError as error:
+                result = str(error)
+            if children == [0]:
+                print(result, flush=True)
+                os._exit(0)
+            os.waitpid(children[0], 0)
+            print(result)
+        """)
+        self.assertEqual(out, "the child of a fork has no workers: start processes "
+                              "with exec or 'spawn'\ndone\n")
+
+    def test_in_a_call(self):
+        self.check("executor.submit(parallel.call_from_main_thread(fork))")
+
+    def test_in_a_call_that_is_waited_for(self):
+        self.check("executor.submit(parallel.call_from_main_thread_and_wait(fork))")
+
+    def test_in_a_done_callback(self):
+        self.check("executor.submit(int).add_done_callback(fork)")
+
+    def test_in_a_handler(self):
+        self.check("signal.signal(signal.SIGUSR1, fork); executor.submit(os.kill, "
+                   "os.getpid(), signal.SIGUSR1)")
+
+
 class Children(unittest.TestCase):
     """What starts anywhere takes the signals that main takes."""
 

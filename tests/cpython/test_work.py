@@ -2,14 +2,47 @@
 
 Run by the patched interpreter: python tests/cpython/test_work.py
 """
+import _parallel
+import ast
+import collections
 import gc
+import inspect
 import os
+import pathlib
 import sys
 import time
+import types
 import unittest
 
 import parallel
 from support import in_context, run
+
+
+# ---- signatures and stubs --------------------------------------------------
+
+class Signatures(unittest.TestCase):
+    def test_builtins(self):
+        """All have one, and take what it says: nothing by name."""
+        for name, function in vars(_parallel).items():
+            if isinstance(function, types.BuiltinFunctionType):
+                signature = inspect.signature(function)
+                self.assertLessEqual(
+                    {parameter.kind for parameter in signature.parameters.values()},
+                    {inspect.Parameter.POSITIONAL_ONLY}, name)
+
+    def test_every_module_has_a_stub(self):
+        """With all that is public in it."""
+        folder = pathlib.Path(parallel.__file__).parent
+        for path in folder.glob("*.py"):
+            def names(file):
+                nodes = ast.parse(file.read_text()).body
+                return {node.name if hasattr(node, "name") else node.targets[0].id
+                        if isinstance(node, ast.Assign) else node.target.id
+                        for node in nodes
+                        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.ClassDef,
+                                             ast.FunctionDef))}
+            public = {name for name in names(path) if not name.startswith("_")}
+            self.assertLessEqual(public, names(path.with_suffix(".pyi")), path)
 
 
 # ---- what comes back -------------------------------------------------------
@@ -150,6 +183,30 @@ class Work(unittest.TestCase):
         for arguments in ((None,), (print, (), 5)):
             with self.assertRaises(TypeError):
                 parallel.submit_work(*arguments)
+
+    def test_what_is_called_can_be(self):
+        """That is noticed where it is submitted, in a context, too."""
+        before = parallel.active_count()
+        for bad in ({"callback": 5}, {"errback": 5}):
+            with self.assertRaisesRegex(TypeError, "not callable"):
+                parallel.submit_work(len, "", **bad)
+            with self.assertRaisesRegex(TypeError, "not callable"):
+                in_context(lambda: parallel.submit_work(len, "", **bad))
+        with self.assertRaisesRegex(TypeError, "not callable"):
+            in_context(parallel.submit_work, None)
+        self.assertEqual(parallel.active_count(), before)
+
+    def test_arguments(self):
+        """A tuple are the arguments; a named tuple is one, None is none."""
+        Point = collections.namedtuple("Point", "x y")
+        for given, expected in (((1, 2), (1, 2)), (Point(1, 2), (Point(1, 2),)),
+                                ([1, 2], ([1, 2],)), (None, ()), ((None,), (None,))):
+            seen = []
+            note = parallel.call_from_main_thread(seen.append)
+            parallel.submit_work(lambda *args: args, given, callback=note)
+            parallel.run()
+            self.assertEqual(seen, [expected])
+            self.assertIs(type(seen[0]), tuple)
 
     def test_main_lives_on(self):
         data = {str(i): [i] for i in range(1000)}

@@ -356,6 +356,7 @@ extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 extern void _Px_GilDropped(void);
 /* Main is about to call the handler of a signal. */
 extern void _Px_SignalTaken(int signal, PyObject *handler);
+extern int _Px_PutsSignalsOff(void); /* this thread, for now */
 /* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */
 extern int _Px_GuardBegin(const char *mode);
 /* A thread begins (1) or ends (-1) a wait in which neither it nor the system writes
@@ -371,6 +372,7 @@ extern PyObject *_Px_AskCopy(PyObject *copy,
                              PyObject *argument);
 PyAPI_FUNC(Py_hash_t)
     _Px_HashCopy(PyTypeObject *type, PyObject *object, size_t bytes);
+extern int _Px_GuardBack(PyFrameObject *frame);
 extern int _Px_GuardNext(PyObject *iterator);
 extern int _Px_GuardSetter(PyObject *object, const char *name);
 extern int _Px_GuardMethod(const PyMethodDef *def, const void *self);

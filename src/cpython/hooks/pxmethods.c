@@ -184,9 +184,9 @@ static const struct row functions[] = {
                  "set_completion_display_matches_hook set_history_length "
                  "set_pre_input_hook set_startup_hook write_history_file"},
     {"resource", "prlimit"},
-    {"sys", "_clear_type_cache activate_stack_trampoline "
-            "addaudithook deactivate_stack_trampoline setdlopenflags "
-            "setswitchinterval"},
+    {"sys", "_clear_internal_caches _clear_type_cache _setprofileallthreads "
+            "_settraceallthreads activate_stack_trampoline addaudithook "
+            "deactivate_stack_trampoline setdlopenflags setswitchinterval"},
     {"time", "clock_settime clock_settime_ns tzset"},
 };
 

@@ -55,6 +55,7 @@ static const user users[] = {
      THREADS, true},
     {"multiprocessing", NULL, "multiprocessing", PROCESSES, true},
     {"os", "_spawnvef", "os.spawnv()", PROCESSES, false},
+    {"signal", NULL, NULL, NULL, false},
     {"threading", NULL, "threading.Thread", THREADS, false},
 };
 
@@ -179,6 +180,16 @@ is_on_stack(const void *object)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     return (uintptr_t)object - here < _Px_here.cx->stack - here;
+}
+
+/* The caller's frame may have no object yet. */
+int
+_Px_GuardBack(PyFrameObject *frame)
+{
+    _PyInterpreterFrame *caller =
+        frame->f_back ? NULL
+                      : _PyFrame_GetFirstComplete(frame->f_frame->previous);
+    return caller && !caller->frame_obj ? _Px_GUARD(frame) : 0;
 }
 
 int

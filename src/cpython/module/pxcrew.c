@@ -411,7 +411,7 @@ end_callbacks(void)
             crew.settle();
         }
         take_signals(&interrupts);
-        if (over) {
+        if (over || _Px_WorldForked()) {
             return;
         }
         Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS
@@ -441,11 +441,11 @@ end_threads(void)
 bool
 _Px_CrewStop(void)
 {
+    if (crew.rt && !_Px_WorldForked()) {
+        end_callbacks();
+    }
     if (_Px_WorldForked()) {
         return false;
-    }
-    if (crew.rt) {
-        end_callbacks();
     }
     _Px_WorldEnd(); /* with the GIL: who submits now is refused */
     if (!crew.rt) {

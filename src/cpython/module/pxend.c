@@ -16,6 +16,8 @@
  *
  *   E1  Python code runs before the first object is deallocated, not after.
  *   E2  What the outcome reaches is not deallocated: main is going to look at it.
+ *       But for what cannot leave: at that main looks no closer than to name its
+ *       class, and from here on no memory is given back.
  *
  * Thread rule: a worker in a context, about that context.
  */
@@ -118,17 +120,6 @@ can_leave(PyObject *object)
     return PyExceptionInstance_Check(object) || _Px_KindOf(Py_TYPE(object));
 }
 
-/* An owner that cannot leave, although it is part of the result. */
-static PyObject *
-find_captive(const walk *to, const struct _Px_cx *cx)
-{
-    struct _Px_owner *owner = cx->newest;
-    while (owner && (!leaves(to, owner->object) || can_leave(owner->object))) {
-        owner = owner->older;
-    }
-    return owner ? owner->object : NULL;
-}
-
 /* The object in a block that was an owner's: it may have been freed since, and
  * another made in its place. */
 static PyObject *
@@ -137,6 +128,20 @@ owner_in(const struct _Px_cx *cx, void *block)
     struct _Px_owner *owner =
         cx->newest ? _Py_hashtable_get(cx->owners, block) : NULL;
     return owner ? owner->object : NULL;
+}
+
+/* An owner that cannot leave, although it is part of the result: of several the one
+ * that is nearest. */
+static PyObject *
+find_captive(const walk *to, const struct _Px_cx *cx)
+{
+    for (size_t i = 0; i < to->count; i++) {
+        PyObject *object = to->found[i];
+        if (!can_leave(object) && owner_in(cx, _Px_BlockOf(object)) == object) {
+            return object;
+        }
+    }
+    return NULL;
 }
 
 /* ---- in which order ------------------------------------------------------ */
@@ -235,16 +240,22 @@ sort_owners(const struct _Px_cx *cx, void **list, size_t count)
     PyMem_Free(all.walk.found); /* the tables go with the context */
 }
 
+/* Whether main is going to have a copy. */
+static bool
+is_leaving(const walk *to, PyObject *object)
+{
+    return leaves(to, object) && can_leave(object);
+}
+
 /* The blocks of those that are there now and do not leave, from the newest on.
- * @stay: nor those that cannot, although the outcome refers to them. NULL: no
- * memory. */
+ * NULL: no memory. */
 static void **
-list_owners(const struct _Px_cx *cx, const walk *to, bool stay, size_t *count)
+list_owners(const struct _Px_cx *cx, const walk *to, size_t *count)
 {
     size_t room = cx->owners->nentries, used = 0;
     void **list = PyMem_Calloc(room + 1, sizeof *list);
     for (struct _Px_owner *at = cx->newest; list && at; at = at->older) {
-        if (!leaves(to, at->object) || (!stay && !can_leave(at->object))) {
+        if (!is_leaving(to, at->object)) {
             list[used++] = _Px_BlockOf(at->object);
         }
     }
@@ -263,7 +274,7 @@ finalize_all(struct _Px_cx *cx, const walk *to)
 {
     size_t count;
     struct _Px_owner *newest = cx->newest;
-    void **list = list_owners(cx, to, false, &count);
+    void **list = list_owners(cx, to, &count);
     for (size_t i = 0; list && i < count; i++) {
         PyObject *object = owner_in(cx, list[i]);
         if (object) {
@@ -312,13 +323,22 @@ do_all(const struct _Px_cx *cx, void **list, size_t count,
     }
 }
 
+/* E2. All of it counts as young. */
+static void
+keep_memory(struct _Px_cx *cx)
+{
+    cx->young_end = ((px_cursor *)(void *)cx->heap)->next;
+    _Px_ChooseWays(cx);
+}
+
 /* E1, E2. As the collector does it: first all are to drop what they refer to,
  * others of the list maybe; then those go that are still there. */
 static void
 deallocate_all(struct _Px_cx *cx, const walk *to)
 {
     size_t count;
-    void **list = list_owners(cx, to, true, &count);
+    void **list = list_owners(cx, to, &count);
+    keep_memory(cx);
     do_all(cx, list, count, clear);
     do_all(cx, list, count, deallocate);
     PyMem_Free(list);
@@ -331,7 +351,7 @@ list_resources(const struct _Px_cx *cx, const walk *to)
     size_t count = 0;
     PyObject **leaving = PyMem_Calloc(cx->owners->nentries, sizeof *leaving);
     for (struct _Px_owner *at = cx->newest; leaving && at; at = at->older) {
-        if (leaves(to, at->object)) {
+        if (is_leaving(to, at->object)) {
             leaving[count++] = at->object;
         }
     }

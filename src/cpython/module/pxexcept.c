@@ -5,11 +5,14 @@
  * else: the fields of the layout (errno, start, value), which may not be what the
  * arguments say, attributes, cause, context; the traceback is made anew from the
  * code objects and the line numbers of the old one. What cannot be copied is
- * described; a class of the context's becomes its nearest base that is main's.
+ * described; a class of the context's becomes one of its bases that are main's.
  *
  *      group --> arguments: [part]     part.__context__ = group: its copy is
  *        |                             there when the part's context is copied
  *        +--> exceptions: (part,)
+ *
+ *   X1  A class of the context's with several bases becomes one of them. A note says
+ *       which class it was, and which others it was derived from.
  *
  * Thread rule: as pxcross.c.
  */
@@ -19,8 +22,6 @@
 #include "pycore_frame.h"
 #include "pycore_hashtable.h"
 #include "pycore_pyerrors.h"
-
-enum { MOST_ARGUMENTS = 16 }; /* more of them are left behind */
 
 /* What to have instead of a part that cannot be copied; never NULL but without
  * memory. The text is made without running code of the context's. */
@@ -39,25 +40,14 @@ copy_or_describe(_Px_crossing *to, PyObject *part)
 }
 
 /* What the class in C was called with. */
-static Py_ssize_t
-arguments_of(PyBaseExceptionObject *from, PyObject *parts[MOST_ARGUMENTS])
-{
-    Py_ssize_t count = from->args ? PyTuple_GET_SIZE(from->args) : 0;
-    count = Py_MIN(count, MOST_ARGUMENTS);
-    for (Py_ssize_t i = 0; i < count; i++) {
-        parts[i] = PyTuple_GET_ITEM(from->args, i);
-    }
-    return count;
-}
-
 static PyObject *
 copy_arguments(_Px_crossing *to, PyBaseExceptionObject *from)
 {
-    PyObject *parts[MOST_ARGUMENTS];
-    Py_ssize_t count = arguments_of(from, parts);
+    Py_ssize_t count = from->args ? PyTuple_GET_SIZE(from->args) : 0;
     PyObject *copy = PyTuple_New(count);
     for (Py_ssize_t i = 0; copy && i < count; i++) {
-        PyObject *part = copy_or_describe(to, parts[i]);
+        PyObject *part =
+            copy_or_describe(to, PyTuple_GET_ITEM(from->args, i));
         if (!part) {
             Py_CLEAR(copy);
         }
@@ -68,10 +58,32 @@ copy_arguments(_Px_crossing *to, PyBaseExceptionObject *from)
     return copy;
 }
 
-/* The class itself, or its nearest base that is main's. */
+/* Where the next class in an MRO is that is main's; the number of classes: no more. */
+static Py_ssize_t
+next_outside(PyObject *mro, Py_ssize_t at)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(mro);
+    while (at < count && !_Px_IsMains(PyTuple_GET_ITEM(mro, at))) {
+        at++;
+    }
+    return at;
+}
+
+/* The class itself, or the base of main's that its users would catch: the first that
+ * Python code has made, else the one that the layout is of. The others are lost
+ * (X1), with their fields. */
 static PyTypeObject *
 class_outside(PyTypeObject *type)
 {
+    PyObject *mro = type->tp_mro;
+    Py_ssize_t at = next_outside(mro, 0), count = PyTuple_GET_SIZE(mro);
+    for (; at < count; at = next_outside(mro, at + 1)) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, at);
+        if (PyExceptionClass_Check(base) &&
+            (base == type || _Px_IsMadeByPython(base))) {
+            return base;
+        }
+    }
     while (!_Px_IsMains(type)) {
         type = type->tp_base;
     }
@@ -232,26 +244,105 @@ traceback_of(_Px_crossing *to, PyObject *traceback)
                                 copy_traceback((PyTracebackObject *)traceback));
 }
 
+/* X1. Takes @note over. */
+static PyObject *
+note_lost_bases(PyObject *note, PyTypeObject *type, PyTypeObject *instead)
+{
+    PyObject *mro = type->tp_mro;
+    Py_ssize_t at = next_outside(mro, 0), count = PyTuple_GET_SIZE(mro);
+    const char *before = "; without its base";
+    for (; note && at < count; at = next_outside(mro, at + 1)) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, at);
+        if (!PyType_IsSubtype(instead, base)) {
+            Py_SETREF(note, PyUnicode_FromFormat("%U%s %s", note, before,
+                                                 base->tp_name));
+            before = ",";
+        }
+    }
+    return note;
+}
+
 /* Its own class stays behind: say which it was. */
-static int
-note_class(PyObject *copy, PyTypeObject *type)
+static PyObject *
+note_on_class(PyTypeObject *type)
 {
     PyObject *note = PyUnicode_FromFormat(
         "raised as %s, a class made in a context", type->tp_name);
-    PyObject *done =
-        note ? PyObject_CallMethod(copy, "add_note", "O", note) : NULL;
-    Py_XDECREF(note);
-    Py_XDECREF(done);
-    return done ? 0 : -1;
+    return note_lost_bases(note, type, class_outside(type));
 }
 
+/* The notes in an exception's dict, if that is known without Python code; not
+ * counted, or NULL. */
+static PyObject *
+notes_in(PyObject *dict)
+{
+    PyObject *name, *value;
+    Py_ssize_t at = 0;
+    while (dict && PyDict_Next(dict, &at, &name, &value)) {
+        if (PyUnicode_CheckExact(name) &&
+            _PyUnicode_EqualToASCIIString(name, "__notes__")) {
+            return value;
+        }
+    }
+    return NULL;
+}
+
+/* C3: not by add_note(), which the class may have from Python code. To a list of
+ * notes that may lack some as yet one is added late; it has to be the copy's own.
+ * Takes @note over. */
+static int
+add_note(_Px_crossing *to, PyObject *copy, PyObject *from_dict, PyObject *note)
+{
+    PyObject *theirs = notes_in(from_dict);
+    PyObject *notes = note ? PyList_New(1) : NULL;
+    PyObject *dict = notes ? PyObject_GenericGetDict(copy, NULL) : NULL;
+    PyObject *mine = dict ? notes_in(dict) : NULL;
+    int status = dict ? 0 : -1;
+    if (notes) {
+        PyList_SET_ITEM(notes, 0, Py_NewRef(note));
+    }
+    if (!status && !mine) {
+        status = PyDict_SetItemString(dict, "__notes__", notes);
+    }
+    else if (!status && PyList_CheckExact(mine) && !_Px_IsMains(theirs)) {
+        status = _Px_PutLate(to, mine, Py_NewRef(notes));
+    }
+    Py_XDECREF(dict);
+    Py_XDECREF(notes);
+    Py_XDECREF(note);
+    return status;
+}
+
+/* C3: a name that is no str may need Python code. */
+static int
+put_attribute(_Px_crossing *to, PyObject *dict, PyObject *name, PyObject *value)
+{
+    if (PyUnicode_CheckExact(name)) {
+        return PyDict_SetItem(dict, name, value);
+    }
+    PyObject *items = PyList_New(2);
+    if (!items) {
+        return -1;
+    }
+    PyList_SET_ITEM(items, 0, Py_NewRef(name));
+    PyList_SET_ITEM(items, 1, Py_NewRef(value));
+    return _Px_PutLate(to, dict, items);
+}
+
+/* Names that are no str and cannot be copied stay behind. */
 static int
 copy_attribute(_Px_crossing *to, PyObject *dict, PyObject *name,
                PyObject *value)
 {
     PyObject *new_name = copy_or_describe(to, name);
+    if (new_name && Py_TYPE(new_name) != Py_TYPE(name) &&
+        PyUnicode_CheckExact(new_name)) {
+        Py_DECREF(new_name);
+        return 0;
+    }
     PyObject *new_value = new_name ? copy_or_describe(to, value) : NULL;
-    int status = new_value ? PyDict_SetItem(dict, new_name, new_value) : -1;
+    int status =
+        new_value ? put_attribute(to, dict, new_name, new_value) : -1;
     Py_XDECREF(new_name);
     Py_XDECREF(new_value);
     return status;
@@ -372,7 +463,7 @@ furnish(_Px_crossing *to, PyObject *copy, PyBaseExceptionObject *from)
         status = copy_attributes(to, copy, from->dict);
     }
     if (!status && !_Px_IsMains(Py_TYPE(from))) {
-        status = note_class(copy, Py_TYPE(from));
+        status = add_note(to, copy, from->dict, note_on_class(Py_TYPE(from)));
     }
     return status;
 }

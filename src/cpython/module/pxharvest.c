@@ -19,6 +19,7 @@
  */
 #include "pycore_pxmodule.h"
 
+#include "pycore_ceval.h"
 #include "pycore_pyerrors.h"
 #include "pycore_pystate.h"
 
@@ -114,6 +115,32 @@ take(px_task *task)
     task->context = NULL;
 }
 
+/* ---- signals -------------------------------------------------------------- */
+
+/* In the code of futures no handler of main's strikes: half of a step done would
+ * leave a lock held, or somebody not told. */
+static __thread bool puts_signals_off;
+
+int
+_Px_PutsSignalsOff(void)
+{
+    return puts_signals_off;
+}
+
+/* Returns what it was. Those that came meanwhile are due. */
+static bool
+put_signals_off(bool off)
+{
+    PyThreadState *tstate = _PyThreadState_GET();
+    bool was = puts_signals_off;
+    puts_signals_off = off;
+    if (!off && _Py_ThreadCanHandleSignals(tstate->interp) &&
+        _Py_atomic_load_int_relaxed(&_PyRuntime.signals.is_tripped)) {
+        _Py_set_eval_breaker_bit(tstate, _PY_SIGNALS_PENDING_BIT);
+    }
+    return was;
+}
+
 /* ---- delivering them ------------------------------------------------------ */
 
 /* Ctrl-C, or what a handler of another signal raises, may strike in the midst of a
@@ -155,6 +182,7 @@ notify(px_task *task, PyObject *error, PyObject *result)
     PyThreadState *tstate = _PyThreadState_GET();
     PyObject *answer = NULL;
     bool again = true;
+    bool before = put_signals_off(true);
     give_room(tstate, ROOM);
     for (int i = 0; again && i < OFTEN; i++) {
         answer =
@@ -162,11 +190,50 @@ notify(px_task *task, PyObject *error, PyObject *result)
         again = !answer && put_interrupt_off();
     }
     give_room(tstate, -ROOM);
+    (void)put_signals_off(before);
     Py_XDECREF(answer);
     if (again) {
         PyErr_NoMemory();
     }
     return answer ? 0 : -1;
+}
+
+/* What a handler raises is nothing that the callback has raised. */
+static void
+handle_signals(void)
+{
+    if (PyErr_CheckSignals() < 0) {
+        _Px_KeepError(PyErr_GetRaisedException(), true);
+    }
+}
+
+static PyObject *
+pop_first(PyObject *list)
+{
+    PyObject *first =
+        PyList_GET_SIZE(list) > 0 ? Py_NewRef(PyList_GET_ITEM(list, 0)) : NULL;
+    if (first && PyList_SetSlice(list, 0, 1, NULL) < 0) {
+        Py_CLEAR(first);
+    }
+    return first;
+}
+
+PyObject *
+_Px_CallFirst(PyObject *list, PyObject *arg)
+{
+    bool before = put_signals_off(false);
+    handle_signals();
+    PyObject *first = pop_first(list);
+    PyObject *answer = NULL;
+    if (first) {
+        answer = PyObject_CallOneArg(first, arg);
+        Py_DECREF(first);
+    }
+    else if (!PyErr_Occurred()) {
+        answer = Py_NewRef(Py_None); /* a handler has had all called */
+    }
+    (void)put_signals_off(before);
+    return answer;
 }
 
 /* Whoever interrupts has an exception of his own. */
@@ -255,7 +322,7 @@ deliver_all(void)
     }
     _Px_CrewSpare();
     _Px_WorldCountHarvest(1);
-    while (due) {
+    while (due && !_Px_WorldForked()) {
         deliver(take_due(&due));
     }
     _Px_WorldCountHarvest(-1);

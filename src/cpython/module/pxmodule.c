@@ -10,7 +10,7 @@
 
 PyDoc_STRVAR(
     submit_doc,
-    "submit(func, args, kwds, callback, errback, notify, memory=0)\n--\n\n"
+    "submit(func, args, kwds, callback, errback, notify, memory=0, /)\n--\n\n"
     "Call func(*args, **kwds) in a context; see parallel.submit_work().\n"
     "If notify is not None, main calls notify(error, result) when it is over.\n"
     "memory is 0 (auto), 1 (arena) or 2 (counted).");
@@ -46,7 +46,7 @@ px_submit(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 PyDoc_STRVAR(memory_named_doc,
-             "memory_named(name)\n--\n\n"
+             "memory_named(name, /)\n--\n\n"
              "What submit() calls 'auto', 'arena' or 'counted'.");
 
 static PyObject *
@@ -68,7 +68,7 @@ px_memory_named(PyObject *Py_UNUSED(module), PyObject *name)
                         name);
 }
 
-PyDoc_STRVAR(run_once_doc, "run_once(timeout_ms=-1, gather=False)\n--\n\n"
+PyDoc_STRVAR(run_once_doc, "run_once(timeout_ms=-1, gather=False, /)\n--\n\n"
                            "Let contexts run until one is over, or with gather "
                            "for as long as there is\n"
                            "something to do and nobody waits. True if one was "
@@ -89,7 +89,7 @@ px_run_once_method(PyObject *Py_UNUSED(module), PyObject *args)
     return status < 0 ? NULL : PyBool_FromLong(status);
 }
 
-PyDoc_STRVAR(call_later_doc, "call_later(func, args, kwds)\n--\n\n"
+PyDoc_STRVAR(call_later_doc, "call_later(func, args, kwds, /)\n--\n\n"
                              "In a context: have the main side call "
                              "func(*args, **kwds), with copies of the\n"
                              "arguments, when this callback is over; see "
@@ -111,7 +111,7 @@ px_call_later(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 PyDoc_STRVAR(run_meanwhile_doc,
-             "run_meanwhile(seconds)\n--\n\n"
+             "run_meanwhile(seconds, /)\n--\n\n"
              "For a thread that waits: run callbacks until some are over, or "
              "for so long\n"
              "(None: for ever). False if there are none, or another thread "
@@ -119,7 +119,7 @@ PyDoc_STRVAR(run_meanwhile_doc,
              "has to do the rest.");
 
 PyDoc_STRVAR(hand_over_doc,
-             "hand_over(func)\n--\n\n"
+             "hand_over(func, /)\n--\n\n"
              "In what run_meanwhile() delivers: have another thread call "
              "func(None, None),\n"
              "for this one may hold locks. False: call it here.");
@@ -128,6 +128,25 @@ static PyObject *
 px_hand_over(PyObject *Py_UNUSED(module), PyObject *func)
 {
     return PyBool_FromLong(_Px_HandOver(func));
+}
+
+PyDoc_STRVAR(call_first_doc,
+             "call_first(callbacks, arg, /)\n--\n\n"
+             "Take the first of a list away and call it, in one step as far as "
+             "signals are\n"
+             "concerned: what their handlers raise is kept for run().");
+
+static PyObject *
+px_call_first(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *list, *arg;
+    if (!PyArg_ParseTuple(args, "O!O:call_first", &PyList_Type, &list, &arg)) {
+        return NULL;
+    }
+    if (_Px_MAIN_ONLY("calling done callbacks") < 0) {
+        return NULL;
+    }
+    return _Px_CallFirst(list, arg);
 }
 
 static PyObject *
@@ -177,7 +196,7 @@ px_is_stuck(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return PyBool_FromLong(_Px_IsStuck());
 }
 
-PyDoc_STRVAR(call_now_doc, "call_now(func, args, kwds)\n--\n\n"
+PyDoc_STRVAR(call_now_doc, "call_now(func, args, kwds, /)\n--\n\n"
                            "In a context: have the main side call "
                            "func(*args, **kwds), with copies of the\n"
                            "arguments, and wait for the result; see "
@@ -200,9 +219,12 @@ px_call_now(PyObject *Py_UNUSED(module), PyObject *args)
 
 PyDoc_STRVAR(
     set_stop_after_doc,
-    "set_stop_after(seconds)\n--\n\n"
-    "Stop callbacks in mid-flight when somebody has waited so long for the "
-    "GIL, or for what another callback has returned.");
+    "set_stop_after(seconds, /)\n--\n\n"
+    "Stop callbacks in mid-flight when somebody has waited so many seconds "
+    "for the\n"
+    "GIL, or for what another callback has returned: 0.02 at the start, never "
+    "infinity.\n"
+    "On the main side, any thread; in a context: ParallelError.");
 
 static PyObject *
 px_set_stop_after(PyObject *Py_UNUSED(module), PyObject *seconds)
@@ -247,7 +269,7 @@ px_local_method(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(here_doc,
-             "here(object, [make])\n--\n\n"
+             "here(object, make=..., /)\n--\n\n"
              "The object; in a context, in the place of an object of main's, "
              "what make()\n"
              "returned when first asked, a copy if make is None. Without make, "
@@ -284,7 +306,7 @@ px_thread_seq_id(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(set_young_bytes_doc,
-             "set_young_bytes(count)\n--\n\n"
+             "set_young_bytes(count, /)\n--\n\n"
              "Let contexts free nothing until they have allocated so much: "
              "then what is\n"
              "not referred to any more goes at once, as elsewhere. 0: from the "
@@ -292,12 +314,14 @@ PyDoc_STRVAR(set_young_bytes_doc,
              "for code that relies on when its objects go.");
 
 PyDoc_STRVAR(set_memory_limit_doc,
-             "set_memory_limit(count)\n--\n\n"
+             "set_memory_limit(count, /)\n--\n\n"
              "Callbacks that begin from now on get MemoryError when their "
              "context has grown\n"
              "by so many bytes; a little more is there to deal with that. "
              "None: no limit but\n"
-             "the 8 GB of address space that a context has.");
+             "the 8 GB of address space that a context has. On the main side, "
+             "any thread; in a\n"
+             "context: ParallelError.");
 
 static int
 set_bytes(size_t *to, PyObject *count)
@@ -336,14 +360,18 @@ px_set_memory_limit(PyObject *Py_UNUSED(module), PyObject *count)
 
 PyDoc_STRVAR(
     set_guard_doc,
-    "set_guard(mode)\n--\n\n"
+    "set_guard(mode, /)\n--\n\n"
     "What to do about writes of contexts to main's memory that nothing "
     "else has\n"
     "stopped: 'off', 'auto' (end the callback with FrozenMemoryError, "
     "where that is\n"
-    "safe to find out), 'full' (static data, too: slow). The process "
-    "must have been\n"
-    "started with PYTHONPARALLELGUARD set to one of these.");
+    "safe to find out), 'full' (static data, too: slow), 'trace' (as "
+    "'full', but the\n"
+    "write is carried out and noted). The process must have been started "
+    "with\n"
+    "PYTHONPARALLELGUARD set to one of these. On the main side, any thread; "
+    "in a\n"
+    "context: ParallelError.");
 
 static PyObject *
 px_set_guard(PyObject *Py_UNUSED(module), PyObject *name)
@@ -400,6 +428,7 @@ static PyMethodDef methods[] = {
     {"run_once", px_run_once_method, METH_VARARGS, run_once_doc},
     {"run_meanwhile", px_run_meanwhile, METH_O, run_meanwhile_doc},
     {"hand_over", px_hand_over, METH_O, hand_over_doc},
+    {"call_first", px_call_first, METH_VARARGS, call_first_doc},
     {"call_later", px_call_later, METH_VARARGS, call_later_doc},
     {"call_now", px_call_now, METH_VARARGS, call_now_doc},
     {"is_serving", px_is_serving, METH_NOARGS, is_serving_doc},
@@ -416,7 +445,8 @@ static PyMethodDef methods[] = {
      PyDoc_STR("A dict of this thread's; in a context, of the context's.")},
     {"here", px_here_method, METH_VARARGS, here_doc},
     {"environ_here", px_environ_here, METH_VARARGS,
-     PyDoc_STR("environ_here(data, change): the data of os.environ here.")},
+     PyDoc_STR("environ_here(data, change, /)\n--\n\n"
+               "The data of os.environ here.")},
     {"thread_seq_id", px_thread_seq_id, METH_NOARGS,
      PyDoc_STR("The number of this worker, from 1; 0 on the main side.")},
     {"set_young_bytes", px_set_young_bytes, METH_O, set_young_bytes_doc},
@@ -424,10 +454,12 @@ static PyMethodDef methods[] = {
     {"set_memory_limit", px_set_memory_limit, METH_O, set_memory_limit_doc},
     {"set_importers", px_set_importers, METH_VARARGS,
      PyDoc_STR(
-         "set_importers(for_c, library): what main calls with the name of "
-         "a module that a context is to have from it.")},
+         "set_importers(for_c, library, /)\n--\n\n"
+         "What main calls with the name of a module that a context is to have "
+         "from it.")},
     {"allow_method", px_allow_method, METH_VARARGS,
-     PyDoc_STR("allow_method(cls, name): see parallel.allow_methods().")},
+     PyDoc_STR("allow_method(cls, name, /)\n--\n\n"
+               "See parallel.allow_methods().")},
     {"_stop", px_stop_method, METH_NOARGS,
      PyDoc_STR("End the workers; called at exit.")},
     {NULL},

@@ -188,11 +188,21 @@ _Px_ActiveCount(void)
 
 /* ---- running ------------------------------------------------------------- */
 
+/* Code of main's may have forked. */
+static int
+refuse_in_child(void)
+{
+    return _Px_WorldForked() ? _Px_CrewStart(_Px_Settle) /* says so */ : 0;
+}
+
 /* Let time pass, and others have what they ask for. 1: nothing is left. Another
  * thread may be delivering what was the last. */
 static int
 turn(px_run_how how, PyTime_t deadline)
 {
+    if (refuse_in_child() < 0) {
+        return -1;
+    }
     bool left =
         _Px_HarvestHasRest() || (_Px_WorldActive() > 0 && !_Px_WorldEnded());
     if (!left && !_Px_WorldAwaitHarvest()) {
@@ -253,8 +263,8 @@ _Px_RunOnce(int64_t timeout_ms, bool gather)
     if (_Px_MAIN_ONLY("running the loop") < 0) {
         return -1;
     }
-    if (_Px_WorldForked()) {
-        return _Px_CrewStart(_Px_Settle); /* says so */
+    if (refuse_in_child() < 0) {
+        return -1;
     }
     if (_Px_IsServing()) {
         PyErr_SetString(_Px_ParallelError,

@@ -379,6 +379,10 @@ extern int _Px_SettleQuietly(void);
  * in _Px_SettleQuietly(), or there is no memory: call it here. */
 extern bool _Px_HandOver(PyObject *func);
 
+/* With the GIL: take the first off a list, if there is one, and call it with @arg.
+ * Meanwhile signals are handled, also when an outcome is delivered. */
+extern PyObject *_Px_CallFirst(PyObject *list, PyObject *arg);
+
 /* Are outcomes left that nobody has begun to deliver? */
 extern bool _Px_HarvestHasRest(void);
 

@@ -3,6 +3,10 @@
 A context reads everything of the main thread and writes nothing of it; what
 it allocates goes in one sweep when its callback is over.
 
+Any thread of the main side may call what is here. In a context run(),
+run_once(), Executor, allow_methods(), guard_stats() and what sets something
+raise ParallelError.
+
     import parallel
 
     def count(text):
@@ -97,11 +101,14 @@ def _milliseconds(timeout):
 
 def submit_work(func, args=None, kwds=None, callback=None, errback=None, *,
                 memory="auto"):
-    """Call func in a context: with args if that is a tuple, else func(args).
+    """Call func in a context: func(*args, **kwds).
 
-    When it returns, callback(result) is called in the same context; when it
-    or callback raises, errback((type, value, traceback)). Both must return
-    None. An exception that no errback deals with is raised by run_once(), or
+    args is a tuple. Anything else, a named tuple, too, is the only argument,
+    and None is none.
+
+    When func returns, callback(result) is called in the same context; when it
+    or callback raises, errback((type, value, traceback)), there, too. Both
+    must return None. An exception that no errback deals with is raised by run_once(), or
     written to stderr when the process ends.
 
     memory says when objects of the context go: "counted", when nothing refers
@@ -113,7 +120,11 @@ def submit_work(func, args=None, kwds=None, callback=None, errback=None, *,
     of the arguments.
     """
     number = _parallel.memory_named(memory)
+    for call in (callback, errback):
+        if call is not None:
+            _need_callable(call)
     if is_parallel_thread():
+        _need_callable(func)
         call_from_main_thread(submit_work)(func, args, kwds, callback, errback,
                                            memory=memory)
         return
@@ -124,9 +135,10 @@ def submit_work(func, args=None, kwds=None, callback=None, errback=None, *,
 def run_once(timeout=None):
     """Let contexts run until one is over; True if one was.
 
-    Raises the first exception that was not raised yet. timeout is in
-    seconds; None waits for as long as there is something to do. Callbacks in
-    flight end before it returns, but when the time is over.
+    Raises the first exception that was not raised yet; NoEventsError if nothing
+    was ever submitted. timeout is in seconds; None waits for as long as there
+    is something to do. Callbacks in flight end before it returns, unless the
+    time is over. On the main side, any thread; in a context: ParallelError.
     """
     some = _parallel.run_once(_milliseconds(timeout))
     if not some and not context_stats()["workers"]:
@@ -138,7 +150,9 @@ def run():
     """Let contexts run until nothing is left to do.
 
     Raises the first exception that was not raised yet; what else is to be done
-    goes on then, whenever the main thread waits, and in the next run().
+    goes on then, whenever the main thread waits, and in the next run(). If
+    nothing was ever submitted it returns. On the main side, any thread; in a
+    context: ParallelError.
     """
     while _parallel.run_once(-1, True):
         pass

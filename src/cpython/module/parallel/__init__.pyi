@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -17,7 +17,7 @@ class NoEventsError(ParallelError): ...
 def submit_work(
     func: Callable[..., Any],
     args: Any = None,
-    kwds: Mapping[str, Any] | None = None,
+    kwds: dict[str, Any] | None = None,
     callback: Callable[[Any], None] | None = None,
     errback: Callable[[_ErrorInfo], None] | None = None,
     *,

@@ -1,8 +1,8 @@
 """The interface of concurrent.futures, with contexts for workers.
 
-A future is PENDING until its callback is over: the main side does not run while
-callbacks do, so nobody sees it RUNNING. It can be cancelled until then, and a
-cancelled one that has not begun never does.
+A future is PENDING until its callback is over, also while that is stopped in
+mid-flight; nobody sees it RUNNING. It can be cancelled until then, and a cancelled
+one that has not begun never does.
 """
 import os as _os
 import threading as _threading
@@ -87,18 +87,20 @@ class _Future(_futures.Future):
     def _await(self, ask, timeout):
         """What is asked for when it is done."""
         mine = _parallel.served()
-        if timeout is not None or not isinstance(mine, _Future) or self.done():
-            return ask(self._attend(timeout))
-        _refuse_circle([self])
-        outer = _awaited.get(mine)
-        _awaited[mine] = self
+        noted = timeout is None and isinstance(mine, _Future) and not self.done()
+        outer = _awaited.get(mine) if noted else None
         try:
+            if noted:
+                _refuse_circle([self])
+                _awaited[mine] = self
             return ask(self._attend(timeout))
         finally:
-            if outer is None:
-                del _awaited[mine]
-            else:
+            if outer is not None:
                 _awaited[mine] = outer
+            elif noted:
+                _awaited.pop(mine, None)
+            # what is raised keeps this frame, and must not keep itself
+            self = ask = mine = outer = None
 
     def _invoke_callbacks(self):
         if not (self._done_callbacks
@@ -121,15 +123,26 @@ class _Future(_futures.Future):
         callbacks = self._done_callbacks
         while callbacks:
             try:
-                callbacks.pop(0)(self)
+                _parallel.call_first(callbacks, self)
             except Exception:
                 _base.LOGGER.exception("done callback of %r", self)
 
+    def cancel(self):
+        """Also when its callback is in flight: that goes to its end, and what it
+        returns or raises is lost. False if it has a result or an exception."""
+        return super().cancel()
+
     def result(self, timeout=None):
-        return self._await(super().result, timeout)
+        try:
+            return self._await(super().result, timeout)
+        finally:
+            self = None
 
     def exception(self, timeout=None):
-        return self._await(super().exception, timeout)
+        try:
+            return self._await(super().exception, timeout)
+        finally:
+            self = None
 
     result.__doc__ = _futures.Future.result.__doc__
     exception.__doc__ = _futures.Future.exception.__doc__
@@ -154,13 +167,16 @@ def _refuse_in_context():
 class Executor(_futures.Executor):
     """Runs callables in contexts, on every core: one for all the workers.
 
-    As many run at a time as there are CPUs; none gives way to the next.
+    It takes no max_workers: as many run at a time as there are CPUs, and none
+    gives way to the next. On the main side, any thread; in a context:
+    ParallelError.
 
     What a callable returns or raises is copied when it leaves the context, see
     PersistenceError. Contexts run whenever the main side waits: in
     future.result(), time.sleep(), select(), and in parallel.run().
 
-    memory is that of parallel.submit_work(), for all that is submitted here.
+    memory, the only argument, is that of parallel.submit_work(), for all that is
+    submitted here.
 
     A done callback runs on whichever thread sees its future done, and holds
     up the others, but while it waits for a lock or another future.
@@ -210,6 +226,12 @@ class Executor(_futures.Executor):
     submit.__doc__ = _futures.Executor.submit.__doc__
 
     def shutdown(self, wait=True, *, cancel_futures=False):
+        """Take nothing more; with wait, return when all that was submitted is over.
+
+        With cancel_futures what is not over is cancelled: what has not begun never
+        does, the result of what is in flight is lost. That is waited for all the
+        same. May be called again.
+        """
         self._closed = True
         pending = list(self._pending)
         if cancel_futures:
@@ -218,8 +240,6 @@ class Executor(_futures.Executor):
         if wait:
             _refuse_circle(pending)
             _futures.wait(pending)
-
-    shutdown.__doc__ = _futures.Executor.shutdown.__doc__
 
 
 def _at_exit():

@@ -1,0 +1,3 @@
+from logging import Handler, LogRecord
+
+def emit(handler: Handler, record: LogRecord) -> None: ...
