@@ -14,7 +14,8 @@
  *       are refused: nothing that lies in them is left behind.
  *
  * A function made in a context, such as a closure, is made anew of the same code,
- * or of a copy (pxframe.c), with copies of what it has bound.
+ * or of a copy (pxframe.c), with copies of what it has bound. Struct sequences and
+ * aliases such as list[int] are here, too.
  *
  * Thread rule: as pxcross.c.
  */
@@ -210,31 +211,57 @@ _Px_CopyAttributes(_Px_crossing *to, PyObject *copy, PyObject *object)
 
 /* ---- members of enums ---------------------------------------------------- */
 
-/* Main's table of members by value, if @type is an enum. */
+/* What a dict has by this name, if no key of it needs Python code for that. */
+static PyObject *
+item_in_c(PyObject *dict, PyObject *name)
+{
+    return DK_IS_UNICODE(((PyDictObject *)dict)->ma_keys)
+               ? PyDict_GetItemWithError(dict, name)
+               : NULL;
+}
+
+/* Main's table of members by value, if @type is an enum and main has no values that
+ * are hashed or compared by Python code (C3). */
 static PyObject *
 members_of(PyTypeObject *type)
 {
     PyObject *name = NULL, *members = NULL;
     if (!PyType_CheckExact(type)) { /* made by another class, as enums are */
         name = PyUnicode_InternFromString("_value2member_map_");
-        members = name ? PyDict_GetItemWithError(type->tp_dict, name) : NULL;
+        members = name ? item_in_c(type->tp_dict, name) : NULL;
         Py_XDECREF(name);
     }
-    return members && PyDict_CheckExact(members) ? members : NULL;
+    return members && PyDict_CheckExact(members) &&
+                   _Px_AreKeysHashedInC(members)
+               ? members
+               : NULL;
 }
 
-/* The number of a combination of flags that main did not have as yet. */
+/* C3: whatever its class has by this name. */
+static PyObject *
+own_attribute(PyObject *object, PyObject *name)
+{
+    PyObject *dict = dict_of(object);
+    if (dict || !(Py_TYPE(object)->tp_flags & Py_TPFLAGS_INLINE_VALUES)) {
+        return dict ? item_in_c(dict, name) : NULL;
+    }
+    PyDictValues *values = _PyObject_InlineValues(object);
+    PyHeapTypeObject *type = (PyHeapTypeObject *)Py_TYPE(object);
+    Py_ssize_t at = values->valid
+                        ? _PyDictKeys_StringLookup(type->ht_cached_keys, name)
+                        : -1;
+    return at < 0 ? NULL : values->values[at];
+}
+
+/* The number of a combination of flags that main did not have as yet; not counted. */
 static PyObject *
 value_of(PyObject *member)
 {
     PyObject *name = PyUnicode_InternFromString("_value_");
-    PyObject *value = name ? PyObject_GenericGetAttr(member, name) : NULL;
+    PyObject *value = name ? own_attribute(member, name) : NULL;
     Py_XDECREF(name);
-    if (value && !PyLong_CheckExact(value)) {
-        Py_CLEAR(value);
-    }
     PyErr_Clear();
-    return value;
+    return value && PyLong_CheckExact(value) ? value : NULL;
 }
 
 PyObject *
@@ -243,7 +270,6 @@ _Px_FindMember(PyObject *object)
     PyObject *members = members_of(Py_TYPE(object));
     PyObject *value = members ? value_of(object) : NULL;
     PyObject *known = value ? PyDict_GetItemWithError(members, value) : NULL;
-    Py_XDECREF(value);
     return Py_XNewRef(known);
 }
 
@@ -252,14 +278,28 @@ _Px_AddMember(PyObject *copy)
 {
     PyObject *members = members_of(Py_TYPE(copy));
     PyObject *value = members ? value_of(copy) : NULL;
-    int status = value              ? PyDict_SetItem(members, value, copy)
-                 : PyErr_Occurred() ? -1
-                                    : 0;
-    Py_XDECREF(value);
-    return status;
+    return value              ? PyDict_SetItem(members, value, copy)
+           : PyErr_Occurred() ? -1
+                              : 0;
 }
 
 /* ---- functions ----------------------------------------------------------- */
+
+/* C3: a function that is made looks names up in its globals, where keys that are no
+ * str may need Python code. It is told of what it finds, in any case. */
+static PyObject *
+new_function(PyObject *code, PyObject *globals)
+{
+    PyObject *asked = DK_IS_UNICODE(((PyDictObject *)globals)->ma_keys)
+                          ? Py_NewRef(globals)
+                          : PyDict_New();
+    PyObject *copy = asked ? PyFunction_New(code, asked) : NULL;
+    if (copy) {
+        Py_SETREF(((PyFunctionObject *)copy)->func_globals, Py_NewRef(globals));
+    }
+    Py_XDECREF(asked);
+    return copy;
+}
 
 /* Its globals may lead to it. What they say of builtins may not be there yet. */
 PyObject *
@@ -270,7 +310,7 @@ _Px_MakeFunction(_Px_crossing *to, PyTypeObject *Py_UNUSED(type),
     PyObject *code = _Px_CopyPart(to, from->func_code);
     PyObject *globals = code ? _Px_CopyPart(to, from->func_globals) : NULL;
     PyObject *builtins = globals ? _Px_CopyPart(to, from->func_builtins) : NULL;
-    PyObject *copy = builtins ? PyFunction_New(code, globals) : NULL;
+    PyObject *copy = builtins ? new_function(code, globals) : NULL;
     if (copy) {
         Py_SETREF(((PyFunctionObject *)copy)->func_builtins,
                   Py_NewRef(builtins));
@@ -422,11 +462,42 @@ _Px_MakeStruct(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
 int
 _Px_FillStruct(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
-    PyObject *fields =
-        PyObject_GetAttrString((PyObject *)Py_TYPE(object), "n_fields");
+    PyObject *fields = PyObject_GetAttrString(
+        (PyObject *)_Px_BaseInC(Py_TYPE(object)), "n_fields");
     Py_ssize_t count = fields ? PyLong_AsSsize_t(fields) : -1;
     Py_XDECREF(fields);
     return count < 0 ? -1
                      : _Px_FillItems(to, ((PyTupleObject *)copy)->ob_item,
                                      ((PyTupleObject *)object)->ob_item, count);
+}
+
+/* ---- aliases ------------------------------------------------------------- */
+
+/* Of an iterator with one object. Takes it over. */
+static PyObject *
+only_object_of(PyObject *iterable)
+{
+    PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL;
+    PyObject *object = iterator ? PyIter_Next(iterator) : NULL;
+    Py_XDECREF(iterator);
+    Py_XDECREF(iterable);
+    return object;
+}
+
+/* *tuple[int] is what iter(tuple[int]) yields, and says so: by an iterator. */
+PyObject *
+_Px_MakeAlias(_Px_crossing *to, PyTypeObject *type, PyObject *object)
+{
+    PyObject *unpacked = _Px_AttributeInC(object, "__unpacked__");
+    Py_XDECREF(unpacked);
+    if (!unpacked || unpacked == Py_False) {
+        return unpacked ? _Px_MakeByArguments(to, type, object) : NULL;
+    }
+    PyObject *origin = _Px_AttributeInC(object, "__origin__");
+    PyObject *arguments = origin ? _Px_AttributeInC(object, "__args__") : NULL;
+    PyObject *recipe =
+        arguments ? Py_BuildValue("O(OO)", type, origin, arguments) : NULL;
+    Py_XDECREF(origin);
+    Py_XDECREF(arguments);
+    return only_object_of(_Px_FollowRecipe(to, type, recipe));
 }

@@ -158,7 +158,7 @@ make_bytearray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
 {
     PyObject *copy = _Px_ConstructEmpty(type);
     if (copy && PyByteArray_Resize(copy, PyByteArray_GET_SIZE(object)) < 0) {
-        Py_CLEAR(copy);
+        copy = _Px_DropCopy(copy);
     }
     if (copy) {
         memcpy(PyByteArray_AS_STRING(copy), PyByteArray_AS_STRING(object),
@@ -244,8 +244,8 @@ is_hashed_in_c(PyObject *key)
     return type == &PyTuple_Type && i == PyTuple_GET_SIZE(key);
 }
 
-static bool
-keys_are_hashed_in_c(PyObject *dict)
+bool
+_Px_AreKeysHashedInC(PyObject *dict)
 {
     PyObject *key;
     Py_ssize_t at = 0;
@@ -319,7 +319,7 @@ int
 _Px_FillDict(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
     PyObject *key, *value;
-    PyObject *late = keys_are_hashed_in_c(object) ? NULL : PyList_New(0);
+    PyObject *late = _Px_AreKeysHashedInC(object) ? NULL : PyList_New(0);
     Py_ssize_t at = 0;
     int status = PyErr_Occurred() ? -1 : 0;
     while (!status && PyDict_Next(object, &at, &key, &value)) {
@@ -378,7 +378,7 @@ typedef struct ordered_dict {
 static int
 fill_ordered(_Px_crossing *to, PyObject *copy, PyObject *object)
 {
-    PyObject *late = keys_are_hashed_in_c(object) ? NULL : PyList_New(0);
+    PyObject *late = _Px_AreKeysHashedInC(object) ? NULL : PyList_New(0);
     const ordered_node *at = ((ordered_dict *)object)->first;
     _Py_hashtable_t *values = values_by_key(object);
     int status = values && !PyErr_Occurred() ? 0 : -1;

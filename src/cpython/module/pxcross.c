@@ -43,9 +43,12 @@
 #include "pycore_ceval.h"
 #include "pycore_gc.h"
 #include "pycore_hashtable.h"
+#include "pycore_long.h"
 #include "pycore_setobject.h"
 
 px_luggage *_Px_luggage;
+
+enum { SHORT = 4 }; /* digits of an int, of 30 bits each */
 
 /* ---- the memo ------------------------------------------------------------ */
 
@@ -85,9 +88,8 @@ silence(PyObject *copy)
     }
 }
 
-/* Takes over what there is; NULL. */
-static PyObject *
-abandon(PyObject *copy)
+PyObject *
+_Px_DropCopy(PyObject *copy)
 {
     if (copy) {
         silence(copy);
@@ -104,7 +106,7 @@ prefer(PyObject *known, PyObject *copy)
         Py_DECREF(copy);
     }
     else {
-        (void)abandon(copy);
+        (void)_Px_DropCopy(copy);
     }
     return known;
 }
@@ -114,7 +116,7 @@ static PyObject *
 remember_new(_Px_crossing *to, PyObject *object, PyObject *copy)
 {
     if (have_room(to) < 0 || _Py_hashtable_set(to->memo, object, copy) < 0) {
-        (void)abandon(copy);
+        (void)_Px_DropCopy(copy);
         return PyErr_NoMemory();
     }
     to->order[to->count++] = object;
@@ -200,13 +202,28 @@ complete(_Px_crossing *to, const _Px_kind *kind, PyObject *copy,
     return PyType_Check(copy) ? 0 : _Px_CopyAttributes(to, copy, object);
 }
 
+/* Whether nobody misses the identity of this number: it is short, and equals
+ * itself. */
+static bool
+is_cheap(PyObject *number)
+{
+    if (PyLong_CheckExact(number)) {
+        return _PyLong_DigitCount((PyLongObject *)number) <= SHORT;
+    }
+    if (PyFloat_CheckExact(number)) {
+        return !isnan(PyFloat_AS_DOUBLE(number));
+    }
+    Py_complex value = ((PyComplexObject *)number)->cval;
+    return !isnan(value.real) && !isnan(value.imag);
+}
+
 /* The class is main's, or main's copy of it. */
 static PyObject *
 copy_instance(_Px_crossing *to, const _Px_kind *kind, PyTypeObject *type,
               PyObject *object)
 {
     PyObject *copy = kind->make(to, type, object);
-    if (copy && kind->is_number && type == kind->type) {
+    if (copy && kind->is_number && type == kind->type && is_cheap(object)) {
         return copy; /* finding it again would cost more than another copy */
     }
     PyObject *known = copy ? find_copy(to, object) : NULL;
@@ -334,13 +351,17 @@ fill_late_dict(PyObject *dict, PyObject *items)
     return status;
 }
 
-/* Weak references come after all containers. */
+/* Weak references come after all containers. To a list something is added. */
 static int
 fill_late(PyObject *container, PyObject *items)
 {
     if (PyWeakref_Check(container)) {
         _Px_EndReference(container, items);
         return 0;
+    }
+    if (PyList_Check(container)) {
+        return PyList_SetSlice(container, PY_SSIZE_T_MAX, PY_SSIZE_T_MAX,
+                               items);
     }
     return PyAnySet_Check(container) ? fill_late_set(container, items)
            : PyDict_Check(container) ? fill_late_dict(container, items)

@@ -18,6 +18,8 @@
  */
 #include "pycore_pxcross.h"
 
+#include "pycore_dict.h"
+
 /* As ctypes.h has it. */
 typedef struct data {
     PyObject head;
@@ -132,7 +134,7 @@ copy_bytes(PyTypeObject *type, const data *from)
     PyObject *copy = _Px_ConstructEmpty(type);
     data *mine = (data *)copy;
     if (copy && mine->size != from->size) {
-        Py_DECREF(copy);
+        (void)_Px_DropCopy(copy);
         return _Px_Refuse((PyObject *)from);
     }
     if (copy) {
@@ -297,10 +299,26 @@ static PyObject *
 main_pointer_to(PyTypeObject *metaclass, PyObject *item)
 {
     PyObject *module = PyType_GetModule(metaclass);
-    PyObject *make = module ? PyObject_GetAttrString(module, "POINTER") : NULL;
-    PyObject *class = make ? PyObject_CallOneArg(make, item) : NULL;
-    Py_XDECREF(make);
-    return class;
+    PyObject *make = module ? _PyDict_GetItemStringWithError(
+                                  PyModule_GetDict(module), "POINTER")
+                            : NULL;
+    return PyErr_Occurred() ? NULL
+           : make && PyCFunction_CheckExact(make)
+               ? PyObject_CallOneArg(make, item)
+               : _Px_Refuse(item);
+}
+
+/* C3: whether ctypes can look up arrays of, and pointers to, a class without code of
+ * a metaclass in Python. */
+static bool
+is_asked_in_c(PyObject *item)
+{
+    const PyTypeObject *own = Py_TYPE(item);
+    const PyTypeObject *in_c = _Px_BaseInC(Py_TYPE(item));
+    return own->tp_hash == in_c->tp_hash &&
+           own->tp_richcompare == in_c->tp_richcompare && own->tp_as_sequence &&
+           in_c->tp_as_sequence &&
+           own->tp_as_sequence->sq_repeat == in_c->tp_as_sequence->sq_repeat;
 }
 
 /* A class such as c_int * 3, or POINTER(c_int), of which main has one: whatever else
@@ -310,7 +328,7 @@ make_class(_Px_crossing *to, PyTypeObject *metaclass, PyObject *object)
 {
     PyTypeObject *from = (PyTypeObject *)object;
     const data_class *known = about(from);
-    if (!known || !known->item) {
+    if (!known || !known->item || !is_asked_in_c(known->item)) {
         return _Px_Refuse(object);
     }
     PyObject *item = _Px_CopyPart(to, known->item);

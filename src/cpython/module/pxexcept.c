@@ -46,8 +46,7 @@ copy_arguments(_Px_crossing *to, PyBaseExceptionObject *from)
     Py_ssize_t count = from->args ? PyTuple_GET_SIZE(from->args) : 0;
     PyObject *copy = PyTuple_New(count);
     for (Py_ssize_t i = 0; copy && i < count; i++) {
-        PyObject *part =
-            copy_or_describe(to, PyTuple_GET_ITEM(from->args, i));
+        PyObject *part = copy_or_describe(to, PyTuple_GET_ITEM(from->args, i));
         if (!part) {
             Py_CLEAR(copy);
         }
@@ -77,10 +76,9 @@ class_outside(PyTypeObject *type)
 {
     PyObject *mro = type->tp_mro;
     Py_ssize_t at = next_outside(mro, 0), count = PyTuple_GET_SIZE(mro);
-    for (; at < count; at = next_outside(mro, at + 1)) {
+    for (; !_Px_IsMains(type) && at < count; at = next_outside(mro, at + 1)) {
         PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, at);
-        if (PyExceptionClass_Check(base) &&
-            (base == type || _Px_IsMadeByPython(base))) {
+        if (PyExceptionClass_Check(base) && _Px_IsMadeByPython(base)) {
             return base;
         }
     }
@@ -133,7 +131,7 @@ make_exception(PyTypeObject *type, PyObject *arguments)
     }
     /* Else the fields stay unset, and the arguments are there. */
     if (base->tp_init(copy, arguments, NULL) < 0 && !can_go_on()) {
-        Py_CLEAR(copy);
+        copy = _Px_DropCopy(copy);
     }
     return copy;
 }
@@ -250,7 +248,7 @@ note_lost_bases(PyObject *note, PyTypeObject *type, PyTypeObject *instead)
 {
     PyObject *mro = type->tp_mro;
     Py_ssize_t at = next_outside(mro, 0), count = PyTuple_GET_SIZE(mro);
-    const char *before = "; without its base";
+    const char *before = " and derived from";
     for (; note && at < count; at = next_outside(mro, at + 1)) {
         PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, at);
         if (!PyType_IsSubtype(instead, base)) {
@@ -280,7 +278,7 @@ notes_in(PyObject *dict)
     Py_ssize_t at = 0;
     while (dict && PyDict_Next(dict, &at, &name, &value)) {
         if (PyUnicode_CheckExact(name) &&
-            _PyUnicode_EqualToASCIIString(name, "__notes__")) {
+            PyUnicode_EqualToUTF8(name, "__notes__")) {
             return value;
         }
     }
@@ -313,13 +311,9 @@ add_note(_Px_crossing *to, PyObject *copy, PyObject *from_dict, PyObject *note)
     return status;
 }
 
-/* C3: a name that is no str may need Python code. */
 static int
-put_attribute(_Px_crossing *to, PyObject *dict, PyObject *name, PyObject *value)
+put_late(_Px_crossing *to, PyObject *dict, PyObject *name, PyObject *value)
 {
-    if (PyUnicode_CheckExact(name)) {
-        return PyDict_SetItem(dict, name, value);
-    }
     PyObject *items = PyList_New(2);
     if (!items) {
         return -1;
@@ -329,20 +323,17 @@ put_attribute(_Px_crossing *to, PyObject *dict, PyObject *name, PyObject *value)
     return _Px_PutLate(to, dict, items);
 }
 
-/* Names that are no str and cannot be copied stay behind. */
+/* C3: a name that is no str may need Python code, or end as another one has. */
 static int
 copy_attribute(_Px_crossing *to, PyObject *dict, PyObject *name,
                PyObject *value)
 {
     PyObject *new_name = copy_or_describe(to, name);
-    if (new_name && Py_TYPE(new_name) != Py_TYPE(name) &&
-        PyUnicode_CheckExact(new_name)) {
-        Py_DECREF(new_name);
-        return 0;
-    }
     PyObject *new_value = new_name ? copy_or_describe(to, value) : NULL;
-    int status =
-        new_value ? put_attribute(to, dict, new_name, new_value) : -1;
+    int status = !new_value ? -1
+                 : PyUnicode_CheckExact(name)
+                     ? PyDict_SetItem(dict, new_name, new_value)
+                     : put_late(to, dict, new_name, new_value);
     Py_XDECREF(new_name);
     Py_XDECREF(new_value);
     return status;

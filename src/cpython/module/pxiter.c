@@ -221,9 +221,23 @@ typedef struct unpacker {
     Py_ssize_t at;
 } unpacker;
 
+/* C3: whether no class in Python has a say in its buffer. */
+static bool
+has_buffer_in_c(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    const PyBufferProcs *own = type->tp_as_buffer;
+    const PyBufferProcs *in_c = _Px_BaseInC(type)->tp_as_buffer;
+    return own && in_c && own->bf_getbuffer == in_c->bf_getbuffer &&
+           own->bf_releasebuffer == in_c->bf_releasebuffer;
+}
+
 static PyObject *
 unpack_all(_Px_crossing *to, const unpacker *from)
 {
+    if (!has_buffer_in_c(from->buffer.obj)) {
+        return _Px_Refuse((PyObject *)from);
+    }
     PyObject *packer = _Px_CopyPart(to, from->packer);
     PyObject *bytes = packer ? _Px_CopyPart(to, from->buffer.obj) : NULL;
     PyObject *copy = bytes ? _Px_CallInC(packer, "iter_unpack", bytes) : NULL;
@@ -292,7 +306,8 @@ PyObject *
 _Px_MakeScanner(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
     const scanner *from = (scanner *)object;
-    if (type->tp_basicsize < (Py_ssize_t)sizeof *from) {
+    if (type->tp_basicsize < (Py_ssize_t)sizeof *from ||
+        !(PyUnicode_Check(from->string) || has_buffer_in_c(from->string))) {
         return _Px_Refuse(object);
     }
     PyObject *pattern = _Px_CopyPart(to, from->pattern);
@@ -435,13 +450,13 @@ _Px_FillPermutations(_Px_crossing *to, PyObject *copy, PyObject *object)
 static bool
 has_plain_buffer(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object), *base = _Px_BaseInC(type);
+    const PyTypeObject *base = _Px_BaseInC(Py_TYPE(object));
     return (base == &PyBytes_Type || base == &PyByteArray_Type ||
             strcmp(base->tp_name, "array.array") == 0 ||
             strcmp(base->tp_name, "mmap.mmap") == 0 ||
             strcmp(base->tp_name, "_io._BytesIOBuffer") == 0 ||
             strncmp(base->tp_name, "_ctypes.", 8) == 0) &&
-           type->tp_as_buffer->bf_getbuffer == base->tp_as_buffer->bf_getbuffer;
+           has_buffer_in_c(object);
 }
 
 /* Such a buffer, with what says how to read it in the interpreter. */

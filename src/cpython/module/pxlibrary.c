@@ -1,6 +1,6 @@
 /*
  * Copies of what C code of the library makes: dates, queues, arrays, trees of XML,
- * streams in memory, locks; and of aliases such as list[int].
+ * streams in memory, locks.
  *
  * The modules of these kinds are known by name, as nobody may have imported them;
  * an object is asked by methods of the kind's C type (L2 of pxcopy.c), which give
@@ -77,17 +77,23 @@ _Px_FillDefaultDict(_Px_crossing *to, PyObject *copy, PyObject *object)
     return status < 0 ? -1 : _Px_FillDict(to, copy, object);
 }
 
+/* A new object that __init__ in C has given @arguments, which it takes over. */
+static PyObject *
+initialized(PyTypeObject *type, PyObject *arguments)
+{
+    PyObject *copy = arguments ? _Px_ConstructEmpty(type) : NULL;
+    if (copy && _Px_BaseInC(type)->tp_init(copy, arguments, NULL) < 0) {
+        copy = _Px_DropCopy(copy);
+    }
+    Py_XDECREF(arguments);
+    return copy;
+}
+
 PyObject *
 _Px_MakeDeque(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 {
     PyObject *bound = _Px_AttributeInC(object, "maxlen");
-    PyObject *arguments = bound ? Py_BuildValue("(()N)", bound) : NULL;
-    PyObject *copy = arguments ? _Px_ConstructEmpty(type) : NULL;
-    if (copy && _Px_BaseInC(type)->tp_init(copy, arguments, NULL) < 0) {
-        Py_CLEAR(copy);
-    }
-    Py_XDECREF(arguments);
-    return copy;
+    return initialized(type, bound ? Py_BuildValue("(()N)", bound) : NULL);
 }
 
 /* append(copy of item); takes @item over. */
@@ -118,20 +124,48 @@ _Px_FillDeque(_Px_crossing *to, PyObject *copy, PyObject *object)
     return PyErr_Occurred() ? -1 : status;
 }
 
+/* As arraymodule.c has it. */
+typedef struct array {
+    PyVarObject head;
+    char *items;
+    Py_ssize_t room;
+    const int *kind; /* its letter, the bytes of an item, ... */
+    PyObject *references;
+    Py_ssize_t exports;
+} array;
+
+static bool
+copy_items(array *mine, const array *from)
+{
+    Py_ssize_t count = Py_SIZE(from);
+    size_t size = (size_t)count * (size_t)from->kind[1];
+    mine->kind = from->kind;
+    mine->items = size ? PyMem_Malloc(size) : NULL;
+    if (mine->items) {
+        memcpy(mine->items, from->items, size);
+        mine->room = count;
+        Py_SET_SIZE(mine, count);
+    }
+    return mine->items || !size;
+}
+
+/* Its constructor may warn, and its buffer be one of Python code's: C3. */
 PyObject *
 _Px_MakeArray(_Px_crossing *Py_UNUSED(to), PyTypeObject *type, PyObject *object)
 {
-    PyObject *code = _Px_AttributeInC(object, "typecode");
-    PyObject *bytes = code ? PyBytes_FromObject(object) : NULL;
-    PyObject *arguments = bytes ? PyTuple_Pack(2, code, bytes) : NULL;
-    Py_XDECREF(code);
-    Py_XDECREF(bytes);
-    return _Px_Construct(type, arguments);
+    if (_Px_BaseInC(type)->tp_basicsize != sizeof(array)) {
+        return _Px_Refuse(object);
+    }
+    PyObject *copy = type->tp_alloc(type, 0);
+    if (copy && !copy_items((array *)copy, (array *)object)) {
+        (void)_Px_DropCopy(copy);
+        return PyErr_NoMemory();
+    }
+    return copy;
 }
 
 /* ---- by their state ------------------------------------------------------- */
 
-/* What the C method of this name returns, with an argument if it is not NULL. */
 PyObject *
 _Px_CallInC(PyObject *object, const char *name, PyObject *argument)
 {
@@ -215,18 +249,31 @@ _Px_FillElementIterator(_Px_crossing *to, PyObject *copy, PyObject *object)
     return _Px_FillWords(to, copy, object);
 }
 
-/* A new object that its C method @name has given @state, which it takes over. */
+/* @copy, if a method has returned something for it. Takes both over. */
 static PyObject *
-with_state(PyTypeObject *type, const char *name, PyObject *state)
+unless_failed(PyObject *copy, PyObject *none)
 {
-    PyObject *copy = state ? _Px_ConstructEmpty(type) : NULL;
-    PyObject *none = copy ? _Px_CallInC(copy, name, state) : NULL;
-    Py_XDECREF(state);
     if (!none) {
-        Py_CLEAR(copy);
+        copy = _Px_DropCopy(copy);
     }
     Py_XDECREF(none);
     return copy;
+}
+
+/* What its C method @name has given @state. Takes both over; they may be NULL. */
+static PyObject *
+given(PyObject *copy, const char *name, PyObject *state)
+{
+    PyObject *none = copy && state ? _Px_CallInC(copy, name, state) : NULL;
+    Py_XDECREF(state);
+    return unless_failed(copy, none);
+}
+
+/* The same for a new object. */
+static PyObject *
+with_state(PyTypeObject *type, const char *name, PyObject *state)
+{
+    return given(state ? _Px_ConstructEmpty(type) : NULL, name, state);
 }
 
 PyObject *
@@ -236,22 +283,32 @@ _Px_MakeRandom(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
     return with_state(type, "setstate", _Px_CallInC(object, "getstate", NULL));
 }
 
+/* Whether the constructor finds the codec of @type without Python code. */
+static bool
+has_codec(PyTypeObject *type)
+{
+    PyObject *name = PyUnicode_InternFromString("codec"), *codec = NULL;
+    if (name && PyType_CheckExact(type)) {
+        codec = _PyType_Lookup(type, name);
+    }
+    Py_XDECREF(name);
+    return codec && strcmp(Py_TYPE(codec)->tp_name,
+                           "_multibytecodec.MultibyteCodec") == 0;
+}
+
 /* Encoders and decoders of Asian texts. */
 PyObject *
 _Px_MakeMultibyte(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
+    if (!has_codec(type)) {
+        return PyErr_Occurred() ? NULL : _Px_Refuse(object);
+    }
     PyObject *errors = _Px_AttributeInC(object, "errors");
     PyObject *arguments = errors ? PyTuple_Pack(1, errors) : NULL;
     PyObject *copy = _Px_Construct(type, _Px_CopyItems(to, arguments));
-    PyObject *state = copy ? _Px_CallInC(object, "getstate", NULL) : NULL;
-    PyObject *none = state ? _Px_CallInC(copy, "setstate", state) : NULL;
     Py_XDECREF(errors);
-    Py_XDECREF(state);
-    if (!none) {
-        Py_CLEAR(copy);
-    }
-    Py_XDECREF(none);
-    return copy;
+    return copy ? given(copy, "setstate", _Px_CallInC(object, "getstate", NULL))
+                : NULL;
 }
 
 /* ---- streams in memory ---------------------------------------------------- */
@@ -277,30 +334,18 @@ typedef struct text_stream {
     PyObject *decoder, *newline;
 } text_stream;
 
-/* A new object that __init__ in C has given @value, which it takes over. */
+/* The same for one argument. */
 static PyObject *
-initialized(PyTypeObject *type, PyObject *value)
+initialized_by(PyTypeObject *type, PyObject *value)
 {
-    PyObject *arguments = value ? PyTuple_Pack(1, value) : NULL;
-    PyObject *copy = arguments ? _Px_ConstructEmpty(type) : NULL;
-    Py_XDECREF(value);
-    if (copy && _Px_BaseInC(type)->tp_init(copy, arguments, NULL) < 0) {
-        Py_CLEAR(copy);
-    }
-    Py_XDECREF(arguments);
-    return copy;
+    return initialized(type, value ? Py_BuildValue("(N)", value) : NULL);
 }
 
 /* Takes @copy over. */
 static PyObject *
 closed(PyObject *copy)
 {
-    PyObject *none = copy ? _Px_CallInC(copy, "close", NULL) : NULL;
-    if (!none) {
-        Py_CLEAR(copy);
-    }
-    Py_XDECREF(none);
-    return copy;
+    return unless_failed(copy, copy ? _Px_CallInC(copy, "close", NULL) : NULL);
 }
 
 PyObject *
@@ -313,7 +358,7 @@ _Px_MakeBytesIO(_Px_crossing *Py_UNUSED(to), PyTypeObject *type,
     }
     const char *bytes = PyBytes_AS_STRING(from->bytes);
     PyObject *copy =
-        initialized(type, PyBytes_FromStringAndSize(bytes, from->length));
+        initialized_by(type, PyBytes_FromStringAndSize(bytes, from->length));
     if (copy) {
         ((bytes_stream *)copy)->at = from->at;
     }
@@ -345,6 +390,25 @@ state_of_text(_Px_crossing *to, const text_stream *from)
     return state;
 }
 
+/* As textio.c has it. */
+typedef struct newline_decoder {
+    PyObject head;
+    PyObject *decoder, *errors;
+    unsigned int is_pending : 1, translates : 1, seen : 3;
+} newline_decoder;
+
+/* Which newlines it has come across; @copy may be NULL. */
+static void
+copy_seen(PyObject *copy, const text_stream *from)
+{
+    PyObject *decoder = copy ? ((text_stream *)copy)->decoder : NULL;
+    if (decoder && from->decoder &&
+        Py_TYPE(decoder)->tp_basicsize == sizeof(newline_decoder)) {
+        ((newline_decoder *)decoder)->seen =
+            ((newline_decoder *)from->decoder)->seen;
+    }
+}
+
 /* What is not ready is what __new__ has made, without __init__. */
 PyObject *
 _Px_MakeStringIO(_Px_crossing *to, PyTypeObject *type, PyObject *object)
@@ -354,6 +418,7 @@ _Px_MakeStringIO(_Px_crossing *to, PyTypeObject *type, PyObject *object)
         return _Px_ConstructEmpty(type);
     }
     PyObject *copy = with_state(type, "__setstate__", state_of_text(to, from));
+    copy_seen(copy, from);
     return from->is_closed ? closed(copy) : copy;
 }
 
@@ -370,8 +435,9 @@ PyObject *
 _Px_MakePacker(_Px_crossing *to, PyTypeObject *type, PyObject *object)
 {
     PyObject *format = ((packer *)object)->format;
-    return PyBytes_Check(format) ? initialized(type, _Px_CopyPart(to, format))
-                                 : _Px_ConstructEmpty(type);
+    return PyBytes_Check(format)
+               ? initialized_by(type, _Px_CopyPart(to, format))
+               : _Px_ConstructEmpty(type);
 }
 
 /* ---- locks and queues ------------------------------------------------------ */
@@ -504,35 +570,4 @@ _Px_MakeCached(_Px_crossing *to, PyTypeObject *type, PyObject *object)
     Py_XDECREF(info);
     Py_XDECREF(bound);
     return _Px_Construct(type, arguments);
-}
-
-/* ---- aliases ------------------------------------------------------------- */
-
-/* Of an iterator with one object. Takes it over. */
-static PyObject *
-only_object_of(PyObject *iterable)
-{
-    PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL;
-    PyObject *object = iterator ? PyIter_Next(iterator) : NULL;
-    Py_XDECREF(iterator);
-    Py_XDECREF(iterable);
-    return object;
-}
-
-/* *tuple[int] is what iter(tuple[int]) yields, and says so: by an iterator. */
-PyObject *
-_Px_MakeAlias(_Px_crossing *to, PyTypeObject *type, PyObject *object)
-{
-    PyObject *unpacked = _Px_AttributeInC(object, "__unpacked__");
-    Py_XDECREF(unpacked);
-    if (!unpacked || unpacked == Py_False) {
-        return unpacked ? _Px_MakeByArguments(to, type, object) : NULL;
-    }
-    PyObject *origin = _Px_AttributeInC(object, "__origin__");
-    PyObject *arguments = origin ? _Px_AttributeInC(object, "__args__") : NULL;
-    PyObject *recipe =
-        arguments ? Py_BuildValue("O(OO)", type, origin, arguments) : NULL;
-    Py_XDECREF(origin);
-    Py_XDECREF(arguments);
-    return only_object_of(_Px_FollowRecipe(to, type, recipe));
 }

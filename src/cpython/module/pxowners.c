@@ -45,7 +45,7 @@ static const char *const harmless[] = {
     "_queue.",       "_random.",       "_elementtree.", "_multibytecodec.",
     "_struct.",      "pyexpat.",       "zlib.",         "zoneinfo.",
     "unicodedata.",  "xml.etree.",     "_io.Bytes",     "_io.StringIO",
-    "sqlite3.Row",
+    "sqlite3.Row",   "_blake2.",
 };
 
 static uintptr_t image, image_bytes; /* the interpreter's code and data */
@@ -78,10 +78,21 @@ _Px_FindImage(void)
 }
 
 static bool
+begins_with(const char *name, const char *part)
+{
+    while (*part && *name == *part) {
+        name++;
+        part++;
+    }
+    return !*part;
+}
+
+/* Most differ in what they begin with: strncmp() takes longer to be called. */
+static bool
 is_harmless(const PyTypeObject *type)
 {
     for (size_t i = 0; i < Py_ARRAY_LENGTH(harmless); i++) {
-        if (strncmp(type->tp_name, harmless[i], strlen(harmless[i])) == 0) {
+        if (begins_with(type->tp_name, harmless[i])) {
             return true;
         }
     }
@@ -112,12 +123,33 @@ has_more_than_memory(const PyTypeObject *type)
     return finalizes || (!_Px_IsInImage(base) && !is_harmless(base));
 }
 
-/* One that does not is remembered: who makes dates makes many. */
+/* Some of those that do: valid while the context has a table. One that is gone may
+ * be in there, and another be taken for it: that is noted, which does no harm. */
+static __thread const PyTypeObject *owning[8];
+
+static const PyTypeObject **
+place_of(const PyTypeObject *type)
+{
+    return &owning[((uintptr_t)type >> 5) % Py_ARRAY_LENGTH(owning)];
+}
+
+/* A class in Python may have got __del__ since. */
+static bool
+is_known_harmless(const PyTypeObject *type)
+{
+    return type == _Px_here.cx->harmless &&
+           (!type->tp_finalize || type->tp_dealloc != inherited);
+}
+
+/* What is found out is remembered: who makes dates or digests makes many. */
 static bool
 owns_something(PyTypeObject *type)
 {
-    if (type == _Px_here.cx->harmless) {
+    if (is_known_harmless(type)) {
         return false;
+    }
+    if (_Px_here.cx->owners && *place_of(type) == type) {
+        return true;
     }
     bool owns = has_more_than_memory(type);
     if (!owns) {
@@ -146,6 +178,7 @@ have_table(struct _Px_cx *cx)
 {
     if (!cx->owners) {
         cx->owners = _Px_NewTable();
+        memset(owning, 0, sizeof owning);
     }
     return cx->owners;
 }
@@ -179,6 +212,7 @@ note_owner(struct _Px_cx *cx, PyObject *object)
         cx->newest->newer = owner;
     }
     cx->newest = owner;
+    *place_of(Py_TYPE(object)) = Py_TYPE(object);
     _Px_ChooseWays(cx);
     _Px_CountLifetimes();
 }

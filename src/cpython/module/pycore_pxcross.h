@@ -98,6 +98,8 @@ extern px_luggage *_Px_luggage;
 extern PyObject *_Px_CopyPart(_Px_crossing *to, PyObject *object);
 extern PyObject *_Px_Remember(_Px_crossing *to, PyObject *object,
                               PyObject *copy);
+/* C7. Takes over a copy that nobody else has, or NULL; NULL. */
+extern PyObject *_Px_DropCopy(PyObject *copy);
 extern PyObject *_Px_Known(const _Px_crossing *to, PyObject *object);
 extern _Px_crossing_mark _Px_MarkCrossing(const _Px_crossing *to);
 extern void _Px_ForgetSince(_Px_crossing *to, _Px_crossing_mark mark);
@@ -126,6 +128,9 @@ extern PyObject *_Px_CopyItems(_Px_crossing *to, PyObject *items);
 extern int _Px_FillItems(_Px_crossing *to, PyObject **to_items,
                          PyObject **items, Py_ssize_t count);
 
+/* L1 of pxcopy.c. */
+extern bool _Px_AreKeysHashedInC(PyObject *dict);
+
 /* dict[key] = value, whatever kind of dict, without methods of its class. */
 extern int _Px_SetItem(PyObject *dict, PyObject *key, PyObject *value);
 
@@ -151,7 +156,7 @@ extern int _Px_TraverseAll(PyObject *object, visitproc visit, void *arg);
 extern _Px_maker _Px_MakeTime, _Px_MakeTimezone, _Px_MakeArray;
 extern _Px_maker _Px_MakeDeque, _Px_MakePacker, _Px_MakeRandom;
 extern _Px_maker _Px_MakeBytesIO, _Px_MakeStringIO;
-extern _Px_maker _Px_MakeLock, _Px_MakeRLock, _Px_MakeCached, _Px_MakeAlias;
+extern _Px_maker _Px_MakeLock, _Px_MakeRLock, _Px_MakeCached;
 extern _Px_filler _Px_FillDeque, _Px_FillDefaultDict, _Px_FillElement;
 extern _Px_maker _Px_MakeThread, _Px_MakeMultibyte;
 extern _Px_filler _Px_FillQueue, _Px_FillElementIterator;
@@ -322,6 +327,9 @@ extern PyObject *_Px_SelfOfWrapper(PyObject *object);
 extern bool _Px_IsStruct(PyTypeObject *type);
 extern _Px_maker _Px_MakeStruct;
 extern _Px_filler _Px_FillStruct;
+
+/* Such as list[int]. */
+extern _Px_maker _Px_MakeAlias;
 
 /* ---- pxtype.c ------------------------------------------------------------ */
 
