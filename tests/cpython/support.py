@@ -102,6 +102,7 @@ class Case(unittest.TestCase):
 
     def tearDown(self):
         self.assertEqual(_parallel.find_strays(), [])
+        self.assertEqual(_parallel._strays_freed(), 0)
 
     def refuse(self, *changes, state=lambda: None):
         """Each is refused in a context, again when main has had its code

@@ -26,6 +26,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import types
 import unittest
 import unittest.mock
@@ -257,6 +258,22 @@ class CacheTest(Case):
             return issubclass(Mine, collections.abc.Mapping)
         self.assertFalse(in_context(body))
 
+    def test_many_abstract_classes(self):
+        """Finding what the context has of one does not take longer the more there are."""
+        classes = [abc.ABCMeta(f"Abstract{n}", (), {}) for n in range(2000)]
+
+        def each(count):
+            class Own:
+                pass
+            own, best = Own(), 1e9
+            for _ in range(5):
+                begin = time.thread_time()
+                for cls in classes[:count]:
+                    isinstance(own, cls)
+                best = min(best, (time.thread_time() - begin) / count)
+            return best
+        self.assertLess(in_context(each, 2000), 6 * in_context(each, 50))
+
     def test_what_main_has_found_out_of_classes(self):
         """That int is no Mapping is in a cache of main's."""
         def body():
@@ -332,6 +349,21 @@ class CacheTest(Case):
             return there, os.path.exists(folder), alive, finalizer.alive, done
         for _ in range(2):
             self.assertEqual(in_context(body), (True, False, True, False, [1]))
+
+    def test_what_has_a_finalizer_later(self):
+        """What is known of a class is not, once it has __del__."""
+        def body(to):
+            class Tells:
+                pass
+            Tells()
+            Tells.__del__ = lambda self: os.write(to, b"told") and None
+            tells = Tells()
+            tells.loop = tells
+        ends = os.pipe()
+        self.addCleanup(os.close, ends[0])
+        in_context(body, ends[1])
+        os.close(ends[1])
+        self.assertEqual(os.read(ends[0], 9), b"told")
 
     def test_gauss(self):
         mine = random.getstate()

@@ -3,7 +3,9 @@
  * keep.
  *
  *      tstate->dict    {object of main's: the context's, ...}
- *      cx->states -->  [state of a module in C, the context's] -> ... -> NULL
+ *      cx->states -->  [state of a module in C, the context's] the last asked for
+ *                                   |
+ *                      all --> {state of main's: the context's, ...}
  *
  * An object of main's that a context is about to change, though none of that is
  * meant for others, gets one of the context's in its place: made by whoever asks
@@ -26,6 +28,7 @@
 
 #include "pycore_ceval.h"
 #include "pycore_descrobject.h"
+#include "pycore_hashtable.h"
 #include "pycore_object.h"
 
 /* ---- in which way -------------------------------------------------------- */
@@ -300,10 +303,43 @@ struct shape {
 };
 
 struct _Px_state {
-    const void *of; /* main's */
-    struct _Px_state *next;
+    const void *of;       /* main's */
+    _Py_hashtable_t *all; /* of this context's, by what they are of */
     char own[];
 };
+
+/* The one that is asked for will be asked for again. */
+static struct _Px_state *
+find_state(const void *state)
+{
+    struct _Px_state *beside = _Px_here.cx->states;
+    if (beside && beside->of != state) {
+        beside = _Py_hashtable_get(beside->all, state);
+        if (beside) {
+            _Px_here.cx->states = beside;
+        }
+    }
+    return beside;
+}
+
+/* Copying may have run code that uses the same state: then there is one. */
+static struct _Px_state *
+put_state(const void *state, struct _Px_state *beside)
+{
+    struct _Px_state *known = find_state(state), *last = _Px_here.cx->states;
+    if (known) {
+        return known;
+    }
+    beside->of = state;
+    beside->all = last ? last->all
+                       : _Py_hashtable_new(_Py_hashtable_hash_ptr,
+                                           _Py_hashtable_compare_direct);
+    if (!beside->all || _Py_hashtable_set(beside->all, state, beside) < 0) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    return _Px_here.cx->states = beside;
+}
 
 static struct _Px_state *
 add_state(const void *state, struct shape shape)
@@ -314,30 +350,9 @@ add_state(const void *state, struct shape shape)
         return NULL;
     }
     memcpy(beside->own, state, shape.kept);
-    if (copy_containers((PyObject **)(beside->own + shape.first),
-                        (PyObject **)(beside->own + shape.last) + 1) < 0) {
-        return NULL;
-    }
-    beside->of = state;
-    beside->next = _Px_here.cx->states;
-    return _Px_here.cx->states = beside;
-}
-
-/* The one that is asked for comes first: it will be asked for again. */
-static struct _Px_state *
-find_state(const void *state)
-{
-    struct _Px_state **link = &_Px_here.cx->states, *beside;
-    while (*link && (*link)->of != state) {
-        link = &(*link)->next;
-    }
-    beside = *link;
-    if (beside && beside != _Px_here.cx->states) {
-        *link = beside->next;
-        beside->next = _Px_here.cx->states;
-        _Px_here.cx->states = beside;
-    }
-    return beside;
+    int status = copy_containers((PyObject **)(beside->own + shape.first),
+                                 (PyObject **)(beside->own + shape.last) + 1);
+    return status < 0 ? NULL : put_state(state, beside);
 }
 
 void *

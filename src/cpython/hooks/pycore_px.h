@@ -135,6 +135,9 @@ extern void _Px_ChooseWays(const struct _Px_cx *cx);
 /* A context ends: write what it has printed. */
 extern void _Px_FlushLine(struct _Px_cx *cx);
 
+/* Blocks of others that contexts were about to free or resize: none. */
+extern size_t _Px_Strays(void);
+
 /* ---- pxrefuse.c ---------------------------------------------------------- */
 
 /* In a context: whether an error is set that says what of the library does not work

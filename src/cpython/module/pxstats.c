@@ -102,6 +102,12 @@ px_gil_takes(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return PyLong_FromSize_t(_Px_StrangeGilTakes());
 }
 
+static PyObject *
+px_strays_freed(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromSize_t(_Px_Strays());
+}
+
 PyDoc_STRVAR(guard_stats_doc,
              "guard_stats()\n--\n\n"
              "The guard's mode, how often it has protected main's heap, how "
@@ -192,6 +198,8 @@ PyMethodDef _Px_stats[] = {
          "Objects that main has dropped and callbacks in flight may use.")},
     {"_gil_takes", px_gil_takes, METH_NOARGS,
      PyDoc_STR("How often a context has taken the GIL: never.")},
+    {"_strays_freed", px_strays_freed, METH_NOARGS,
+     PyDoc_STR("Blocks of others that contexts were about to free: none.")},
     {"context_stats", px_context_stats, METH_NOARGS, context_stats_doc},
     {"memory_stats", px_memory_stats, METH_NOARGS, memory_stats_doc},
     {"find_strays", px_find_strays, METH_NOARGS, find_strays_doc},
