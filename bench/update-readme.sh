@@ -1,10 +1,10 @@
 #!/bin/sh
-# Measure, and put the tables between the markers of the README.
+# Measure, and put the tables between the markers of RESULTS.md.
 #     sh bench/update-readme.sh <path of pxbench> [options of pxbench]
 set -eu
 bench=$1
 shift
-readme=$(dirname "$0")/README.md
+results=$(dirname "$0")/RESULTS.md
 tables=$(mktemp)
 trap 'rm -f "$tables"' EXIT
 "$bench" --markdown "$@" >"$tables"
@@ -17,5 +17,5 @@ awk -v tables="$tables" '
         while ((getline line < tables) > 0) print line
         print ""
     }
-' "$readme" >"$readme.new"
-mv "$readme.new" "$readme"
+' "$results" >"$results.new"
+mv "$results.new" "$results"
