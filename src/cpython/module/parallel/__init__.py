@@ -108,8 +108,8 @@ def submit_work(func, args=None, kwds=None, callback=None, errback=None, *,
 
     When func returns, callback(result) is called in the same context; when it
     or callback raises, errback((type, value, traceback)), there, too. Both
-    must return None. An exception that no errback deals with is raised by run_once(), or
-    written to stderr when the process ends.
+    must return None. An exception that no errback deals with is raised by
+    run_once(), or written to stderr when the process ends.
 
     memory says when objects of the context go: "counted", when nothing refers
     to them, as on the main side; "arena", all at once when it is over; "auto",
