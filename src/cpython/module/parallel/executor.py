@@ -107,6 +107,12 @@ class _Future(_futures.Future):
                 and _parallel.hand_over(lambda error, result: self._call_all())):
             self._call_all()
 
+    def _unlock(self):
+        """What strikes as a condition is left, a shortage of memory, leaves it locked."""
+        lock = self._condition._lock
+        while lock._is_owned():
+            lock.release()
+
     def _notify_again(self):
         """Ctrl-C struck after it was done: tell those who have not been told."""
         add = ("add_cancelled" if self.cancelled() else
@@ -199,6 +205,13 @@ class Executor(_futures.Executor):
         future._waiters = _Waiters()
 
         def notify(error, result):
+            try:
+                tell(error, result)
+            except BaseException:
+                future._unlock()
+                raise
+
+        def tell(error, result):
             pending.discard(future)
             if future._state not in _UNDONE:
                 if future._state == _base.CANCELLED:
