@@ -356,7 +356,7 @@ extern void _Px_GilWanted(void); /* its holder was asked to drop it */
 extern void _Px_GilDropped(void);
 /* Main is about to call the handler of a signal. */
 extern void _Px_SignalTaken(int signal, PyObject *handler);
-extern int _Px_PutsSignalsOff(void); /* this thread, for now */
+extern int _Px_PutsSignalsOff(void); /* while this thread tells a future */
 /* PYTHONPARALLELGUARD: 1 if main's heap is to be mimalloc's, -1 if bad. */
 extern int _Px_GuardBegin(const char *mode);
 /* A thread begins (1) or ends (-1) a wait in which neither it nor the system writes
